@@ -1,0 +1,244 @@
+"""Random search against the sweep: what each had found after how much work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tuning.problem import KERAS_EPOCHS, Mode
+from tuning.progress import duration
+
+STRATEGIES = {"random": "random search", "sweep": "sweep"}
+
+
+def best_so_far(values: np.ndarray, mode: Mode) -> np.ndarray:
+    """For each n, which of the first n values is the best.
+
+    Parameters
+    ----------
+    values : array of float, shape (n,)
+        In the order they were asked for; NaN for trials without a result.
+    mode : {"max", "min"}
+
+    Returns
+    -------
+    array of int, shape (n,)
+        Positions in `values`, of the first of equals; -1 as long as all are NaN.
+    """
+    signed = values if mode == "max" else -values
+    best = np.full(len(values), -1)
+    incumbent = -1
+    for i, value in enumerate(signed):
+        if not np.isnan(value) and (incumbent < 0 or value > signed[incumbent]):
+            incumbent = i
+        best[i] = incumbent
+    return best
+
+
+def expected_best(
+    values: np.ndarray, mode: Mode, others: np.ndarray | None = None, most: int | None = None
+) -> np.ndarray:
+    r"""The exact expectation of the best of n values drawn without replacement.
+
+    With the N values sorted from worst to best, :math:`x_{(1)} … x_{(N)}`, the best of n drawn is
+    the k-th with probability
+
+    .. math:: p_n(k) = \binom{k-1}{n-1} \Big/ \binom{N}{n}
+
+    (n - 1 of the k - 1 worse ones go with it), and the expectation is
+    :math:`\sum_k p_n(k)\,x_{(k)}`. From n to n + 1,
+    :math:`p_{n+1}(k) = p_n(k)\,\frac{k-n}{n}\,\frac{n+1}{N-n}`.
+
+    Source: order statistics of a finite population: David & Nagaraja, "Order Statistics", 3rd ed.,
+    Wiley 2003, section 2.4 (exchangeable and finite-population case); used for the budget of a
+    random search by Dodge et al., "Show Your Work", EMNLP 2019, there with replacement.
+
+    Parameters
+    ----------
+    values : array of float, shape (N,)
+        NaN (a trial without a result) ranks below everything and counts as drawn.
+    mode : {"max", "min"}
+    others : array of float, shape (N,), optional
+        Return the expectation of these, of the one that `values` chose, instead; where values
+        are equal each is as likely to be chosen.
+    most : int, optional
+        The largest n; N unless told.
+
+    Returns
+    -------
+    array of float, shape (most,)
+        For n = 1 … most; NaN where the best may be a trial without a result.
+    """
+    size = len(values)
+    missing = np.isnan(values)
+    signed = np.where(missing, -np.inf, values if mode == "max" else -values)
+    order = np.argsort(signed, kind="stable")
+    targets = pd.Series(values if others is None else others, dtype=float)
+    ranked = targets.groupby(signed).transform("mean").to_numpy()[order]
+    ranked[: missing.sum()] = 0.0
+    k = np.arange(1, size + 1)
+    probability = np.full(size, 1.0 / max(size, 1))
+    expected = np.empty(size if most is None else min(most, size))
+    for n in range(1, len(expected) + 1):
+        expected[n - 1] = probability @ ranked[-len(probability) :]
+        worse = k[-len(probability) :]
+        probability = probability * np.maximum(worse - n, 0) / n * (n + 1) / max(size - n, 1)
+        # What is too unlikely to change a sum of doubles is left out: the worst go first.
+        probability = probability[np.argmax(probability > 1e-30) :]
+    expected[: missing.sum()] = np.nan
+    return expected
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the strategies of a run had found after each trial.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row for each strategy and number of trials n, in the strategy's own order:
+        ``strategy``, ``trials`` (n), ``total_epochs`` and ``total_cpu_seconds`` spent on them, the
+        metric's best so far and that model's test value, ``trial`` (its grid index), its
+        configuration, and ``expected_…``: both values of the best of n drawn at random from all
+        that the strategy trained.
+    manifest : dict
+    """
+
+    table: pd.DataFrame
+    manifest: Mapping[str, Any]
+
+    @property
+    def metric(self) -> str:
+        """The validation metric that chooses."""
+        return str(self.manifest["problem"]["metric"])
+
+    @property
+    def test_metric(self) -> str:
+        """The same metric on the test data."""
+        return self.metric.replace("val_", "test_", 1)
+
+    @property
+    def last(self) -> pd.DataFrame:
+        """The last row of each strategy, with the strategy as index."""
+        return self.table.groupby("strategy", sort=True).tail(1).set_index("strategy")
+
+    def after(self, strategy: str, trials: int) -> Mapping[str, Any]:
+        """The row of a strategy after so many trials."""
+        mine = self.table[self.table["strategy"] == strategy]
+        return dict(mine[mine["trials"] == trials].iloc[0])
+
+    @property
+    def equal_budget(self) -> int:
+        """The largest number of trials that every strategy reached; 0 with fewer than two."""
+        return int(self.last["trials"].min()) if len(self.last) > 1 else 0
+
+
+def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
+    """Follow each strategy's best result over its trials.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As `tuning.load_results` returns it.
+    manifest : mapping
+        The run's manifest.
+    """
+    axes = list(manifest["problem"]["axes"])
+    metric, mode = manifest["problem"]["metric"], manifest["problem"]["mode"]
+    test_metric = metric.replace("val_", "test_", 1)
+    parts = []
+    for strategy, rows in results.groupby("strategy", sort=True):
+        ordered = rows.sort_values("number", kind="stable", ignore_index=True)
+        values = _results_of(ordered, metric)
+        tests = _results_of(ordered, test_metric)
+        best = best_so_far(values, mode)
+        chosen = ordered.iloc[np.maximum(best, 0)].reset_index(drop=True)
+        nothing = pd.Series(best < 0)
+        epochs = (
+            ordered["epochs"] if "epochs" in ordered else pd.Series(KERAS_EPOCHS, ordered.index)
+        )
+        part = pd.DataFrame(
+            {
+                "strategy": strategy,
+                "trials": np.arange(1, len(ordered) + 1),
+                "total_epochs": epochs.cumsum(),
+                "total_cpu_seconds": ordered["train_seconds"].fillna(0.0).cumsum().round(3),
+                metric: chosen[metric].mask(nothing),
+                test_metric: chosen[test_metric].mask(nothing),
+                "trial": chosen["trial"].astype("Int64").mask(nothing),
+            }
+        )
+        for axis in axes:
+            part[axis] = chosen[axis].mask(nothing)
+        part[f"expected_{metric}"] = expected_best(values, mode)
+        part[f"expected_{test_metric}"] = expected_best(values, mode, tests)
+        parts.append(part)
+    return Comparison(pd.concat(parts, ignore_index=True), manifest)
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """The comparison in three sentences: each strategy's best, and both at an equal budget."""
+    manifest, metric, test = comparison.manifest, comparison.metric, comparison.test_metric
+    found = [
+        _found(strategy, row, metric, test, _whole_grid(manifest))
+        for strategy, row in comparison.last.iterrows()
+    ]
+    n = comparison.equal_budget
+    if n == 0:
+        only = "a sweep" if "random" in comparison.last.index else "a random search"
+        return [*found, f"With only one strategy there is nothing to compare it with: add {only}."]
+    random, sweep = (comparison.after(strategy, n) for strategy in ("random", "sweep"))
+    gain = random[metric] - sweep[metric]
+    if np.isnan(gain):
+        verdict = "a strategy without a result cannot be compared"
+    elif gain == 0:
+        verdict = "they found equally good networks"
+    else:
+        ahead = (gain > 0) == (manifest["problem"]["mode"] == "max")
+        verdict = f"{'random search' if ahead else 'the sweep'} found the better network"
+    expected = sweep[f"expected_{metric}"]
+    return [
+        *found,
+        f"At an equal budget of {_count(n, 'trial')}, random search reached "
+        f"{_number(random[metric])} and the sweep's first {n:,} {_number(sweep[metric])} "
+        f"(any {n:,} of what it trained: {_number(expected)} expected): {verdict}.",
+    ]
+
+
+def _found(
+    strategy: Any, row: Mapping[str, Any] | pd.Series[Any], metric: str, test: str, size: int
+) -> str:
+    name = STRATEGIES.get(strategy, str(strategy)).capitalize()
+    share = f" of the grid's {size:,}" if strategy == "sweep" else ""
+    spent = f"{_count(row['trials'], 'trial')}{share}, {_count(row['total_epochs'], 'epoch')}, "
+    spent += f"{duration(row['total_cpu_seconds'])} of one CPU"
+    if pd.isna(row[metric]):
+        return f"{name} ({spent}) trained no model with a result."
+    return (
+        f"{name} ({spent}) chose configuration {row['trial']:,}: {metric} {_number(row[metric])}, "
+        f"{test} {_number(row[test])}."
+    )
+
+
+def _results_of(rows: pd.DataFrame, metric: str) -> np.ndarray:
+    """The metric of the trials that have a result, NaN for the others."""
+    values = rows[metric].where(rows["status"] == "ok")
+    return values.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _whole_grid(manifest: Mapping[str, Any]) -> int:
+    return int(
+        np.prod([len(values) for values in manifest["problem"]["axes"].values()], dtype=object)
+    )
+
+
+def _count(n: Any, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _number(value: Any) -> str:
+    return "–" if pd.isna(value) else f"{value:.4f}" if abs(value) < 1000 else f"{value:.4g}"

@@ -1,0 +1,70 @@
+"""What a run found, printed and written beside its rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from tuning.analysis.compare import compare, sentences
+from tuning.analysis.tables import axis_means, axis_table, best_table, comparison_table
+from tuning.errors import TuningError
+from tuning.manifest import read_manifest
+from tuning.results import load_results
+
+
+def report(path: Path, console: Console) -> None:
+    """Print a run's comparison and write it to comparison.csv.
+
+    Raises
+    ------
+    TuningError
+        If the directory is not a run, or it has no trials yet.
+    """
+    results = load_results(path)
+    if results.empty:
+        raise TuningError(f"{path} has no trials yet")
+    comparison = compare(results, read_manifest(path))
+    comparison.table.to_csv(path / "comparison.csv", index=False)
+    console.print(comparison_table(comparison))
+    for sentence in sentences(comparison):
+        console.print(sentence, highlight=False)
+    failed = results[results["status"] != "ok"]
+    for status, rows in failed.groupby("status"):
+        first = rows.iloc[0]
+        console.print(
+            f"{len(rows):,} of {len(results):,} trials {status}, the first of them configuration "
+            f"{first['trial']:,}: {first['error']}",
+            highlight=False,
+            markup=False,
+        )
+
+
+def analyse(path: Path, console: Console) -> None:
+    """Print all that a run's tables say, and draw its figures in the run directory.
+
+    Raises
+    ------
+    TuningError
+        If the directory is not a run, or it has no trials yet.
+    """
+    report(path, console)
+    results, manifest = load_results(path), read_manifest(path)
+    metric, mode = manifest["problem"]["metric"], manifest["problem"]["mode"]
+    axes = list(manifest["problem"]["axes"])
+    console.print("\nThe ten best configurations", style="bold")
+    console.print(best_table(results, metric, mode, axes, 10))
+    means = axis_means(results, metric, axes)
+    console.print("By value of each axis", style="bold")
+    console.print(axis_table(means, metric, mode))
+    from tuning.analysis.plots import plot_axes, plot_best_so_far
+
+    plot_best_so_far(compare(results, manifest), path / "best_so_far.png")
+    plot_axes(results, means, metric, path / "axes.png")
+    for name in ("comparison.csv", "best_so_far.png", "axes.png"):
+        console.print(f"wrote {shown(path) / name}", soft_wrap=True)
+
+
+def shown(path: Path) -> Path:
+    """The path as short as it works from the current directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

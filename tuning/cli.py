@@ -1,0 +1,113 @@
+"""The command lines of scripts/: arguments in, calls out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+from tuning import search
+from tuning.analysis import report
+from tuning.errors import RunStopped, TuningError, first_line
+
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise TuningError(message)
+
+
+def run_ray(arguments: list[str] | None = None) -> int:
+    """The main job: `scripts/run_ray.py`.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Those of the process unless told.
+
+    Returns
+    -------
+    int
+        The exit code: 0; 2 for a bad input; 1 if a run could not go on; 130 if interrupted.
+    """
+    parser = _Parser(
+        description="Search a grid of Keras hyperparameters in parallel, at random and by a "
+        "partial sweep, and compare the two.",
+    )
+    add = parser.add_argument
+    add("--random", type=int, metavar="N", help="random trials (20); 0 for none")
+    add(
+        "--sweep",
+        metavar="N|A:B|all",
+        help=f"the sweep's trials: the first N of the grid ({search.DEFAULT_SWEEP}), a range, all; "
+        "0 for none",
+    )
+    add(
+        "--sweep-order",
+        choices=("grid", "spaced"),
+        help="whether a sweep of N takes the grid's first points (default) or evenly spaced ones",
+    )
+    add("--seed", type=int, metavar="S", help="of the draw and of every training (0)")
+    add("--workers", type=int, metavar="N", help="trials at once, one CPU each (all CPUs)")
+    add("--engine", choices=("auto", "fit"), default="auto", help="auto chooses; fit is Keras' fit")
+    add("--backend", choices=BACKENDS, help="what Keras runs on (tensorflow)")
+    add("--problem", metavar="FILE", help="a problem's Python file, or a built-in one's name")
+    add("--out", type=Path, metavar="DIR", help="a new run's directory, or a run to go on with")
+    add("--address", help="join the Ray cluster there instead of starting one")
+    add("--estimate", action="store_true", help="print what the whole grid would take, and end")
+    add("--verbose", action="store_true", help="let Ray, TensorFlow and the workers speak")
+
+    def job() -> int:
+        options = vars(parser.parse_args(arguments))
+        estimate = options.pop("estimate")
+        del options["engine"]  # the only one there is
+        request = search.Request(**options)
+        if estimate:
+            search.print_estimate(request, _output(), _errors())
+            return 0
+        return search.run_search(request, _output(), _errors())
+
+    return _exit_code(job)
+
+
+def analyse(arguments: list[str] | None = None) -> int:
+    """What a run's files say: `scripts/analyse.py`. Arguments and exit codes as for `run_ray`."""
+    parser = _Parser(description="Print the comparison of a run again, and draw its figures.")
+    parser.add_argument("run", type=Path, metavar="DIR", help="a run directory")
+
+    def job() -> int:
+        report.analyse(parser.parse_args(arguments).run, _output())
+        return 0
+
+    return _exit_code(job)
+
+
+def _exit_code(job: Callable[[], int]) -> int:
+    try:
+        return job()
+    except TuningError as error:
+        return _say(first_line(error).partition(": ")[2], 2)
+    except RunStopped as error:
+        return _say(str(error), 1)
+    except KeyboardInterrupt:
+        return _say("stopped", search.INTERRUPTED)
+
+
+def _say(sentence: str, code: int) -> int:
+    print(f"{Path(sys.argv[0]).name}: {sentence}", file=sys.stderr)
+    return code
+
+
+def _output() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+def _errors() -> Console:
+    return Console(stderr=True)

@@ -1,0 +1,118 @@
+"""Ray itself: start it on this machine, or join a cluster that runs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import ray
+
+from tuning.errors import TuningError, first_line
+
+JOIN_SECONDS = 25
+STORE_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running Ray.
+
+    Attributes
+    ----------
+    workers : int
+        Trials that train at once.
+    in_flight : int
+        Trials to submit at once: where Ray itself allows no more than `workers`, one more each, so
+        that the next is at hand.
+    """
+
+    workers: int
+    in_flight: int
+
+
+@contextlib.contextmanager
+def ray_cluster(
+    address: str | None = None,
+    workers: int | None = None,
+    *,
+    data_bytes: int = 0,
+    verbose: bool = False,
+) -> Iterator[Cluster]:
+    """Ray for the length of a `with` block.
+
+    Parameters
+    ----------
+    address : str, optional
+        An existing cluster's ``host:port``, or ``auto``. Unless told, a Ray of our own starts on
+        this machine, without dashboard or usage reports, and ends with the block.
+    workers : int, optional
+        How many trials train at once; unless told, one on each CPU of the cluster.
+    data_bytes : int
+        The size of the data that the object store has to hold.
+
+    Yields
+    ------
+    Cluster
+
+    Raises
+    ------
+    TuningError
+        If no Ray answers at the address within half a minute.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    level = logging.INFO if verbose else logging.ERROR
+    quiet = {"log_to_driver": verbose, "logging_level": level, "configure_logging": verbose}
+    if address is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if not verbose else "default")
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                include_dashboard=False,
+                object_store_memory=STORE_BYTES + 2 * data_bytes,
+                **quiet,
+            )
+    else:
+        _check_address(address)
+        ray.init(address=address, **quiet)
+    try:
+        cpus = int(ray.cluster_resources().get("CPU", 0))
+        if cpus < 1:
+            raise TuningError(f"the Ray cluster at {address} has no CPUs to train on")
+        if workers is None or address is None:
+            yield Cluster(cpus, 2 * cpus)
+        else:
+            yield Cluster(workers, workers)
+    finally:
+        ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Join the cluster from a process that can be given up on: `ray.init` has no time limit."""
+    program = (
+        "import logging, sys, ray; "
+        "ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.CRITICAL)"
+    )
+    try:
+        joined = subprocess.run(
+            [sys.executable, "-c", program, address],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=JOIN_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise TuningError(
+            f"no Ray answers at {address}: gave up after {JOIN_SECONDS} seconds"
+        ) from None
+    except OSError as error:
+        raise TuningError(f"cannot look for Ray at {address}: {first_line(error)}") from error
+    if joined.returncode != 0:
+        raise TuningError(f"no Ray answers at {address}")

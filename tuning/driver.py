@@ -1,0 +1,225 @@
+"""The Ray loop: ask the samplers, submit trials, collect their rows."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import ray
+
+from tuning.cluster import Cluster
+from tuning.errors import TuningError, first_line
+from tuning.problem import Data, Problem, n_samples, steps
+from tuning.results import Row, Run
+from tuning.samplers import Sampler
+from tuning.training import worker
+from tuning.training.outcome import Outcome
+
+HORIZON = 10_000  # trials planned ahead, so that the longest can go first
+RETRIES = 2  # of a trial whose worker or node died
+
+_train = ray.remote(num_cpus=1, max_retries=RETRIES)(worker.train)
+_probe = ray.remote(num_cpus=1, max_retries=RETRIES)(worker.probe)
+_report_threads = ray.remote(num_cpus=1)(worker.thread_report)
+
+
+class Progress(Protocol):
+    """Who is told how the search goes."""
+
+    def planned(self, steps: int) -> None:
+        """A trial of so many training steps was planned."""
+        ...
+
+    def started(self, trial: int) -> None:
+        """A trial was handed to a worker."""
+        ...
+
+    def finished(self, outcome: Outcome, steps: int, rows: list[Row]) -> None:
+        """A trial was trained, and its rows counted."""
+        ...
+
+    def kept(self, rows: int) -> None:
+        """So many rows were there without training."""
+        ...
+
+
+class Driver:
+    """Trains trials of one problem with one seed on a running Ray.
+
+    Parameters
+    ----------
+    problem : Problem
+    data : dict
+        Checked data of the problem; copied to Ray's object store once.
+    seed : int
+    backend : {"tensorflow", "jax", "torch"}
+        What Keras runs on.
+    cluster : Cluster
+    """
+
+    def __init__(
+        self, problem: Problem, data: Data, *, seed: int, backend: str, cluster: Cluster
+    ) -> None:
+        self._problem = problem
+        self._seed = seed
+        self._backend = backend
+        self._cluster = cluster
+        self._n_train = n_samples(data["train"][0])
+        self._problem_ref = ray.put(problem)
+        self._data_ref = ray.put(data)
+
+    def probe(self) -> worker.Probe:
+        """Look at the problem's models before anything is trained.
+
+        Raises
+        ------
+        TuningError
+            If none of a few configurations can be built and scored.
+        """
+        try:
+            found: worker.Probe = ray.get(
+                _probe.remote(self._problem_ref, self._data_ref, self._seed, self._backend)
+            )
+        except ray.exceptions.RayError as error:
+            raise TuningError(
+                f"no model of problem {self._problem.name!r} can be tried: {_ray_error(error)}"
+            ) from error
+        if found.error:
+            raise TuningError(
+                f"no model of problem {self._problem.name!r} can be trained: {found.error}"
+            )
+        return found
+
+    def thread_report(self) -> dict[str, Any]:
+        """What a worker's libraries say of their threads."""
+        report: dict[str, Any] = ray.get(_report_threads.remote(self._backend))
+        return report
+
+    def train(self, trials: list[int]) -> list[Outcome]:
+        """Train these trials, in this order of submission, and return their outcomes."""
+        return [_outcome(self._submit(trial), trial, self._seed, self._backend) for trial in trials]
+
+    def search(self, samplers: Mapping[str, Sampler], run: Run, progress: Progress) -> None:
+        """Train what the samplers ask for and the run does not have, and count it there.
+
+        A trial that two strategies ask for is trained once and counted for both.
+
+        Parameters
+        ----------
+        samplers : mapping of str to Sampler
+            By the name of the strategy.
+        run : Run
+        progress : Progress
+
+        Raises
+        ------
+        RunStopped
+            If the results cannot be written.
+        """
+        plan = _Plan(samplers, run, self._cost)
+        in_flight: dict[Any, int] = {}
+        try:
+            while True:
+                plan.refill(progress)
+                while plan.queue and len(in_flight) < self._cluster.in_flight:
+                    trial = plan.next()
+                    in_flight[self._submit(trial)] = trial
+                    progress.started(trial)
+                if not in_flight:
+                    return
+                ready, _ = ray.wait(list(in_flight), num_returns=1)
+                ready, _ = ray.wait(list(in_flight), num_returns=len(in_flight), timeout=0)
+                outcomes = [
+                    _outcome(task, in_flight.pop(task), self._seed, self._backend) for task in ready
+                ]
+                plan.count(outcomes, progress)
+        finally:
+            for task in in_flight:
+                ray.cancel(task, force=True)
+
+    def _submit(self, trial: int) -> Any:
+        return _train.remote(self._problem_ref, self._data_ref, trial, self._seed, self._backend)
+
+    def _cost(self, trial: int) -> int:
+        return steps(self._problem.grid[trial], self._n_train)
+
+
+class _Plan:
+    """The trials that wait, longest first, and who asked for each."""
+
+    def __init__(self, samplers: Mapping[str, Sampler], run: Run, cost: Any) -> None:
+        self.queue: list[tuple[int, int]] = []
+        self._samplers = samplers
+        self._run = run
+        self._cost = cost
+        self._asked = dict.fromkeys(samplers, 0)
+        self._finished: set[str] = set()
+        self._wanted_by: dict[int, list[tuple[str, int]]] = {}
+
+    def refill(self, progress: Progress) -> None:
+        """Ask the samplers for more, if there is room; what is counted already stays so."""
+        copies: dict[int, list[tuple[str, int]]] = {}
+        kept = 0
+        for strategy, sampler in self._samplers.items():
+            while strategy not in self._finished and len(self.queue) < HORIZON:
+                trials = sampler.ask(HORIZON - len(self.queue))
+                if not trials:
+                    self._finished.add(strategy)
+                for trial in trials:
+                    asker = (strategy, self._asked[strategy])
+                    self._asked[strategy] += 1
+                    if trial in self._run.done.get(strategy, ()):
+                        kept += 1
+                    elif trial in self._wanted_by:
+                        self._wanted_by[trial].append(asker)
+                    elif any(trial in done for done in self._run.done.values()):
+                        copies.setdefault(trial, []).append(asker)
+                    else:
+                        self._wanted_by[trial] = [asker]
+                        cost = self._cost(trial)
+                        heapq.heappush(self.queue, (-cost, trial))
+                        progress.planned(cost)
+        progress.kept(kept + self._run.copy(copies))
+
+    def next(self) -> int:
+        """The longest trial that waits."""
+        return heapq.heappop(self.queue)[1]
+
+    def count(self, outcomes: list[Outcome], progress: Progress) -> None:
+        """Write the outcomes' rows, then tell the samplers and the progress."""
+        rows, curves, told = [], [], []
+        for outcome in outcomes:
+            mine = self._run.rows(outcome, self._wanted_by[outcome.trial])
+            rows += mine
+            curves += [(row, outcome.curve) for row in mine]
+            told.append((outcome, mine))
+        self._run.append(rows, curves)
+        for outcome, mine in told:
+            del self._wanted_by[outcome.trial]
+            progress.finished(outcome, self._cost(outcome.trial), mine)
+        self._tell(rows)
+
+    def _tell(self, rows: list[Row]) -> None:
+        import pandas as pd
+
+        table = pd.DataFrame(rows)
+        for strategy, heard in table.groupby("strategy"):
+            self._samplers[str(strategy)].tell(heard)
+
+
+def _outcome(task: Any, trial: int, seed: int, backend: str) -> Outcome:
+    """The task's outcome; a worker that cannot give one has failed the trial."""
+    try:
+        outcome: Outcome = ray.get(task)
+        return outcome
+    except ray.exceptions.RayError as error:
+        return Outcome(trial, seed, "failed", "fit", backend, error=_ray_error(error), worker="")
+
+
+def _ray_error(error: ray.exceptions.RayError) -> str:
+    if isinstance(error, ray.exceptions.RayTaskError) and error.cause is not None:
+        return first_line(error.cause)
+    if isinstance(error, ray.exceptions.WorkerCrashedError):
+        return f"its worker process died, {RETRIES + 1} times"
+    return first_line(error)

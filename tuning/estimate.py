@@ -1,0 +1,126 @@
+"""How long the whole grid would take: a few configurations timed, the rest by arithmetic."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+from rich import box
+from rich.table import Table
+
+from tuning.driver import Driver
+from tuning.errors import TuningError
+from tuning.grid import Grid
+from tuning.problem import KERAS_EPOCHS
+from tuning.progress import duration
+
+TIMED = 8
+UNITS = (("seconds", 1), ("minutes", 60), ("hours", 3600), ("days", 86400))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The cost of training every configuration of a grid once.
+
+    Attributes
+    ----------
+    grid : Grid
+    epoch_seconds : list of float
+        Seconds an epoch took on one CPU thread, for each configuration timed.
+    start_seconds : float
+        Seconds a trial takes besides its epochs: building, compiling, scoring.
+    """
+
+    grid: Grid
+    epoch_seconds: list[float]
+    start_seconds: float
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of all configurations together."""
+        return total_epochs(self.grid)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds for the whole grid on one CPU thread."""
+        each = float(np.mean(self.epoch_seconds))
+        return self.epochs * each + self.grid.size * self.start_seconds
+
+
+def total_epochs(grid: Grid) -> int:
+    """The epochs of all configurations of a grid together."""
+    values = grid.axes.get("epochs", (KERAS_EPOCHS,))
+    return grid.size // len(values) * sum(int(value or 0) for value in values)
+
+
+def timed_trials(grid: Grid, seed: int) -> list[int]:
+    """Configurations to time: one for each batch size, on which an epoch's time depends most.
+
+    At most eight, the other axes drawn at random, with the fewest epochs that leave one to time
+    after the first, which compiles.
+    """
+    generator = random.Random(seed)
+    sizes = grid.axes.get("batch_size", (None,) * TIMED)
+    chosen = [sizes[i * len(sizes) // TIMED] for i in range(TIMED)]
+    chosen = list(dict.fromkeys(chosen)) if "batch_size" in grid.axes else chosen
+    trials = []
+    for size in chosen:
+        configuration = {name: generator.choice(values) for name, values in grid.axes.items()}
+        if "batch_size" in grid.axes:
+            configuration["batch_size"] = size
+        if "epochs" in grid.axes:
+            counts = sorted(int(value or 0) for value in grid.axes["epochs"])
+            configuration["epochs"] = next((n for n in counts if n > 1), counts[-1])
+        trials.append(grid.index(configuration))
+    return list(dict.fromkeys(trials))
+
+
+def estimate(driver: Driver, grid: Grid, seed: int) -> Estimate:
+    """Time a few configurations, each on one CPU thread.
+
+    Raises
+    ------
+    TuningError
+        If none of them can be trained.
+    """
+    outcomes = driver.train(timed_trials(grid, seed))
+    timed = [outcome for outcome in outcomes if outcome.epoch_seconds]
+    if not timed:
+        raise TuningError(f"no epoch could be timed: {outcomes[0].error}")
+    epochs = [
+        float(np.median(outcome.epoch_seconds[1:] or outcome.epoch_seconds)) for outcome in timed
+    ]
+    starts = [
+        max(0.0, outcome.seconds - len(outcome.epoch_seconds) * epoch)
+        for outcome, epoch in zip(timed, epochs, strict=True)
+    ]
+    return Estimate(grid, epochs, float(np.mean(starts)))
+
+
+def estimate_tables(found: Estimate, workers: int) -> list[Table]:
+    """The estimate as the study printed it: the axes, then the sums, in seconds to days."""
+    axes = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for name in ("axis", "values", "number"):
+        axes.add_column(name, justify="right" if name == "number" else "left")
+    for name, values in found.grid.axes.items():
+        axes.add_row(name, ", ".join(map(str, values)), f"{len(values):,}")
+
+    epoch = np.mean(found.epoch_seconds)
+    spread = f"{min(found.epoch_seconds):.2f} to {max(found.epoch_seconds):.2f}"
+    sums = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    sums.add_column()
+    sums.add_column(justify="right")
+    sums.add_row("configurations", f"{found.grid.size:,}")
+    sums.add_row("epochs in all", f"{found.epochs:,}")
+    sums.add_row(
+        f"seconds an epoch, one thread ({len(found.epoch_seconds)} timed: {spread})", f"{epoch:.3f}"
+    )
+    sums.add_row("seconds a trial besides", f"{found.start_seconds:.2f}", end_section=True)
+    for unit, seconds in UNITS:
+        sums.add_row(f"whole grid on one thread, {unit}", f"{found.seconds / seconds:,.1f}")
+    sums.add_row(
+        f"whole grid on {workers} worker{'s' if workers > 1 else ''}",
+        duration(found.seconds / workers),
+    )
+    return [axes, sums]

@@ -1,0 +1,209 @@
+"""The grid: a Cartesian product of hyperparameter values, addressed by integer."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeAlias, overload
+
+from tuning.errors import TuningError
+
+Value: TypeAlias = bool | int | float | str | None
+Configuration: TypeAlias = dict[str, Value]
+
+
+class Grid:
+    """The Cartesian product of named axes, each an ordered list of values.
+
+    A point is numbered by mixed radix, the first axis slowest, as nested loops would visit it.
+    Only the axes are stored: a grid of 10**18 points costs as little as one of ten.
+
+    Parameters
+    ----------
+    axes : mapping of str to sequence of bool, int, float, str or None
+        Name and values of each hyperparameter, in order. NumPy scalars become Python's.
+
+    Raises
+    ------
+    TuningError
+        For a grid without axes, an axis without values, a value that is repeated, not finite or
+        not a scalar. ``1``, ``1.0`` and ``True`` count as repeated: no table could tell them apart.
+
+    Examples
+    --------
+    >>> grid = Grid({"units": [64, 128], "rate": [0.0, 0.25, 0.5]})
+    >>> len(grid), grid[4]
+    (6, {'units': 128, 'rate': 0.25})
+    >>> grid.index({"rate": 0.25, "units": 128})
+    4
+    """
+
+    def __init__(self, axes: Mapping[str, Iterable[Value]]) -> None:
+        if not isinstance(axes, Mapping):
+            raise TuningError(
+                f"a grid takes a mapping of axis names to values, not {type(axes).__name__}"
+            )
+        if not axes:
+            raise TuningError("a grid needs at least one axis")
+        self._axes = {_axis_name(name): _axis_values(name, axes[name]) for name in axes}
+        self._positions = {
+            name: {(type(value), value): i for i, value in enumerate(values)}
+            for name, values in self._axes.items()
+        }
+
+    @property
+    def axes(self) -> Mapping[str, tuple[Value, ...]]:
+        """The values of each axis, in order; read only."""
+        return MappingProxyType(self._axes)
+
+    @property
+    def size(self) -> int:
+        """The number of points, however large (``len`` stops at ``sys.maxsize``)."""
+        return math.prod(len(values) for values in self._axes.values())
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __bool__(self) -> bool:
+        return True
+
+    @overload
+    def __getitem__(self, index: int) -> Configuration: ...
+    @overload
+    def __getitem__(self, index: slice) -> GridSlice: ...
+    def __getitem__(self, index: int | slice) -> Configuration | GridSlice:
+        if isinstance(index, slice):
+            return GridSlice(self, range(self.size)[index])
+        remaining = range(self.size)[index]
+        configuration: Configuration = {}
+        for name in reversed(self._axes):
+            remaining, position = divmod(remaining, len(self._axes[name]))
+            configuration[name] = self._axes[name][position]
+        return {name: configuration[name] for name in self._axes}
+
+    def index(self, configuration: Mapping[str, Value]) -> int:
+        """The number of a configuration, in ``range(size)``.
+
+        Raises
+        ------
+        TuningError
+            For an axis that is missing or unknown, or a value its axis does not have. A value has
+            to be of the same type: ``1`` is not ``1.0``.
+        """
+        for name in configuration:
+            if name not in self._axes:
+                raise TuningError(f"unknown axis {name!r}: the grid has {', '.join(self._axes)}")
+        index = 0
+        for name, values in self._axes.items():
+            if name not in configuration:
+                raise TuningError(f"the configuration lacks axis {name!r}")
+            value = _python_scalar(configuration[name])
+            try:
+                position = self._positions[name][type(value), value]
+            except (KeyError, TypeError):
+                raise TuningError(
+                    f"{value!r} is not a value of axis {name!r}: it has {_listing(values)}"
+                ) from None
+            index = index * len(values) + position
+        return index
+
+    def __contains__(self, configuration: object) -> bool:
+        try:
+            self.index(configuration)  # type: ignore[arg-type]
+        except (TuningError, TypeError):
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[Configuration]:
+        for values in itertools.product(*self._axes.values()):
+            yield dict(zip(self._axes, values, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Grid):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        axes = ", ".join(f"{name}: {_listing(values)}" for name, values in self._axes.items())
+        return f"Grid({self.size:,} configurations of {axes})"
+
+    def _key(self) -> tuple[object, ...]:
+        return tuple(
+            (name, tuple((type(value), value) for value in values))
+            for name, values in self._axes.items()
+        )
+
+
+@dataclass(frozen=True)
+class GridSlice(Sequence[Configuration]):
+    """Some of a grid's configurations, made when they are asked for.
+
+    Attributes
+    ----------
+    grid : Grid
+    indices : range
+        The points' numbers in the grid.
+    """
+
+    grid: Grid
+    indices: range
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, index: int) -> Configuration: ...
+    @overload
+    def __getitem__(self, index: slice) -> GridSlice: ...
+    def __getitem__(self, index: int | slice) -> Configuration | GridSlice:
+        if isinstance(index, slice):
+            return GridSlice(self.grid, self.indices[index])
+        return self.grid[self.indices[index]]
+
+
+def _axis_name(name: object) -> str:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise TuningError(f"{name!r} cannot name an axis: a name is printable text")
+    return name
+
+
+def _axis_values(name: str, values: Iterable[Value]) -> tuple[Value, ...]:
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise TuningError(f"axis {name!r} needs a list of values, not {values!r}")
+    checked = tuple(_python_scalar(value) for value in values)
+    if not checked:
+        raise TuningError(f"axis {name!r} has no values")
+    seen: dict[Value, Value] = {}
+    for value in checked:
+        if not isinstance(value, bool | int | float | str | None):
+            raise TuningError(
+                f"axis {name!r} holds {value!r}, but a value is a bool, int, float, str or None"
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise TuningError(f"axis {name!r} holds {value!r}, which is not finite")
+        if value in seen:
+            other = seen[value]
+            equal = "" if type(other) is type(value) else f" ({other!r} and {value!r} are equal)"
+            raise TuningError(f"axis {name!r} repeats {value!r}{equal}")
+        seen[value] = value
+    return checked
+
+
+def _python_scalar(value: object) -> Value:
+    """A NumPy scalar as Python's own; anything else as it is."""
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        value = value.item()  # type: ignore[attr-defined]
+    return value  # type: ignore[return-value]
+
+
+def _listing(values: tuple[Value, ...], at_most: int = 8) -> str:
+    shown = [repr(value) for value in values]
+    if len(shown) > at_most:
+        shown = [*shown[: at_most - 2], "…", shown[-1]]
+    return f"[{', '.join(shown)}]" + (f" ({len(values):,})" if len(values) > at_most else "")

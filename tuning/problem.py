@@ -1,0 +1,279 @@
+"""A problem: a grid, the data, and a function that builds a compiled Keras model."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.resources
+import math
+import sys
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from tuning.errors import TuningError, first_line
+from tuning.grid import Configuration, Grid, Value
+
+if TYPE_CHECKING:
+    import keras
+
+Arrays: TypeAlias = "np.ndarray | dict[str, np.ndarray]"
+Data: TypeAlias = dict[str, tuple[Arrays, Arrays]]
+Mode: TypeAlias = Literal["max", "min"]
+
+SPLITS = ("train", "validation", "test")
+NEEDED = ("grid", "load_data", "build_model")
+DEFAULT_METRIC = "val_accuracy"
+KERAS_BATCH_SIZE = 32
+KERAS_EPOCHS = 1
+
+
+@dataclass(frozen=True)
+class ProblemFile:
+    """The Python file a problem is written in, carried whole so that any worker can run it.
+
+    Attributes
+    ----------
+    name : str
+        The file's name without its ending.
+    source : str
+        What `load_problem` finds it by: a built-in problem's name, or a path.
+    path, text : str
+        Where the file stands, and what is in it.
+    """
+
+    name: str
+    source: str
+    path: str
+    text: str
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the code, blind to comments and layout."""
+        code = ast.unparse(ast.parse(self.text))
+        return hashlib.sha256(code.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is searched, as its file says it.
+
+    Attributes
+    ----------
+    file : ProblemFile
+    grid : Grid
+        Axes called ``batch_size`` and ``epochs`` steer training, and default to Keras' 32 and 1;
+        the others reach only `build_model`.
+    load_data : callable
+        Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``; each x and y is an
+        array, or a dict of arrays, whose first dimension counts the samples.
+    build_model : callable
+        Takes a configuration as a dict and returns a compiled Keras model.
+    metric : str
+        The validation metric that chooses, as Keras' logs name it.
+    mode : {"max", "min"}
+        Whether more or less of it is better.
+    references : list of dict
+        Results published elsewhere, shown beside ours: ``strategy``, ``trials``, the metric's
+        validation and test values, ``cpu_seconds``.
+
+    A problem is pickled as its file's text, and loaded from it once a process.
+    """
+
+    file: ProblemFile
+    grid: Grid
+    load_data: Callable[[], Data]
+    build_model: Callable[[Configuration], keras.Model]
+    metric: str = DEFAULT_METRIC
+    mode: Mode = "max"
+    references: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the file it is in."""
+        return self.file.name
+
+    def __reduce__(self) -> tuple[Callable[[ProblemFile], Problem], tuple[ProblemFile]]:
+        return _run_problem_file, (self.file,)
+
+
+def load_problem(name_or_path: str) -> Problem:
+    """The built-in problem of that name, or the one in a user's Python file.
+
+    Raises
+    ------
+    TuningError
+        If there is none, it does not import, or lacks a name that a problem needs.
+    """
+    return _run_problem_file(_find_problem_file(name_or_path))
+
+
+def batch_size(configuration: Mapping[str, Value]) -> int:
+    """The configuration's batch size in samples; Keras' 32 where the grid has no such axis."""
+    return _count(configuration, "batch_size", KERAS_BATCH_SIZE)
+
+
+def epochs(configuration: Mapping[str, Value]) -> int:
+    """The configuration's epochs; Keras' 1 where the grid has no such axis."""
+    return _count(configuration, "epochs", KERAS_EPOCHS)
+
+
+def steps(configuration: Mapping[str, Value], n_samples: int) -> int:
+    """How many batches training the configuration on `n_samples` takes, over all its epochs."""
+    return epochs(configuration) * math.ceil(n_samples / batch_size(configuration))
+
+
+def n_samples(arrays: Arrays) -> int:
+    """The length of the first dimension, which the arrays of a dict share."""
+    return len(next(iter(arrays.values())) if isinstance(arrays, dict) else arrays)
+
+
+def load_data(problem: Problem) -> Data:
+    """The problem's data, checked.
+
+    Raises
+    ------
+    TuningError
+        If loading fails, a split is missing or empty, or the lengths of x and y differ.
+    """
+    where = f"load_data() of problem {problem.name!r}"
+    try:
+        loaded = problem.load_data()
+    except Exception as error:
+        raise TuningError(f"{where} failed: {first_line(error)}") from error
+    if not isinstance(loaded, Mapping) or set(loaded) != set(SPLITS):
+        found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
+        raise TuningError(f"{where} has to return a dict of {', '.join(SPLITS)}, not {found}")
+    data: Data = {}
+    for split in SPLITS:
+        pair = loaded[split]
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise TuningError(f"{where}: {split!r} has to be a pair (x, y)")
+        x, y = (
+            _checked_arrays(part, f"{where}: {split} {name}")
+            for part, name in zip(pair, "xy", strict=True)
+        )
+        if n_samples(x) != n_samples(y):
+            raise TuningError(
+                f"{where}: {split!r} has {n_samples(x):,} samples in x but {n_samples(y):,} in y"
+            )
+        if n_samples(x) == 0:
+            raise TuningError(f"{where}: {split!r} is empty")
+        data[split] = (x, y)
+    return data
+
+
+def data_fingerprint(data: Data) -> str:
+    """SHA-256 of every array's name, type, shape and bytes."""
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        for part, arrays in zip("xy", data[split], strict=True):
+            named = arrays if isinstance(arrays, dict) else {"": arrays}
+            for name, array in named.items():
+                digest.update(f"{split} {part} {name} {array.dtype} {array.shape}\n".encode())
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def _find_problem_file(name_or_path: str) -> ProblemFile:
+    built_in = importlib.resources.files("tuning.problems")
+    names = sorted(
+        entry.name.removesuffix(".py")
+        for entry in built_in.iterdir()
+        if entry.name.endswith(".py") and not entry.name.startswith("_")
+    )
+    path = Path(name_or_path).absolute()
+    source = str(path)
+    if name_or_path in names:
+        path = Path(str(built_in / f"{name_or_path}.py"))
+        source = name_or_path
+    elif path.suffix != ".py":
+        raise TuningError(
+            f"there is no problem {name_or_path!r}: name one of {', '.join(names)}, "
+            "or a Python file (.py)"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise TuningError(f"cannot read the problem file {name_or_path}: {why}") from error
+    return ProblemFile(path.stem, source, str(path), text)
+
+
+@functools.lru_cache(maxsize=4)
+def _run_problem_file(file: ProblemFile) -> Problem:
+    """Run the file's text as a module of its own and take the problem's names from it."""
+    where = f"problem file {Path(file.path).name}"
+    folder = str(Path(file.path).parent)
+    if folder not in sys.path:  # so that it can import what stands beside it
+        sys.path.append(folder)
+    digest = hashlib.sha256(file.text.encode()).hexdigest()[:8]
+    module = types.ModuleType(f"tuning_problem_{file.name}_{digest}")
+    module.__file__ = file.path
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(file.text, file.path, "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        del sys.modules[module.__name__]
+        raise TuningError(f"{where} does not import: {first_line(error)}") from error
+    missing = [name for name in NEEDED if not hasattr(module, name)]
+    if missing:
+        raise TuningError(
+            f"{where} lacks {' and '.join(missing)}: a problem needs {', '.join(NEEDED)}"
+        )
+    grid, loader, builder = (getattr(module, name) for name in NEEDED)
+    if not isinstance(grid, Grid):
+        raise TuningError(f"{where}: grid has to be a tuning.Grid, not {type(grid).__name__}")
+    for name, function in (("load_data", loader), ("build_model", builder)):
+        if not callable(function):
+            raise TuningError(f"{where}: {name} has to be a function")
+    for axis in ("batch_size", "epochs"):
+        for value in grid.axes.get(axis, ()):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise TuningError(
+                    f"{where}: axis {axis!r} takes whole numbers from 1, not {value!r}"
+                )
+    metric = getattr(module, "metric", DEFAULT_METRIC)
+    if not isinstance(metric, str) or not metric.startswith("val_"):
+        raise TuningError(
+            f"{where}: metric has to name a validation metric (val_…), not {metric!r}"
+        )
+    mode: Any = getattr(module, "mode", "min" if metric.endswith(("loss", "error")) else "max")
+    if mode not in ("max", "min"):
+        raise TuningError(f"{where}: mode has to be 'max' or 'min', not {mode!r}")
+    return Problem(
+        file, grid, loader, builder, metric, mode, tuple(getattr(module, "references", ()))
+    )
+
+
+def _count(configuration: Mapping[str, Value], axis: str, default: int) -> int:
+    value = configuration.get(axis, default)
+    assert isinstance(value, int)  # checked when the problem was loaded
+    return value
+
+
+def _checked_arrays(part: Any, where: str) -> Arrays:
+    if isinstance(part, Mapping):
+        if not part:
+            raise TuningError(f"{where} is an empty dict")
+        arrays = {str(name): _checked_array(value, where) for name, value in part.items()}
+        lengths = {len(array) for array in arrays.values()}
+        if len(lengths) > 1:
+            raise TuningError(f"{where}: its arrays have different lengths, {sorted(lengths)}")
+        return arrays
+    return _checked_array(part, where)
+
+
+def _checked_array(value: Any, where: str) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise TuningError(f"{where} is not an array: {first_line(error)}") from error
+    if array.ndim == 0 or array.dtype == object:
+        raise TuningError(f"{where} has to be an array of numbers, not {type(value).__name__}")
+    return array

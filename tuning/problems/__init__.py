@@ -1,0 +1,1 @@
+"""The built-in problems: each is a file of the same three names that a user's own has."""

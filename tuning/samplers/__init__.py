@@ -1,0 +1,28 @@
+"""Search strategies: which points of the grid to train, and in what order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tuning.samplers.random import RandomSampler
+from tuning.samplers.sweep import SweepSampler, parse_sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RandomSampler", "Sampler", "SweepSampler", "parse_sweep"]
+
+
+class Sampler(Protocol):
+    """What the driver asks of any strategy; it knows nothing of Ray, Keras or files."""
+
+    n_trials: int
+    """How many points it will give in all."""
+
+    def ask(self, n: int) -> list[int]:
+        """The next points, as grid indices: at most `n`, and none once it has finished."""
+        ...
+
+    def tell(self, rows: pd.DataFrame) -> None:
+        """Hear the results of points asked for before, one row a trial."""
+        ...

@@ -1,0 +1,356 @@
+"""A whole search: from what the command line asks for to the comparison in the run directory."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.util
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from tuning.analysis.report import report, shown
+from tuning.cluster import Cluster, ray_cluster
+from tuning.driver import Driver
+from tuning.errors import TuningError
+from tuning.manifest import MANIFEST, differences, make_manifest, read_manifest
+from tuning.problem import (
+    Data,
+    Problem,
+    data_fingerprint,
+    load_data,
+    load_problem,
+)
+from tuning.progress import TerminalProgress, duration
+from tuning.quiet import quiet
+from tuning.results import Run, load_results, trial_columns
+from tuning.samplers import RandomSampler, Sampler, parse_sweep
+
+DEFAULT_PROBLEM = "mnist_2_vs_7"
+DEFAULT_RANDOM = 20
+DEFAULT_SWEEP = 60
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a search was asked to do; None stands for the run's own setting, or the default.
+
+    Attributes
+    ----------
+    problem : str, optional
+        A built-in problem's name or a Python file.
+    random : int, optional
+        Trials of random search; 0 for none.
+    sweep, sweep_order : str, optional
+        As `tuning.samplers.parse_sweep` takes them.
+    seed : int, optional
+    workers : int, optional
+        Trials that train at once; one a CPU unless told.
+    backend : str, optional
+        What Keras runs on.
+    out : Path, optional
+        The run directory, new or to be gone on with.
+    address : str, optional
+        A Ray cluster to join.
+    verbose : bool
+        Let libraries and workers speak.
+    """
+
+    problem: str | None = None
+    random: int | None = None
+    sweep: str | None = None
+    sweep_order: str | None = None
+    seed: int | None = None
+    workers: int | None = None
+    backend: str | None = None
+    out: Path | None = None
+    address: str | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A request made definite."""
+
+    problem: Problem
+    samplers: dict[str, Sampler]
+    search: dict[str, Any]
+    seed: int
+    backend: str
+    out: Path
+    manifest: dict[str, Any] | None
+    """Of the run that is gone on with; None for a new one."""
+
+
+def settle(request: Request) -> Settings:
+    """Fill in what the request leaves open, and check what can be checked without training.
+
+    Raises
+    ------
+    TuningError
+        For anything that cannot be done as asked.
+    """
+    if request.workers is not None and request.workers < 1:
+        raise TuningError(f"--workers takes a number from 1, not {request.workers}")
+    manifest = _existing(request.out)
+    old = manifest or {"problem": {}, "search": {}}
+    backend = request.backend or old.get("backend", "tensorflow")
+    _select_backend(backend)
+    with quiet(request.verbose):
+        problem = load_problem(request.problem or old["problem"].get("source", DEFAULT_PROBLEM))
+    trial_columns(problem.grid.axes, ["loss"])
+    seed = old.get("seed", 0) if request.seed is None else request.seed
+    search = {
+        "random": min(DEFAULT_RANDOM, problem.grid.size),
+        "sweep": str(min(DEFAULT_SWEEP, problem.grid.size)),
+        "sweep_order": "grid",
+        **old["search"],
+    }
+    asked = {name: getattr(request, name) for name in search}
+    search |= {name: value for name, value in asked.items() if value is not None}
+    samplers: dict[str, Sampler] = {}
+    if search["random"] != 0:
+        samplers["random"] = RandomSampler(problem.grid, search["random"], seed)
+    if sweep := parse_sweep(search["sweep"], problem.grid, search["sweep_order"]):
+        samplers["sweep"] = sweep
+    if not samplers:
+        raise TuningError("nothing to search: both --random and --sweep are 0")
+    if manifest:
+        _check_extends(manifest["search"], search)
+    out = request.out or _new_directory(problem.name)
+    return Settings(problem, samplers, search, seed, backend, out, manifest)
+
+
+def run_search(request: Request, console: Console, errors: Console) -> int:
+    """Search, count every trial in the run directory, and print the comparison.
+
+    Parameters
+    ----------
+    request : Request
+    console, errors : rich.console.Console
+        For the results, and for progress.
+
+    Returns
+    -------
+    int
+        The exit code: 0, or 130 if it was interrupted.
+
+    Raises
+    ------
+    TuningError
+        For what cannot be done as asked; nothing was written.
+    RunStopped
+        If the run could not go on.
+    """
+    started = time.perf_counter()
+    settings = settle(request)
+    with errors.status("Loading the data"), quiet(request.verbose):
+        data = load_data(settings.problem)
+    try:
+        with contextlib.ExitStack() as stack:
+            status = stack.enter_context(errors.status("Starting Ray and Keras"))
+            cluster = stack.enter_context(_cluster(request, data))
+            driver = _driver(settings, data, cluster)
+            run = stack.enter_context(_open_run(settings, driver, data))
+            status.stop()
+            _announce(settings, run, cluster, console)
+            if request.verbose:
+                errors.print(f"Threads of a worker: {driver.thread_report()}")
+            _search(settings, driver, run, cluster, errors)
+    except KeyboardInterrupt:
+        _say_how_to_go_on(settings, request, errors)
+        return INTERRUPTED
+    report(settings.out, console)
+    elapsed = duration(time.perf_counter() - started)
+    console.print(
+        f"\nTook {elapsed} in all. The rows are in {shown(settings.out)}/:", soft_wrap=True
+    )
+    table = str(shown(settings.out) / "trials.csv")
+    console.print(f"import pandas as pd; trials = pd.read_csv({table!r})", soft_wrap=True)
+    return 0
+
+
+def print_estimate(request: Request, console: Console, errors: Console) -> None:
+    """Time a few configurations and print what the whole grid would take.
+
+    Raises
+    ------
+    TuningError
+        For what cannot be done as asked.
+    """
+    from tuning.estimate import estimate, estimate_tables
+
+    settings = settle(request)
+    problem = settings.problem
+    with errors.status("Timing a few configurations"):
+        with quiet(request.verbose):
+            data = load_data(problem)
+        with _cluster(request, data) as cluster:
+            driver = _driver(settings, data, cluster)
+            driver.probe()
+            found = estimate(driver, problem.grid, settings.seed)
+    console.print(f"Problem {problem.name}: the whole grid")
+    for table in estimate_tables(found, cluster.workers):
+        console.print(table)
+
+
+def _existing(out: Path | None) -> dict[str, Any] | None:
+    """The manifest of the run to go on with; None if the directory is to be made."""
+    if out is None or not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not (out / MANIFEST).exists():
+        raise TuningError(f"{out} is not a run: it exists, but has no {MANIFEST}")
+    return read_manifest(out)
+
+
+def _select_backend(backend: str) -> None:
+    """Have Keras, where the problem's file imports it, run on the backend, quietly."""
+    if importlib.util.find_spec(backend) is None:
+        raise TuningError(f"--backend {backend} needs the package {backend}, which is not there")
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _check_extends(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Only a sweep that begins with the run's own may go on in it."""
+    if old == new or old["sweep"] == "0" or new["sweep"] == "0":
+        return
+    starts, spaced = [], []
+    for search in (old, new):
+        starts.append(search["sweep"].partition(":")[0] if ":" in search["sweep"] else "0")
+        spaced.append(search["sweep"] if search["sweep_order"] == "spaced" else None)
+    if int(starts[0]) != int(starts[1]) or spaced[0] != spaced[1]:
+        raise TuningError(
+            f"the run sweeps {old['sweep']} in {old['sweep_order']} order, which "
+            f"{new['sweep']} in {new['sweep_order']} order does not go on with"
+        )
+
+
+def _new_directory(name: str) -> Path:
+    """results/<problem>-<time>, with a number behind it if that is taken."""
+    stem = f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    out, n = Path("results") / stem, 1
+    while out.exists():
+        n += 1
+        out = Path("results") / f"{stem}-{n}"
+    return out
+
+
+def _cluster(request: Request, data: Data) -> Any:
+    arrays = [
+        array
+        for pair in data.values()
+        for part in pair
+        for array in (part.values() if isinstance(part, dict) else [part])
+    ]
+    n_bytes = sum(np.asarray(array).nbytes for array in arrays)
+    return ray_cluster(
+        request.address, request.workers, data_bytes=n_bytes, verbose=request.verbose
+    )
+
+
+def _driver(settings: Settings, data: Data, cluster: Cluster) -> Driver:
+    return Driver(
+        settings.problem, data, seed=settings.seed, backend=settings.backend, cluster=cluster
+    )
+
+
+def _open_run(settings: Settings, driver: Driver, data: Data) -> Run:
+    """Make the run, or open it if it is of the same problem."""
+    problem = settings.problem
+    probe = driver.probe()
+    scores = [f"val_{name}" for name in probe.metrics]
+    if problem.metric not in scores:
+        raise TuningError(
+            f"problem {problem.name!r} is judged by {problem.metric!r}, but its models report "
+            f"{', '.join(scores)}"
+        )
+    manifest = make_manifest(
+        problem,
+        {
+            "code": problem.file.fingerprint,
+            "model": probe.model_fingerprint,
+            "data": data_fingerprint(data),
+        },
+        probe.metrics,
+        seed=settings.seed,
+        engine="fit",
+        backend=settings.backend,
+        search=settings.search,
+    )
+    if settings.manifest is None:
+        return Run.create(settings.out, manifest)
+    if found := differences(settings.manifest, manifest):
+        raise TuningError(f"{settings.out} is another run: {'; '.join(found)}")
+    run = Run.open(settings.out)
+    run.set_search(settings.search)
+    return run
+
+
+def _announce(settings: Settings, run: Run, cluster: Cluster, console: Console) -> None:
+    grid, search = settings.problem.grid, settings.search
+    parts = []
+    if "random" in settings.samplers:
+        parts.append(f"{settings.samplers['random'].n_trials:,} random configurations")
+    if "sweep" in settings.samplers:
+        n = settings.samplers["sweep"].n_trials
+        which = (
+            "all"
+            if n == grid.size
+            else f"{n:,} evenly spaced"
+            if search["sweep_order"] == "spaced"
+            else f"{search['sweep']} of"
+            if ":" in search["sweep"]
+            else f"the first {n:,}"
+        )
+        parts.append(f"a sweep of {which} in grid order")
+    counted = sum(map(len, run.done.values()))
+    console.print(
+        f"{settings.problem.name}: {grid.size:,} configurations; training {' and '.join(parts)}, "
+        f"seed {settings.seed}, on {cluster.workers} "
+        f"worker{'s' if cluster.workers > 1 else ''} of one CPU thread each "
+        f"(Keras fit, {settings.backend}).",
+        highlight=False,
+    )
+    if counted:
+        console.print(f"Going on with {shown(settings.out)}: {counted:,} trials are counted.")
+
+
+def _search(
+    settings: Settings, driver: Driver, run: Run, cluster: Cluster, errors: Console
+) -> None:
+    with TerminalProgress(
+        sum(sampler.n_trials for sampler in settings.samplers.values()),
+        workers=cluster.workers,
+        metric=settings.problem.metric,
+        mode=settings.problem.mode,
+        console=errors,
+    ) as progress:
+        driver.search(settings.samplers, run, progress)
+
+
+def _say_how_to_go_on(settings: Settings, request: Request, errors: Console) -> None:
+    if not (settings.out / MANIFEST).exists():
+        errors.print("Stopped before the first trial; nothing was written.")
+        return
+    counted = len(load_results(settings.out))
+    errors.print(f"Stopped. {counted:,} trials are counted; go on with")
+    errors.print(f"  {go_on_command(settings.out, request)}", soft_wrap=True, markup=False)
+
+
+def go_on_command(out: Path, request: Request) -> str:
+    """The command that goes on with a run; all else it needs is in the manifest."""
+    words = ["python", sys.argv[0], "--out", str(shown(out))]
+    for option in ("workers", "address"):
+        if (value := getattr(request, option)) is not None:
+            words += [f"--{option}", str(value)]
+    return shlex.join(words)

@@ -1,0 +1,1 @@
+"""What runs on a worker: training, held to one CPU thread."""

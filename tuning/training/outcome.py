@@ -1,0 +1,59 @@
+"""What training one configuration came to."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import socket
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Status: TypeAlias = Literal["ok", "diverged", "failed"]
+
+
+def now() -> str:
+    """The time in UTC to the second, as ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def worker_name() -> str:
+    """This process among all that train: host and process id."""
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One trial, trained.
+
+    Attributes
+    ----------
+    trial : int
+        The grid index.
+    seed : int
+    status : {"ok", "diverged", "failed"}
+        ``diverged``: the loss became NaN or infinite, and training ended there;
+        ``failed``: building or training raised.
+    metrics : dict of str to float
+        ``train_``, ``val_`` and ``test_`` of each of the model's metrics; empty unless ``ok``.
+    curve : list of dict of str to float
+        Keras' logs of each epoch trained.
+    seconds : float
+        Wall time on the one CPU thread, from building the model to its test score.
+    epoch_seconds : list of float
+        Wall time of each epoch, validation included; the first holds compilation.
+    error : str
+        One line, for ``failed`` and ``diverged``.
+    """
+
+    trial: int
+    seed: int
+    status: Status
+    engine: str
+    backend: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    epoch_seconds: list[float] = field(default_factory=list)
+    error: str = ""
+    worker: str = field(default_factory=worker_name)
+    finished_at: str = field(default_factory=now)
