@@ -106,7 +106,7 @@ def _say(sentence: str, code: int) -> int:
 
 
 def _output() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 120)
+    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 def _errors() -> Console:

@@ -68,7 +68,8 @@ def ray_cluster(
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     level = logging.INFO if verbose else logging.ERROR
-    quiet = {"log_to_driver": verbose, "logging_level": level, "configure_logging": verbose}
+    logging.getLogger("ray").setLevel(level)
+    quiet = {"log_to_driver": verbose, "logging_level": level}
     if address is None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore" if not verbose else "default")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import ray
 
 from tuning.cluster import Cluster
 from tuning.errors import TuningError, first_line
-from tuning.problem import Data, Problem, n_samples, steps
+from tuning.problem import Data, Problem, Work, n_samples, work
 from tuning.results import Row, Run
 from tuning.samplers import Sampler
 from tuning.training import worker
@@ -27,15 +27,15 @@ _report_threads = ray.remote(num_cpus=1)(worker.thread_report)
 class Progress(Protocol):
     """Who is told how the search goes."""
 
-    def planned(self, steps: int) -> None:
-        """A trial of so many training steps was planned."""
+    def planned(self, work: Work) -> None:
+        """A trial was planned."""
         ...
 
     def started(self, trial: int) -> None:
         """A trial was handed to a worker."""
         ...
 
-    def finished(self, outcome: Outcome, steps: int, rows: list[Row]) -> None:
+    def finished(self, outcome: Outcome, work: Work, rows: list[Row]) -> None:
         """A trial was trained, and its rows counted."""
         ...
 
@@ -117,7 +117,7 @@ class Driver:
         RunStopped
             If the results cannot be written.
         """
-        plan = _Plan(samplers, run, self._cost)
+        plan = _Plan(samplers, run, self._work)
         in_flight: dict[Any, int] = {}
         try:
             while True:
@@ -141,18 +141,20 @@ class Driver:
     def _submit(self, trial: int) -> Any:
         return _train.remote(self._problem_ref, self._data_ref, trial, self._seed, self._backend)
 
-    def _cost(self, trial: int) -> int:
-        return steps(self._problem.grid[trial], self._n_train)
+    def _work(self, trial: int) -> Work:
+        return work(self._problem.grid[trial], self._n_train)
 
 
 class _Plan:
     """The trials that wait, longest first, and who asked for each."""
 
-    def __init__(self, samplers: Mapping[str, Sampler], run: Run, cost: Any) -> None:
+    def __init__(
+        self, samplers: Mapping[str, Sampler], run: Run, work_of: Callable[[int], Work]
+    ) -> None:
         self.queue: list[tuple[int, int]] = []
         self._samplers = samplers
         self._run = run
-        self._cost = cost
+        self._work_of = work_of
         self._asked = dict.fromkeys(samplers, 0)
         self._finished: set[str] = set()
         self._wanted_by: dict[int, list[tuple[str, int]]] = {}
@@ -177,9 +179,9 @@ class _Plan:
                         copies.setdefault(trial, []).append(asker)
                     else:
                         self._wanted_by[trial] = [asker]
-                        cost = self._cost(trial)
-                        heapq.heappush(self.queue, (-cost, trial))
-                        progress.planned(cost)
+                        work = self._work_of(trial)
+                        heapq.heappush(self.queue, (-work.steps, trial))
+                        progress.planned(work)
         progress.kept(kept + self._run.copy(copies))
 
     def next(self) -> int:
@@ -197,7 +199,7 @@ class _Plan:
         self._run.append(rows, curves)
         for outcome, mine in told:
             del self._wanted_by[outcome.trial]
-            progress.finished(outcome, self._cost(outcome.trial), mine)
+            progress.finished(outcome, self._work_of(outcome.trial), mine)
         self._tell(rows)
 
     def _tell(self, rows: list[Row]) -> None:

@@ -123,9 +123,18 @@ def epochs(configuration: Mapping[str, Value]) -> int:
     return _count(configuration, "epochs", KERAS_EPOCHS)
 
 
-def steps(configuration: Mapping[str, Value], n_samples: int) -> int:
-    """How many batches training the configuration on `n_samples` takes, over all its epochs."""
-    return epochs(configuration) * math.ceil(n_samples / batch_size(configuration))
+@dataclass(frozen=True, order=True)
+class Work:
+    """What training a configuration takes: batches over all epochs, and epochs."""
+
+    steps: int
+    epochs: int
+
+
+def work(configuration: Mapping[str, Value], n_rows: int) -> Work:
+    """The work of training the configuration on `n_rows` rows."""
+    n_epochs = epochs(configuration)
+    return Work(n_epochs * math.ceil(n_rows / batch_size(configuration)), n_epochs)
 
 
 def n_samples(arrays: Arrays) -> int:

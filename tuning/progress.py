@@ -5,60 +5,48 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import TracebackType
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
 from rich.text import Text
 
-from tuning.problem import Mode
+from tuning.problem import Mode, Work
 from tuning.results import Row
 from tuning.training.outcome import Outcome
 
 LINE_EVERY_SECONDS = 30.0  # where there is no terminal to redraw
 
 
-@dataclass
 class TimeLeft:
-    """How long the rest will take, from a line fitted through the trials so far.
+    """How long the rest will take, learnt from the trials finished so far.
 
-    A trial of s training steps is taken to last a + b·s seconds, a and b by least squares over the
-    trials finished; with one length of trial seen so far, in proportion to its steps.
+    A trial of e epochs and s steps (batches) in all is taken to last a + p·e + q·s seconds: a to
+    start, p an epoch for its rows, q a step. a is a mean; p and q are fitted by least squares to
+    the seconds an epoch took against its number of steps. While all epochs had as many steps, half
+    of their time is put down to the rows.
     """
 
-    n: int = 0
-    sum_s: float = 0.0
-    sum_t: float = 0.0
-    sum_ss: float = 0.0
-    sum_st: float = 0.0
-    waiting: dict[str, float] = field(default_factory=lambda: {"trials": 0.0, "steps": 0.0})
+    def __init__(self) -> None:
+        self._waiting = np.zeros(3)  # trials, epochs, steps
+        self._starts: list[float] = []
+        self._steps: list[float] = []
+        self._seconds: list[float] = []
 
-    def plan(self, steps: int) -> None:
-        """A trial of so many steps is to come."""
-        self.waiting["trials"] += 1
-        self.waiting["steps"] += steps
+    def plan(self, work: Work) -> None:
+        """A trial is to come."""
+        self._waiting += (1, work.epochs, work.steps)
 
-    def observe(self, steps: int, seconds: float) -> None:
-        """One of the trials to come took so many seconds."""
-        self.waiting["trials"] -= 1
-        self.waiting["steps"] -= steps
-        self.n += 1
-        self.sum_s += steps
-        self.sum_t += seconds
-        self.sum_ss += steps * steps
-        self.sum_st += steps * seconds
-
-    def coefficients(self) -> tuple[float, float]:
-        """(a, b): seconds a trial, and seconds a step; neither is negative."""
-        spread = self.n * self.sum_ss - self.sum_s**2
-        if spread > 1e-9 * max(self.sum_ss, 1.0):
-            b = (self.n * self.sum_st - self.sum_s * self.sum_t) / spread
-            a = (self.sum_t - b * self.sum_s) / self.n
-            if a >= 0 and b >= 0:
-                return a, b
-        return (0.0, self.sum_t / self.sum_s) if self.sum_s else (0.0, 0.0)
+    def observe(self, work: Work, seconds: float, epoch_seconds: list[float]) -> None:
+        """One of the trials to come took so many seconds, and so many each of its epochs."""
+        self._waiting -= (1, work.epochs, work.steps)
+        if epoch_seconds:
+            epoch = float(np.median(epoch_seconds[1:] or epoch_seconds))
+            self._starts.append(max(0.0, seconds - len(epoch_seconds) * epoch))
+            self._steps.append(work.steps / work.epochs)
+            self._seconds.append(epoch)
 
     def seconds(self, workers: int, in_flight: float = 0.0) -> float | None:
         """Seconds until the end, or None before anything was seen.
@@ -70,11 +58,20 @@ class TimeLeft:
         in_flight : float
             Seconds already spent on trials not finished.
         """
-        if self.n == 0:
+        if not self._starts:
             return None
-        a, b = self.coefficients()
-        rest = a * self.waiting["trials"] + b * self.waiting["steps"]
+        rest = float(np.dot(self._waiting, [np.mean(self._starts), *self._fit()]))
         return max(0.0, rest - in_flight) / workers
+
+    def _fit(self) -> tuple[float, float]:
+        """(p, q): seconds an epoch, and a step; neither is negative."""
+        steps, seconds = np.array(self._steps), np.array(self._seconds)
+        if np.ptp(steps) > 0:
+            q, p = np.polyfit(steps, seconds, 1)
+            if p >= 0 and q >= 0:
+                return float(p), float(q)
+        half = float(seconds.mean()) / 2
+        return half, half / float(steps.mean())
 
 
 class TerminalProgress:
@@ -125,9 +122,9 @@ class TerminalProgress:
     ) -> None:
         self._bar.stop()
 
-    def planned(self, steps: int) -> None:
-        """A trial of so many training steps was planned."""
-        self._time_left.plan(steps)
+    def planned(self, work: Work) -> None:
+        """A trial was planned."""
+        self._time_left.plan(work)
 
     def started(self, trial: int) -> None:
         """A trial was handed to a worker."""
@@ -138,10 +135,10 @@ class TerminalProgress:
         self._done += rows
         self._show()
 
-    def finished(self, outcome: Outcome, steps: int, rows: list[Row]) -> None:
+    def finished(self, outcome: Outcome, work: Work, rows: list[Row]) -> None:
         """A trial was trained, and its rows counted."""
         self._started.pop(outcome.trial, None)
-        self._time_left.observe(steps, outcome.seconds)
+        self._time_left.observe(work, outcome.seconds, outcome.epoch_seconds)
         self._done += len(rows)
         self._failed += outcome.status == "failed"
         value = outcome.metrics.get(self._metric)

@@ -36,7 +36,7 @@ from tuning.samplers import RandomSampler, Sampler, parse_sweep
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
-DEFAULT_SWEEP = 60
+DEFAULT_SWEEP = 48
 INTERRUPTED = 130
 
 

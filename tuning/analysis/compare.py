@@ -128,8 +128,11 @@ class Comparison:
 
     def after(self, strategy: str, trials: int) -> Mapping[str, Any]:
         """The row of a strategy after so many trials."""
-        mine = self.table[self.table["strategy"] == strategy]
-        return dict(mine[mine["trials"] == trials].iloc[0])
+        return dict(self.of(strategy).iloc[trials - 1])
+
+    def of(self, strategy: str) -> pd.DataFrame:
+        """The rows of one strategy, from its first trial to its last."""
+        return self.table[self.table["strategy"] == strategy]
 
     @property
     def equal_budget(self) -> int:
@@ -200,12 +203,15 @@ def sentences(comparison: Comparison) -> list[str]:
     else:
         ahead = (gain > 0) == (manifest["problem"]["mode"] == "max")
         verdict = f"{'random search' if ahead else 'the sweep'} found the better network"
-    expected = sweep[f"expected_{metric}"]
+    expected = ""
+    if len(comparison.of("sweep")) > n:
+        value = _number(sweep[f"expected_{metric}"])
+        expected = f" (any {n:,} of what it trained: {value} expected)"
     return [
         *found,
         f"At an equal budget of {_count(n, 'trial')}, random search reached "
-        f"{_number(random[metric])} and the sweep's first {n:,} {_number(sweep[metric])} "
-        f"(any {n:,} of what it trained: {_number(expected)} expected): {verdict}.",
+        f"{_number(random[metric])} and the sweep's first {n:,} {_number(sweep[metric])}"
+        f"{expected}: {verdict}.",
     ]
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tuning.analysis.compare import STRATEGIES, Comparison
+from tuning.analysis.tables import axis_positions, value_text
+from tuning.grid import Grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +77,9 @@ def plot_best_so_far(comparison: Comparison, path: Path) -> None:
         figure.savefig(path)
 
 
-def plot_axes(results: pd.DataFrame, means: pd.DataFrame, metric: str, path: Path) -> None:
+def plot_axes(
+    results: pd.DataFrame, means: pd.DataFrame, grid: Grid, metric: str, path: Path
+) -> None:
     """Every trial by the value of each axis, with the means, as a PNG.
 
     Parameters
@@ -84,44 +88,43 @@ def plot_axes(results: pd.DataFrame, means: pd.DataFrame, metric: str, path: Pat
         As `tuning.load_results` returns it.
     means : DataFrame
         As `axis_means` returns it.
+    grid : Grid
     metric : str
     path : Path
         The file to write.
     """
     import matplotlib.figure
 
-    names = list(dict.fromkeys(means["axis"]))
+    names = list(grid.axes)
     ok = results[results["status"] == "ok"].drop_duplicates("trial")
+    positions = axis_positions(ok["trial"], grid)
     columns = min(4, max(1, len(names)))
     lines = max(1, -(-len(names) // columns))
     generator = np.random.default_rng(0)
     with mpl.rc_context(STYLE):
         figure = matplotlib.figure.Figure(figsize=(2.6 * columns, 2.5 * lines + 0.4))
-        grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
-        for axes in grid.flat[len(names) :]:
+        panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
+        for axes in panels.flat[len(names) :]:
             axes.set_visible(False)
-        for axes, name in zip(grid.flat, names, strict=False):
+        for axes, name in zip(panels.flat, names, strict=False):
             mine = means[means["axis"] == name].reset_index(drop=True)
-            position = {_text(value): i for i, value in enumerate(mine["value"])}
-            x = ok[name].map(_text).map(position) + generator.uniform(-0.22, 0.22, len(ok))
+            values = [value_text(value) for value in grid.axes[name]]
+            x = positions[name] + generator.uniform(-0.22, 0.22, len(ok))
             axes.plot(x, ok[metric], ".", color=GREY, alpha=0.35, ms=4, mew=0)
-            axes.plot(mine.index, mine["mean"], "_", color=COLOURS["sweep"], ms=18, mew=2.5)
-            axes.set_xticks(range(len(mine)), [_text(value) for value in mine["value"]])
-            axes.tick_params("x", rotation=30 if len(mine) > 3 else 0)
-            axes.set_xlim(-0.5, len(mine) - 0.5)
+            bars = mine["value"].map(values.index)
+            axes.plot(bars, mine["mean"], "_", color=COLOURS["sweep"], ms=18, mew=2.5)
+            axes.set_xticks(range(len(values)), values)
+            axes.tick_params("x", rotation=30 if len("".join(values)) > 16 else 0)
+            axes.set_xlim(-0.5, len(values) - 0.5)
             axes.set_xlabel(name)
             axes.grid(axis="y", alpha=0.25)
-        for line in grid:
+        for line in panels:
             line[0].set_ylabel(metric)
         figure.suptitle(
             f"{len(ok):,} trials by the value of each axis; a bar is their mean",
             x=0.01, ha="left", fontweight="bold",
         )  # fmt: skip
         figure.savefig(path)
-
-
-def _text(value: object) -> str:
-    return "None" if value is None or pd.isna(value) else str(value)  # type: ignore[call-overload]
 
 
 def _focus(axes: Axes, comparison: Comparison) -> None:

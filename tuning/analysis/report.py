@@ -9,7 +9,7 @@ from rich.console import Console
 from tuning.analysis.compare import compare, sentences
 from tuning.analysis.tables import axis_means, axis_table, best_table, comparison_table
 from tuning.errors import TuningError
-from tuning.manifest import read_manifest
+from tuning.manifest import manifest_grid, read_manifest
 from tuning.results import load_results
 
 
@@ -28,7 +28,7 @@ def report(path: Path, console: Console) -> None:
     comparison.table.to_csv(path / "comparison.csv", index=False)
     console.print(comparison_table(comparison))
     for sentence in sentences(comparison):
-        console.print(sentence, highlight=False)
+        console.print(sentence, highlight=False, soft_wrap=not console.is_terminal)
     failed = results[results["status"] != "ok"]
     for status, rows in failed.groupby("status"):
         first = rows.iloc[0]
@@ -51,16 +51,16 @@ def analyse(path: Path, console: Console) -> None:
     report(path, console)
     results, manifest = load_results(path), read_manifest(path)
     metric, mode = manifest["problem"]["metric"], manifest["problem"]["mode"]
-    axes = list(manifest["problem"]["axes"])
+    grid = manifest_grid(manifest)
     console.print("\nThe ten best configurations", style="bold")
-    console.print(best_table(results, metric, mode, axes, 10))
-    means = axis_means(results, metric, axes)
+    console.print(best_table(results, metric, mode, list(grid.axes), n=10, width=console.width))
+    means = axis_means(results, metric, grid)
     console.print("By value of each axis", style="bold")
     console.print(axis_table(means, metric, mode))
     from tuning.analysis.plots import plot_axes, plot_best_so_far
 
     plot_best_so_far(compare(results, manifest), path / "best_so_far.png")
-    plot_axes(results, means, metric, path / "axes.png")
+    plot_axes(results, means, grid, metric, path / "axes.png")
     for name in ("comparison.csv", "best_so_far.png", "axes.png"):
         console.print(f"wrote {shown(path) / name}", soft_wrap=True)
 

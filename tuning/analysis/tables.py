@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from tuning.analysis.compare import STRATEGIES, Comparison
+from tuning.grid import Grid
 from tuning.problem import Mode
 from tuning.progress import duration
 
@@ -49,37 +50,68 @@ def comparison_table(comparison: Comparison) -> Table:
     return table
 
 
-def best_table(results: pd.DataFrame, metric: str, mode: Mode, axes: list[str], n: int) -> Table:
-    """The n best configurations, each once."""
+def best_table(
+    results: pd.DataFrame, metric: str, mode: Mode, axes: list[str], *, n: int, width: int
+) -> Table:
+    """The n best configurations, each once: a column an axis, or one for all if `width` is short.
+
+    Parameters
+    ----------
+    width : int
+        Characters a line.
+    """
     test = metric.replace("val_", "test_", 1)
-    table = _table(metric, test, "configuration", *axes)
     ok = results[results["status"] == "ok"].drop_duplicates("trial")
-    for _, row in ok.sort_values(metric, ascending=mode == "min", kind="stable").head(n).iterrows():
-        table.add_row(
-            _number(row[metric]),
-            _number(row[test]),
-            f"{row['trial']:,}",
-            *("" if pd.isna(row[axis]) else str(row[axis]) for axis in axes),
-        )
+    best = ok.sort_values(metric, ascending=mode == "min", kind="stable").head(n)
+    cells = {
+        metric: best[metric].map(_number),
+        test: best[test].map(_number),
+        "trial": best["trial"].map("{:,}".format),
+        **{axis: best[axis].map(value_text) for axis in axes},
+    }
+    if sum(3 + max(len(name), text.str.len().max()) for name, text in cells.items()) > width:
+        pairs: Any = [axis + "=" + cells.pop(axis) for axis in axes]
+        cells["configuration"] = pairs[0].str.cat(pairs[1:], sep=" ")
+    table = _table(*cells)
+    if "configuration" in cells:
+        table.columns[-1].justify = "left"
+    for row in zip(*cells.values(), strict=True):
+        table.add_row(*row)
     return table
 
 
-def axis_means(results: pd.DataFrame, metric: str, axes: list[str]) -> pd.DataFrame:
+def axis_positions(trials: pd.Series[int], grid: Grid) -> pd.DataFrame:
+    """Which value of each axis a trial has, from its grid index.
+
+    Returns
+    -------
+    DataFrame
+        A column an axis, a row a trial: the value's place among the axis's values.
+    """
+    remaining = trials.to_numpy()
+    positions: dict[str, np.ndarray] = {}
+    for name in reversed(grid.axes):
+        remaining, positions[name] = np.divmod(remaining, len(grid.axes[name]))
+    return pd.DataFrame({name: positions[name] for name in grid.axes}, index=trials.index)
+
+
+def axis_means(results: pd.DataFrame, metric: str, grid: Grid) -> pd.DataFrame:
     """The metric by value of each axis, over the trials that have a result, each trial once.
 
     Returns
     -------
     DataFrame
-        Columns ``axis``, ``value``, ``trials``, ``mean`` and ``std`` (of the sample).
+        Columns ``axis``, ``value``, ``trials``, ``mean`` and ``std`` (of the sample), in the order
+        of the grid; only the values that were trained.
     """
     ok = results[results["status"] == "ok"].drop_duplicates("trial")
-    parts = []
-    for axis in axes:
-        by_value = ok.groupby(axis, sort=True, dropna=False)[metric].agg(["count", "mean", "std"])
-        part = by_value.rename(columns={"count": "trials"}).reset_index(names="value")
-        parts.append(part.astype({"value": object}).assign(axis=axis))
-    columns = ["axis", "value", "trials", "mean", "std"]
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+    positions = axis_positions(ok["trial"], grid)
+    rows = []
+    for axis, values in grid.axes.items():
+        for position, group in ok[metric].groupby(positions[axis]):
+            value = values[int(str(position))]
+            rows.append((axis, value_text(value), len(group), group.mean(), group.std()))
+    return pd.DataFrame(rows, columns=["axis", "value", "trials", "mean", "std"])
 
 
 def axis_table(means: pd.DataFrame, metric: str, mode: Mode) -> Table:
@@ -90,7 +122,7 @@ def axis_table(means: pd.DataFrame, metric: str, mode: Mode) -> Table:
         for i, (_, row) in enumerate(rows.iterrows()):
             table.add_row(
                 str(axis) if i == 0 else "",
-                str(row["value"]),
+                row["value"],
                 f"{row['trials']:,}",
                 _number(row["mean"]),
                 _number(row["std"]),
@@ -111,6 +143,11 @@ def _table(first: str, *others: str) -> Table:
     for name in others:
         table.add_column(name, justify="right")
     return table
+
+
+def value_text(value: Any) -> str:
+    """An axis value as tables and figures show it."""
+    return "None" if pd.isna(value) else str(value)
 
 
 def _number(value: Any) -> str:

@@ -103,7 +103,8 @@ def compiled_model(problem: Problem, trial: int, seed: int) -> keras.Model:
 
 def score_names(model: keras.Model, data: Data) -> list[str]:
     """The names of what the model reports, loss first, found by scoring two training rows."""
-    return list(_evaluate(model, Split(_first_rows(data["train"], 2))))
+    names = _evaluate(model, Split(_first_rows(data["train"], 2)))
+    return sorted(names, key=lambda name: name != "loss")
 
 
 def _evaluate(model: keras.Model, split: Split) -> dict[str, float]:
