@@ -60,7 +60,7 @@ class TimeLeft:
         """
         if not self._starts:
             return None
-        rest = float(np.dot(self._waiting, [np.mean(self._starts), *self._fit()]))
+        rest = float(np.dot(self._waiting, [float(np.mean(self._starts)), *self._fit()]))
         return max(0.0, rest - in_flight) / workers
 
     def _fit(self) -> tuple[float, float]:

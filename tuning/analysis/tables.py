@@ -90,7 +90,7 @@ def axis_positions(trials: pd.Series[int], grid: Grid) -> pd.DataFrame:
     """
     remaining = trials.to_numpy()
     positions: dict[str, np.ndarray] = {}
-    for name in reversed(grid.axes):
+    for name in reversed(list(grid.axes)):
         remaining, positions[name] = np.divmod(remaining, len(grid.axes[name]))
     return pd.DataFrame({name: positions[name] for name in grid.axes}, index=trials.index)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from tuning.errors import TuningError, first_line
 from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs
 from tuning.training.batches import Split
+from tuning.training.memory import forget_models
 from tuning.training.outcome import Outcome, Status
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
     except Exception as exception:
         status, error, metrics = "failed", first_line(exception), {}
     seconds = time.perf_counter() - started
-    _forget_models()
+    forget_models()
     return Outcome(
         trial, seed, status, ENGINE, backend, metrics, curve, seconds, epoch_seconds, error
     )
@@ -132,11 +132,3 @@ def _first_rows(pair: tuple[Arrays, Arrays], n: int) -> tuple[Arrays, Arrays]:
         for arrays in pair
     )
     return x, y
-
-
-def _forget_models() -> None:
-    """Free what Keras keeps of the models built so far, so that a worker does not grow."""
-    import keras
-
-    keras.utils.clear_session(free_memory=False)
-    gc.collect()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from typing import Any
 from tuning.errors import first_line
 from tuning.problem import Data, Problem
 from tuning.training import threads
+from tuning.training.memory import keep_for_good
 from tuning.training.outcome import Outcome
 from tuning.training.threads import one_cpu, use_one_thread
 
@@ -48,8 +48,7 @@ def prepare(backend: str) -> None:
     use_one_thread(backend)
     import keras  # noqa: F401
 
-    gc.collect()
-    gc.freeze()  # what is imported by now is never garbage: later collections need not look at it
+    keep_for_good()
 
 
 def train(problem: Problem, data: Data, trial: int, seed: int, backend: str) -> Outcome:
