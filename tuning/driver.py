@@ -72,15 +72,18 @@ class Driver:
     def probe(self) -> worker.Probe:
         """Look at the problem's models before anything is trained.
 
+        One worker looks; the others meanwhile import what they will need.
+
         Raises
         ------
         TuningError
             If none of a few configurations can be built and scored.
         """
+        task = _probe.remote(self._problem_ref, self._data_ref, self._seed, self._backend)
+        for _ in range(self._cluster.workers - 1):
+            _report_threads.remote(self._backend)
         try:
-            found: worker.Probe = ray.get(
-                _probe.remote(self._problem_ref, self._data_ref, self._seed, self._backend)
-            )
+            found: worker.Probe = ray.get(task)
         except ray.exceptions.RayError as error:
             raise TuningError(
                 f"no model of problem {self._problem.name!r} can be tried: {_ray_error(error)}"
@@ -97,8 +100,12 @@ class Driver:
         return report
 
     def train(self, trials: list[int]) -> list[Outcome]:
-        """Train these trials, in this order of submission, and return their outcomes."""
-        return [_outcome(self._submit(trial), trial, self._seed, self._backend) for trial in trials]
+        """Train these trials and return their outcomes in the same order; nothing is counted."""
+        tasks = [self._submit(trial) for trial in trials]
+        return [
+            _outcome(task, trial, self._seed, self._backend)
+            for task, trial in zip(tasks, trials, strict=True)
+        ]
 
     def search(self, samplers: Mapping[str, Sampler], run: Run, progress: Progress) -> None:
         """Train what the samplers ask for and the run does not have, and count it there.

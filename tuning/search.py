@@ -33,6 +33,7 @@ from tuning.progress import TerminalProgress, duration
 from tuning.quiet import quiet
 from tuning.results import Run, load_results, trial_columns
 from tuning.samplers import RandomSampler, Sampler, parse_sweep
+from tuning.training.worker import Probe
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
@@ -109,6 +110,13 @@ def settle(request: Request) -> Settings:
         problem = load_problem(request.problem or old["problem"].get("source", DEFAULT_PROBLEM))
     trial_columns(problem.grid.axes, ["loss"])
     seed = old.get("seed", 0) if request.seed is None else request.seed
+    if manifest:  # the code, data and models are compared once they are there
+        fingerprint, metrics = manifest["problem"]["fingerprint"], manifest["metrics"]
+        asked_for = make_manifest(
+            problem, fingerprint, metrics,
+            seed=seed, engine="fit", backend=backend, search=manifest["search"],
+        )  # fmt: skip
+        _refuse_another(request.out, manifest, asked_for)
     search = {
         "random": min(DEFAULT_RANDOM, problem.grid.size),
         "sweep": str(min(DEFAULT_SWEEP, problem.grid.size)),
@@ -157,10 +165,17 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
         data = load_data(settings.problem)
     try:
         with contextlib.ExitStack() as stack:
+            if settings.manifest:
+                run = stack.enter_context(_reopen(settings, settings.manifest, data))
             status = stack.enter_context(errors.status("Starting Ray and Keras"))
             cluster = stack.enter_context(_cluster(request, data))
             driver = _driver(settings, data, cluster)
-            run = stack.enter_context(_open_run(settings, driver, data))
+            manifest = _manifest(settings, data, _probe(settings.problem, driver))
+            if settings.manifest:
+                _refuse_another(settings.out, settings.manifest, manifest)
+                run.set_search(settings.search)
+            else:
+                run = stack.enter_context(Run.create(settings.out, manifest))
             status.stop()
             _announce(settings, run, cluster, console)
             if request.verbose:
@@ -264,9 +279,23 @@ def _driver(settings: Settings, data: Data, cluster: Cluster) -> Driver:
     )
 
 
-def _open_run(settings: Settings, driver: Driver, data: Data) -> Run:
-    """Make the run, or open it if it is of the same problem."""
-    problem = settings.problem
+def _reopen(settings: Settings, manifest: Mapping[str, Any], data: Data) -> Run:
+    """The run that is gone on with, if what can be told without building a model is the same."""
+    model = manifest["problem"]["fingerprint"]["model"]
+    as_far_as_known = _manifest(settings, data, Probe(manifest["metrics"], model))
+    _refuse_another(settings.out, manifest, as_far_as_known)
+    return Run.open(settings.out)
+
+
+def _refuse_another(
+    out: Path | None, manifest: Mapping[str, Any], asked_for: Mapping[str, Any]
+) -> None:
+    if found := differences(manifest, asked_for):
+        raise TuningError(f"{out} is another run: {'; '.join(found)}")
+
+
+def _probe(problem: Problem, driver: Driver) -> Probe:
+    """A look at the problem's models: they can be trained, and report what judges them."""
     probe = driver.probe()
     scores = [f"val_{name}" for name in probe.metrics]
     if problem.metric not in scores:
@@ -274,26 +303,25 @@ def _open_run(settings: Settings, driver: Driver, data: Data) -> Run:
             f"problem {problem.name!r} is judged by {problem.metric!r}, but its models report "
             f"{', '.join(scores)}"
         )
-    manifest = make_manifest(
-        problem,
-        {
-            "code": problem.file.fingerprint,
-            "model": probe.model_fingerprint,
-            "data": data_fingerprint(data),
-        },
+    trial_columns(problem.grid.axes, probe.metrics)
+    return probe
+
+
+def _manifest(settings: Settings, data: Data, probe: Probe) -> dict[str, Any]:
+    fingerprint = {
+        "code": settings.problem.file.fingerprint,
+        "model": probe.model_fingerprint,
+        "data": data_fingerprint(data),
+    }
+    return make_manifest(
+        settings.problem,
+        fingerprint,
         probe.metrics,
         seed=settings.seed,
         engine="fit",
         backend=settings.backend,
         search=settings.search,
     )
-    if settings.manifest is None:
-        return Run.create(settings.out, manifest)
-    if found := differences(settings.manifest, manifest):
-        raise TuningError(f"{settings.out} is another run: {'; '.join(found)}")
-    run = Run.open(settings.out)
-    run.set_search(settings.search)
-    return run
 
 
 def _announce(settings: Settings, run: Run, cluster: Cluster, console: Console) -> None:

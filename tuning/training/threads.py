@@ -22,6 +22,7 @@ ONE_THREAD = {
 XLA_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 
 CAN_PIN = hasattr(os, "sched_setaffinity")  # Linux
+_last_owned: list[int] = []
 
 
 @functools.cache
@@ -75,10 +76,13 @@ def one_cpu() -> Iterator[int | None]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 continue
+            _last_owned[:] = [cpu]
             _pin({cpu})
-            yield cpu
+            try:
+                yield cpu
+            finally:
+                _pin(set(_allowed_cpus()))
             return
-    _pin(set(_allowed_cpus()))
     yield None
 
 
@@ -116,9 +120,8 @@ def _allowed_cpus() -> tuple[int, ...]:
 
 
 def _preferred_cpus() -> list[int]:
-    """The allowed CPUs, the one held last first: its caches may still be warm."""
-    allowed = _allowed_cpus()
-    return sorted(allowed, key=lambda cpu: cpu not in os.sched_getaffinity(0))
+    """The allowed CPUs, the one owned last first: its caches may still be warm."""
+    return sorted(_allowed_cpus(), key=lambda cpu: cpu not in _last_owned)
 
 
 def _lock_file(cpu: int) -> Path:

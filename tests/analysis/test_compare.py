@@ -1,0 +1,138 @@
+"""The comparison: best so far, the exact expected best, and what the sentences claim."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuning.analysis.compare import best_so_far, compare, expected_best, sentences
+from tuning.analysis.tables import axis_means, axis_positions
+from tuning.grid import Grid
+
+scores = st.lists(st.sampled_from([0.1, 0.25, 0.5, 0.75, 0.9]), min_size=1, max_size=7)
+
+
+@given(scores, st.sampled_from(["max", "min"]))
+def test_expected_best_is_the_mean_over_all_draws(values, mode):
+    better = max if mode == "max" else min
+    expected = [
+        np.mean([better(draw) for draw in itertools.combinations(values, n)])
+        for n in range(1, len(values) + 1)
+    ]
+    assert expected_best(np.array(values), mode) == pytest.approx(expected)
+
+
+@given(scores, st.data())
+def test_expected_test_score_is_that_of_what_validation_chose(values, data):
+    tests = data.draw(st.lists(st.floats(0, 1), min_size=len(values), max_size=len(values)))
+    expected = []
+    for n in range(1, len(values) + 1):
+        of_draws = []
+        for draw in itertools.combinations(range(len(values)), n):
+            best = max(values[i] for i in draw)
+            of_draws.append(np.mean([tests[i] for i in draw if values[i] == best]))
+        expected.append(np.mean(of_draws))
+    found = expected_best(np.array(values), "max", np.array(tests))
+    assert found == pytest.approx(expected)
+
+
+def test_expected_best_of_many_is_exact_at_both_ends():
+    values = np.random.default_rng(0).permutation(np.arange(20_000.0))
+    expected = expected_best(values, "max", most=2000)
+    n = np.arange(1, 2001)
+    assert expected == pytest.approx((n * 20_001) / (n + 1) - 1)  # of 0 … N-1, uniform
+    assert expected_best(np.arange(300.0), "min")[-1] == 0.0
+
+
+def test_trials_without_a_result_count_as_drawn():
+    expected = expected_best(np.array([np.nan, 0.5, 0.7]), "max")
+    assert np.isnan(expected[0])
+    assert expected[1:] == pytest.approx([(0.5 + 0.7 + 0.7) / 3, 0.7])
+
+
+@given(st.lists(st.sampled_from([0.1, 0.5, 0.9, float("nan")]), max_size=8))
+def test_best_so_far_is_the_first_of_the_best(values):
+    best = best_so_far(np.array(values), "max")
+    for n, position in enumerate(best, start=1):
+        known = [value for value in values[:n] if not np.isnan(value)]
+        if not known:
+            assert position == -1
+        else:
+            assert position == values.index(max(known))
+
+
+def manifest(mode="max", metric="val_accuracy"):
+    axes = {"units": [1, 2, 3, 4, 5], "epochs": [4, 8]}
+    problem = {"axes": axes, "metric": metric, "mode": mode, "references": []}
+    return {"problem": problem}
+
+
+def results(random, sweep, metric="val_accuracy"):
+    rows = []
+    for strategy, values in (("random", random), ("sweep", sweep)):
+        for number, value in enumerate(values):
+            rows.append(
+                {
+                    "strategy": strategy, "number": number, "trial": number,
+                    "units": number // 2 + 1, "epochs": 4 + 4 * (number % 2),
+                    "status": "failed" if value is None else "ok",
+                    metric: value, metric.replace("val", "test"): value and value - 0.01,
+                    "train_seconds": 2.0,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_the_table_follows_each_strategy():
+    found = compare(results([0.5, 0.8, 0.7], [0.6, None, 0.9, 0.65]), manifest())
+    random = found.of("random")
+    assert random["val_accuracy"].tolist() == [0.5, 0.8, 0.8]
+    assert random["test_accuracy"].tolist() == pytest.approx([0.49, 0.79, 0.79])
+    assert random["trial"].tolist() == [0, 1, 1]
+    assert random["total_epochs"].tolist() == [4, 12, 16]
+    assert random["total_cpu_seconds"].tolist() == [2.0, 4.0, 6.0]
+    assert random["expected_val_accuracy"].tolist() == pytest.approx(
+        [2 / 3, (0.8 + 0.8 + 0.7) / 3, 0.8]
+    )
+    assert found.of("sweep")["val_accuracy"].tolist() == [0.6, 0.6, 0.9, 0.9]
+    assert found.equal_budget == 3
+
+
+@pytest.mark.parametrize(
+    ("random", "sweep", "mode", "verdict"),
+    [
+        ([0.9], [0.8, 0.95], "max", "random search found the better network"),
+        ([0.7], [0.8, 0.95], "max", "the sweep found the better network"),
+        ([0.7], [0.8, 0.95], "min", "random search found the better network"),
+        ([0.8], [0.8, 0.95], "max", "they found equally good networks"),
+        ([None], [0.8, 0.95], "max", "cannot be compared"),
+    ],
+)
+def test_the_verdict_is_at_equal_budget(random, sweep, mode, verdict):
+    said = sentences(compare(results(random, sweep), manifest(mode)))
+    assert len(said) == 3
+    assert verdict in said[2]
+    assert "any 1 of what it trained" in said[2]
+
+
+def test_one_strategy_alone_is_not_compared():
+    said = sentences(compare(results([0.9], []), manifest()))
+    assert "nothing to compare it with: add a sweep" in said[-1]
+
+
+@given(st.integers(0, 29))
+def test_axis_positions_are_those_of_the_grid(trial):
+    grid = Grid({"a": ["x", None], "b": [1, 2, 3], "c": [True, False, 0.5, "s", 9]})
+    positions = axis_positions(pd.Series([trial]), grid).iloc[0]
+    assert {axis: grid.axes[axis][positions[axis]] for axis in grid.axes} == grid[trial]
+
+
+def test_axis_means_are_by_value_in_grid_order():
+    grid = Grid({"units": [1, 2, 3, 4, 5], "epochs": [8, 4]})
+    means = axis_means(results([], [0.5, 0.7, None, 0.9]), "val_accuracy", grid)
+    assert means[means["axis"] == "epochs"]["value"].tolist() == ["8", "4"]
+    assert means[means["axis"] == "epochs"]["mean"].tolist() == pytest.approx([0.5, 0.8])
+    assert means[means["axis"] == "units"]["trials"].tolist() == [2, 1]

@@ -1,0 +1,137 @@
+"""The driver on a real local Ray of two workers."""
+
+import os
+import time
+
+import pytest
+import ray
+
+from tests.conftest import PROBLEMS, TINY
+from tuning.cluster import ray_cluster
+from tuning.driver import Driver
+from tuning.manifest import make_manifest
+from tuning.problem import load_data, load_problem
+from tuning.results import Run, load_results
+from tuning.samplers import RandomSampler, SweepSampler
+from tuning.training.fit import fit
+from tuning.training.threads import CAN_PIN, one_cpu
+
+
+class Silent:
+    """Hears of progress and says nothing."""
+
+    def planned(self, work): ...
+    def started(self, trial): ...
+    def finished(self, outcome, work, rows): ...
+    def kept(self, rows): ...
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("markers")
+    os.environ["TUNING_TEST_FOLDER"] = str(folder)
+    with ray_cluster(workers=2) as cluster:
+        yield cluster
+
+
+def driver_of(path, cluster):
+    problem = load_problem(str(path))
+    return problem, Driver(
+        problem, load_data(problem), seed=0, backend="tensorflow", cluster=cluster
+    )
+
+
+def new_run(path, problem):
+    fingerprint = {"code": "", "model": "", "data": ""}
+    return Run.create(
+        path,
+        make_manifest(
+            problem,
+            fingerprint,
+            ["loss", "accuracy"],
+            seed=0,
+            engine="fit",
+            backend="tensorflow",
+            search={},
+        ),
+    )
+
+
+def test_a_worker_has_one_thread_in_every_library(cluster):
+    _, driver = driver_of(TINY, cluster)
+    report = driver.thread_report()
+    assert report["tensorflow"] == (1, 1)
+    assert any(name.startswith("blas") for name in report["pools"])
+    assert any(name.startswith("openmp") for name in report["pools"])
+    assert set(report["pools"].values()) == {1}
+    if CAN_PIN:
+        assert len(report["cpus"]) == 1
+
+
+@pytest.mark.skipif(not CAN_PIN, reason="the platform cannot pin a process to a CPU")
+def test_busy_workers_never_share_a_cpu_while_another_is_idle(cluster):
+    @ray.remote(num_cpus=1)
+    def hold():
+        with one_cpu() as cpu:
+            begun = time.time()
+            time.sleep(0.5)
+            return cpu, os.sched_getaffinity(0), begun, time.time()
+
+    held = ray.get([hold.remote() for _ in range(8)])
+    assert all(cpu is not None and affinity == {cpu} for cpu, affinity, _, _ in held)
+    at_once = 0
+    for i, (cpu, _, begun, ended) in enumerate(held):
+        for other, _, other_begun, other_ended in held[i + 1 :]:
+            if begun < other_ended and other_begun < ended:
+                at_once += 1
+                assert cpu != other
+    assert at_once
+
+
+def test_trouble_costs_its_trial_and_never_the_run(cluster, tmp_path):
+    problem, driver = driver_of(PROBLEMS / "troubled.py", cluster)
+    with new_run(tmp_path / "r", problem) as run:
+        driver.search({"sweep": SweepSampler(problem.grid)}, run, Silent())
+    table = load_results(tmp_path / "r").set_index("trouble")
+    assert table["status"].to_dict() == {
+        "none": "ok",
+        "raises": "failed",
+        "diverges": "diverged",
+        "exits": "failed",
+        "dies once": "ok",
+    }
+    assert table.loc["raises", "error"] == "ValueError: two lines"
+    assert table.loc["exits", "error"] == "its worker process died, 3 times"
+    assert table.loc["dies once", "val_loss"] == table.loc["none", "val_loss"]
+
+
+def test_rows_are_the_same_in_any_order_and_on_any_worker(cluster, worker):
+    problem, driver = driver_of(TINY, cluster)
+    here = {trial: fit(problem, load_data(problem), trial, 0).metrics for trial in (0, 13, 31)}
+    outcomes = driver.train([31, 0, 13, 31, 13, 0])
+    assert len({outcome.worker for outcome in outcomes}) == 2
+    for outcome in outcomes:
+        assert outcome.metrics == here[outcome.trial]
+
+
+def test_a_trial_two_strategies_want_is_trained_once(cluster, tmp_path):
+    problem, driver = driver_of(TINY, cluster)
+    trained = []
+
+    class Counting(Silent):
+        def finished(self, outcome, work, rows):
+            trained.append(outcome.trial)
+
+    with new_run(tmp_path / "r", problem) as run:
+        random = RandomSampler(problem.grid, 3, seed=0)
+        first = RandomSampler(problem.grid, 1, seed=0).ask(1)[0]
+        sweep = SweepSampler(problem.grid, first, first + 1)
+        driver.search({"random": random, "sweep": sweep}, run, Counting())
+        assert len(trained) == 3
+        wider = SweepSampler(problem.grid, first - 1, first + 1)
+        again = RandomSampler(problem.grid, 3, seed=0)
+        driver.search({"random": again, "wider": wider}, run, Counting())
+    assert len(trained) == 4
+    table = load_results(tmp_path / "r")
+    assert table.groupby("strategy").size().to_dict() == {"random": 3, "sweep": 1, "wider": 2}
+    assert table.groupby("trial")["finished_at"].nunique().max() == 1

@@ -1,0 +1,28 @@
+"""The estimate's arithmetic is the study's."""
+
+from collections import Counter
+
+from tuning import Grid, load_problem
+from tuning.estimate import Estimate, timed_trials, total_epochs
+
+
+def test_the_studys_numbers():
+    grid = load_problem("mnist_2_vs_7").grid
+    assert total_epochs(grid) == 345_600
+    estimate = Estimate(grid, epoch_seconds=[5.0, 7.0], start_seconds=0.0)
+    assert estimate.seconds / 86400 == 24
+
+
+def test_every_batch_size_is_timed_over_more_than_one_epoch():
+    grid = load_problem("mnist_2_vs_7").grid
+    timed = [grid[trial] for trial in timed_trials(grid, seed=0)]
+    assert Counter(point["batch_size"] for point in timed) == dict.fromkeys(
+        [16, 32, 64, 128, 256], 1
+    )
+    assert {point["epochs"] for point in timed} == {4}
+
+
+def test_a_grid_without_batch_size_or_epochs_is_timed_too():
+    trials = timed_trials(Grid({"units": range(100)}), seed=0)
+    assert 1 < len(set(trials)) <= 8
+    assert total_epochs(Grid({"units": range(100)})) == 100

@@ -1,0 +1,52 @@
+"""The time left, and how it is said."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuning.problem import Work
+from tuning.progress import TimeLeft, duration
+
+
+def seconds(work: Work) -> tuple[float, list[float]]:
+    """A trial as the model of the time left has it: 1.5 s, 0.1 s an epoch, 0.5 ms a step."""
+    epoch = 0.1 + 0.0005 * work.steps / work.epochs
+    return 1.5 + epoch * work.epochs, [epoch] * work.epochs
+
+
+def test_nothing_is_said_before_anything_was_seen():
+    left = TimeLeft()
+    left.plan(Work(100, 1))
+    assert left.seconds(2) is None
+
+
+@given(st.lists(st.tuples(st.integers(1, 700), st.integers(1, 12)), min_size=3, max_size=20))
+def test_after_two_batch_sizes_it_is_exact(trials):
+    works = [Work(steps * epochs, epochs) for steps, epochs in [(100, 2), (400, 3), *trials]]
+    left = TimeLeft()
+    for work in works:
+        left.plan(work)
+    for work in works[:2]:
+        left.observe(work, *seconds(work))
+    rest = sum(seconds(work)[0] for work in works[2:])
+    assert left.seconds(1) == pytest.approx(rest, rel=1e-6)
+    assert left.seconds(2, in_flight=rest + 1) == 0.0
+
+
+def test_a_trial_that_failed_at_once_does_not_break_it():
+    left = TimeLeft()
+    left.plan(Work(100, 1))
+    left.plan(Work(100, 1))
+    left.observe(Work(100, 1), 0.1, [])
+    assert left.seconds(1) is None
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (0.4, "0 s"), (59.4, "59 s"), (185, "3 min 05 s"), (3600, "1 h 00 min"),
+        (7800, "2 h 10 min"), (24 * 86400, "24 d 0 h"),
+    ],
+)  # fmt: skip
+def test_durations_are_said_as_people_do(length, said):
+    assert duration(length) == said
