@@ -30,7 +30,8 @@ def test_after_two_batch_sizes_it_is_exact(trials):
         left.observe(work, *seconds(work))
     rest = sum(seconds(work)[0] for work in works[2:])
     assert left.seconds(1) == pytest.approx(rest, rel=1e-6)
-    assert left.seconds(2, in_flight=rest + 1) == 0.0
+    assert left.seconds(2) == pytest.approx(max(1.0, rest / 2), rel=1e-6)
+    assert left.seconds(2, since=rest) == 1.0
 
 
 def test_a_trial_that_failed_at_once_does_not_break_it():

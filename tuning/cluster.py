@@ -15,7 +15,7 @@ import ray
 
 from tuning.errors import TuningError, first_line
 
-JOIN_SECONDS = 25
+JOIN_SECONDS = 20
 STORE_BYTES = 256 * 2**20
 
 

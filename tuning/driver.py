@@ -31,10 +31,6 @@ class Progress(Protocol):
         """A trial was planned."""
         ...
 
-    def started(self, trial: int) -> None:
-        """A trial was handed to a worker."""
-        ...
-
     def finished(self, outcome: Outcome, work: Work, rows: list[Row]) -> None:
         """A trial was trained, and its rows counted."""
         ...
@@ -132,7 +128,6 @@ class Driver:
                 while plan.queue and len(in_flight) < self._cluster.in_flight:
                     trial = plan.next()
                     in_flight[self._submit(trial)] = trial
-                    progress.started(trial)
                 if not in_flight:
                     return
                 ready, _ = ray.wait(list(in_flight), num_returns=1)

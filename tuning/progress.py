@@ -48,20 +48,20 @@ class TimeLeft:
             self._steps.append(work.steps / work.epochs)
             self._seconds.append(epoch)
 
-    def seconds(self, workers: int, in_flight: float = 0.0) -> float | None:
+    def seconds(self, workers: int, since: float = 0.0) -> float | None:
         """Seconds until the end, or None before anything was seen.
 
         Parameters
         ----------
         workers : int
             Trials that train at once.
-        in_flight : float
-            Seconds already spent on trials not finished.
+        since : float
+            Seconds since the last trial finished.
         """
         if not self._starts:
             return None
         rest = float(np.dot(self._waiting, [float(np.mean(self._starts)), *self._fit()]))
-        return max(0.0, rest - in_flight) / workers
+        return max(1.0, rest / workers - since)
 
     def _fit(self) -> tuple[float, float]:
         """(p, q): seconds an epoch, and a step; neither is negative."""
@@ -99,7 +99,7 @@ class TerminalProgress:
         self._failed = 0
         self._best: dict[str, float] = {}
         self._time_left = TimeLeft()
-        self._started: dict[int, float] = {}
+        self._last_finished = time.monotonic()
         self._last_line = time.monotonic()
         self._bar = Bar(
             BarColumn(bar_width=24),
@@ -126,10 +126,6 @@ class TerminalProgress:
         """A trial was planned."""
         self._time_left.plan(work)
 
-    def started(self, trial: int) -> None:
-        """A trial was handed to a worker."""
-        self._started[trial] = time.monotonic()
-
     def kept(self, rows: int) -> None:
         """So many rows were there without training."""
         self._done += rows
@@ -137,7 +133,7 @@ class TerminalProgress:
 
     def finished(self, outcome: Outcome, work: Work, rows: list[Row]) -> None:
         """A trial was trained, and its rows counted."""
-        self._started.pop(outcome.trial, None)
+        self._last_finished = time.monotonic()
         self._time_left.observe(work, outcome.seconds, outcome.epoch_seconds)
         self._done += len(rows)
         self._failed += outcome.status == "failed"
@@ -162,9 +158,8 @@ class TerminalProgress:
         if self._failed:
             parts.append(f"{self._failed:,} failed")
         if self._done < self._trials:
-            training = sorted(self._started.values())[: self._workers]
-            spent = sum(time.monotonic() - start for start in training)
-            left = self._time_left.seconds(self._workers, spent)
+            since = time.monotonic() - self._last_finished
+            left = self._time_left.seconds(self._workers, since)
             parts.append("timing the first trials" if left is None else f"{duration(left)} left")
         return " · ".join(parts)
 

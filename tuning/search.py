@@ -20,7 +20,7 @@ from rich.console import Console
 from tuning.analysis.report import report, shown
 from tuning.cluster import Cluster, ray_cluster
 from tuning.driver import Driver
-from tuning.errors import TuningError
+from tuning.errors import RunStopped, TuningError
 from tuning.manifest import MANIFEST, differences, make_manifest, read_manifest
 from tuning.problem import (
     Data,
@@ -184,6 +184,9 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     except KeyboardInterrupt:
         _say_how_to_go_on(settings, request, errors)
         return INTERRUPTED
+    except RunStopped:
+        _say_how_to_go_on(settings, request, errors)
+        raise
     report(settings.out, console)
     elapsed = duration(time.perf_counter() - started)
     console.print(
@@ -331,15 +334,12 @@ def _announce(settings: Settings, run: Run, cluster: Cluster, console: Console) 
         parts.append(f"{settings.samplers['random'].n_trials:,} random configurations")
     if "sweep" in settings.samplers:
         n = settings.samplers["sweep"].n_trials
-        which = (
-            "all"
-            if n == grid.size
-            else f"{n:,} evenly spaced"
-            if search["sweep_order"] == "spaced"
-            else f"{search['sweep']} of"
-            if ":" in search["sweep"]
-            else f"the first {n:,}"
-        )
+        if n == grid.size:
+            which = "all"
+        elif search["sweep_order"] == "spaced":
+            which = f"{n:,} evenly spaced"
+        else:
+            which = search["sweep"] if ":" in search["sweep"] else f"the first {n:,}"
         parts.append(f"a sweep of {which} in grid order")
     counted = sum(map(len, run.done.values()))
     console.print(
