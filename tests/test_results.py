@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -160,8 +161,14 @@ def test_a_run_appears_whole_or_not_at_all(tmp_path):
     with pytest.raises(TuningError, match="cannot make the run"):
         Run.create(tmp_path / "taken", manifest())
     assert [path.name for path in tmp_path.rglob("*")] == ["taken", "notes.txt"]
-    (tmp_path / "empty").mkdir()
-    Run.create(tmp_path / "empty", manifest()).close()
+
+
+def test_an_empty_directory_is_taken_even_the_current_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Run.create(Path(), manifest()) as run:
+        count(run, 1)
+    assert load_results(".")["trial"].tolist() == [1]
+    assert load_results(tmp_path)["run"].tolist() == [tmp_path.name]
 
 
 @pytest.mark.parametrize("axis", ["seed", "val_loss", "error", "trials"])

@@ -100,17 +100,23 @@ class Run:
             If the axes' names clash with the results' columns, or the path is taken.
         """
         columns = trial_columns(manifest["problem"]["axes"], manifest["metrics"])
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        metric = manifest["problem"]["metric"]
+        files = {  # the manifest last: what has none is not a run
+            TRIALS: _csv_line(columns),
+            CURVES: _csv_line(curve_columns(metric)),
+            MANIFEST: json.dumps(manifest, indent=2) + "\n",
+        }
         try:
-            draft.mkdir(parents=True)
-            try:
-                write_text(draft / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-                write_text(draft / TRIALS, _csv_line(columns))
-                metric = manifest["problem"]["metric"]
-                write_text(draft / CURVES, _csv_line(curve_columns(metric)))
-                draft.rename(path)  # replaces an empty directory, and nothing else
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
+            if path.is_dir() and not any(path.iterdir()):
+                _write_files(path, files)
+            else:
+                draft = path.with_name(f".{path.name}.{os.getpid()}")
+                draft.mkdir(parents=True)
+                try:
+                    _write_files(draft, files)
+                    draft.rename(path)
+                finally:
+                    shutil.rmtree(draft, ignore_errors=True)
         except OSError as error:
             raise TuningError(f"cannot make the run {path}: {error.strerror}") from error
         return cls.open(path)
@@ -150,7 +156,7 @@ class Run:
         configuration = self._grid[outcome.trial]
         return [
             {
-                "run": self.path.name,
+                "run": self.path.absolute().name,
                 "strategy": strategy,
                 "number": number,
                 "trial": outcome.trial,
@@ -295,6 +301,17 @@ def load_results(path: str | Path) -> pd.DataFrame:
         return table.sort_values(["strategy", "number"], kind="stable", ignore_index=True)
     except (OSError, ValueError, KeyError) as error:
         raise TuningError(f"{file} cannot be read as a table of trials: {error}") from error
+
+
+def _write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write all of them, or none."""
+    try:
+        for name, text in files.items():
+            write_text(folder / name, text)
+    except OSError:
+        for name in files:
+            (folder / name).unlink(missing_ok=True)
+        raise
 
 
 def _recorded(path: Path) -> str:
