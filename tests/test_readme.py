@@ -4,6 +4,9 @@ import re
 
 from tests.conftest import REPOSITORY
 from tuning import load_results
+from tuning.analysis.compare import compare
+from tuning.manifest import read_manifest
+from tuning.progress import duration
 
 README = (REPOSITORY / "README.md").read_text()
 
@@ -32,3 +35,12 @@ def test_it_names_every_option_of_the_command(run):
     assert len(options) > 8
     for option in options:
         assert f"`{option}" in README
+
+
+def test_its_five_seeds_are_those_of_the_published_rows():
+    for seed in range(5):
+        path = REPOSITORY / "results" / "random_5_seeds" / f"seed-{seed}"
+        found = compare(load_results(path), read_manifest(path)).last.loc["random"]
+        assert found["trials"] == 20
+        best = f"{found['val_accuracy']:.4f} | {found['test_accuracy']:.4f}"
+        assert f"| {seed} | {best} | {duration(found['total_cpu_seconds'])} |" in README

@@ -71,17 +71,16 @@ def one_cpu() -> Iterator[int | None]:
     import fcntl
 
     for cpu in _preferred_cpus():
-        with _lock_file(cpu).open("w") as lock:
+        with contextlib.ExitStack() as stack:
             try:
+                lock = stack.enter_context(_lock_file(cpu).open("w"))
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except OSError:  # it has an owner, or no lock can be written here
                 continue
             _last_owned[:] = [cpu]
             _pin({cpu})
-            try:
-                yield cpu
-            finally:
-                _pin(set(_allowed_cpus()))
+            stack.callback(_pin, set(_allowed_cpus()))
+            yield cpu
             return
     yield None
 
