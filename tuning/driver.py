@@ -10,8 +10,9 @@ import ray
 
 from tuning.cluster import Cluster
 from tuning.errors import TuningError, first_line
+from tuning.grid import Row
 from tuning.problem import Data, Problem, Work, n_samples, work
-from tuning.results import Row, Run
+from tuning.results import Run
 from tuning.samplers import Sampler
 from tuning.training import worker
 from tuning.training.outcome import Outcome
@@ -202,14 +203,9 @@ class _Plan:
         for outcome, mine in told:
             del self._wanted_by[outcome.trial]
             progress.finished(outcome, self._work_of(outcome.trial), mine)
-        self._tell(rows)
-
-    def _tell(self, rows: list[Row]) -> None:
-        import pandas as pd
-
-        table = pd.DataFrame(rows)
-        for strategy, heard in table.groupby("strategy"):
-            self._samplers[str(strategy)].tell(heard)
+        for strategy in {row["strategy"] for row in rows}:
+            heard = [row for row in rows if row["strategy"] == strategy]
+            self._samplers[strategy].tell(heard)
 
 
 def _outcome(task: Any, trial: int, seed: int, backend: str) -> Outcome:

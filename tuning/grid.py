@@ -7,12 +7,13 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TypeAlias, overload
+from typing import Any, TypeAlias, overload
 
 from tuning.errors import TuningError
 
 Value: TypeAlias = bool | int | float | str | None
 Configuration: TypeAlias = dict[str, Value]
+Row: TypeAlias = dict[str, Any]  # of the table of trials
 
 
 class Grid:

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from tuning.grid import Row
 from tuning.problem import Mode, Work
-from tuning.results import Row
 from tuning.training.outcome import Outcome
 
 LINE_EVERY_SECONDS = 30.0  # where there is no terminal to redraw

@@ -12,9 +12,10 @@ import platform
 import shutil
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any
 
 from tuning.errors import RunStopped, TuningError
+from tuning.grid import Row
 from tuning.manifest import MANIFEST, manifest_grid, read_manifest, write_text
 from tuning.training.outcome import Outcome
 
@@ -35,8 +36,6 @@ AFTER_METRICS = (
     "error",
 )
 OF_COMPARISON = ("trials", "total_epochs", "total_cpu_seconds")  # columns beside the axes there
-
-Row: TypeAlias = dict[str, Any]
 
 
 def trial_columns(axes: Iterable[str], metrics: Iterable[str]) -> list[str]:

@@ -331,7 +331,8 @@ def _announce(settings: Settings, run: Run, cluster: Cluster, console: Console) 
     grid, search = settings.problem.grid, settings.search
     parts = []
     if "random" in settings.samplers:
-        parts.append(f"{settings.samplers['random'].n_trials:,} random configurations")
+        n = settings.samplers["random"].n_trials
+        parts.append(f"{n:,} random configuration{'s' if n > 1 else ''}")
     if "sweep" in settings.samplers:
         n = settings.samplers["sweep"].n_trials
         if n == grid.size:

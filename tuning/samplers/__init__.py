@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
+from tuning.grid import Row
 from tuning.samplers.random import RandomSampler
 from tuning.samplers.sweep import SweepSampler, parse_sweep
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 __all__ = ["RandomSampler", "Sampler", "SweepSampler", "parse_sweep"]
 
@@ -23,6 +22,6 @@ class Sampler(Protocol):
         """The next points, as grid indices: at most `n`, and none once it has finished."""
         ...
 
-    def tell(self, rows: pd.DataFrame) -> None:
-        """Hear the results of points asked for before, one row a trial."""
+    def tell(self, rows: Sequence[Row]) -> None:
+        """Hear the results of points asked for before: a trial's row as it stands in the table."""
         ...

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from tuning.errors import TuningError
-from tuning.grid import Grid
-
-if TYPE_CHECKING:
-    import pandas as pd
+from tuning.grid import Grid, Row
 
 
 class RandomSampler:
@@ -58,7 +55,7 @@ class RandomSampler:
         """The next points of the shuffle, at most `n`."""
         return [self._draw() for _ in range(min(n, self.n_trials - self._drawn))]
 
-    def tell(self, rows: pd.DataFrame) -> None:
+    def tell(self, rows: Sequence[Row]) -> None:
         """Nothing: random search does not learn."""
 
     def _draw(self) -> int:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from tuning.errors import TuningError
-from tuning.grid import Grid
-
-if TYPE_CHECKING:
-    import pandas as pd
+from tuning.grid import Grid, Row
 
 
 class SweepSampler:
@@ -61,7 +58,7 @@ class SweepSampler:
         first, self._asked = self._asked, min(self._asked + n, self.n_trials)
         return [self._start + i * self._length // self.n_trials for i in range(first, self._asked)]
 
-    def tell(self, rows: pd.DataFrame) -> None:
+    def tell(self, rows: Sequence[Row]) -> None:
         """Nothing: a sweep does not learn."""
 
 
