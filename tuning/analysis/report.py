@@ -51,6 +51,9 @@ def analyse(path: Path, console: Console) -> None:
     report(path, console)
     results, manifest = load_results(path), read_manifest(path)
     metric, mode = manifest["problem"]["metric"], manifest["problem"]["mode"]
+    if not (results["status"] == "ok").any():
+        console.print("No trial has a result: there is nothing to rank or to draw.")
+        return
     grid = manifest_grid(manifest)
     console.print("\nThe ten best configurations", style="bold")
     console.print(best_table(results, metric, mode, list(grid.axes), n=10, width=console.width))
