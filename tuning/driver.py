@@ -185,7 +185,8 @@ class _Plan:
                         work = self._work_of(trial)
                         heapq.heappush(self.queue, (-work.steps, trial))
                         progress.planned(work)
-        progress.kept(kept + self._run.copy(copies))
+        if kept or copies:
+            progress.kept(kept + self._run.copy(copies))
 
     def next(self) -> int:
         """The longest trial that waits."""

@@ -91,6 +91,11 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     return dict(manifest)
 
 
+def manifest_text(manifest: Mapping[str, Any]) -> str:
+    """The manifest as its file has it."""
+    return json.dumps(manifest, indent=2) + "\n"
+
+
 def manifest_grid(manifest: Mapping[str, Any]) -> Grid:
     """The grid a run searches."""
     return Grid(manifest["problem"]["axes"])

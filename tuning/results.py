@@ -6,7 +6,6 @@ import contextlib
 import csv
 import errno
 import io
-import json
 import os
 import platform
 import shutil
@@ -16,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tuning.errors import RunStopped, TuningError
 from tuning.grid import Row
-from tuning.manifest import MANIFEST, manifest_grid, read_manifest, write_text
+from tuning.manifest import MANIFEST, manifest_grid, manifest_text, read_manifest, write_text
 from tuning.training.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -103,7 +102,7 @@ class Run:
         files = {  # the manifest last: what has none is not a run
             TRIALS: _csv_line(columns),
             CURVES: _csv_line(curve_columns(metric)),
-            MANIFEST: json.dumps(manifest, indent=2) + "\n",
+            MANIFEST: manifest_text(manifest),
         }
         try:
             if path.is_dir() and not any(path.iterdir()):
@@ -148,7 +147,7 @@ class Run:
         """Note in the manifest that the search was extended."""
         if self.manifest["search"] != dict(search):
             self.manifest = {**self.manifest, "search": dict(search)}
-            write_text(self.path / MANIFEST, json.dumps(self.manifest, indent=2) + "\n")
+            write_text(self.path / MANIFEST, manifest_text(self.manifest))
 
     def rows(self, outcome: Outcome, wanted_by: Iterable[tuple[str, int]]) -> list[Row]:
         """An outcome as rows, one for each (strategy, number) that asked for the trial."""

@@ -163,14 +163,15 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     settings = settle(request)
     with errors.status("Loading the data"), quiet(request.verbose):
         data = load_data(settings.problem)
+    digest = data_fingerprint(data)
     try:
         with contextlib.ExitStack() as stack:
             if settings.manifest:
-                run = stack.enter_context(_reopen(settings, settings.manifest, data))
+                run = stack.enter_context(_reopen(settings, settings.manifest, digest))
             status = stack.enter_context(errors.status("Starting Ray and Keras"))
             cluster = stack.enter_context(_cluster(request, data))
             driver = _driver(settings, data, cluster)
-            manifest = _manifest(settings, data, _probe(settings.problem, driver))
+            manifest = _manifest(settings, digest, _probe(settings.problem, driver))
             if settings.manifest:
                 _refuse_another(settings.out, settings.manifest, manifest)
                 run.set_search(settings.search)
@@ -282,10 +283,10 @@ def _driver(settings: Settings, data: Data, cluster: Cluster) -> Driver:
     )
 
 
-def _reopen(settings: Settings, manifest: Mapping[str, Any], data: Data) -> Run:
+def _reopen(settings: Settings, manifest: Mapping[str, Any], digest: str) -> Run:
     """The run that is gone on with, if what can be told without building a model is the same."""
     model = manifest["problem"]["fingerprint"]["model"]
-    as_far_as_known = _manifest(settings, data, Probe(manifest["metrics"], model))
+    as_far_as_known = _manifest(settings, digest, Probe(manifest["metrics"], model))
     _refuse_another(settings.out, manifest, as_far_as_known)
     return Run.open(settings.out)
 
@@ -310,11 +311,11 @@ def _probe(problem: Problem, driver: Driver) -> Probe:
     return probe
 
 
-def _manifest(settings: Settings, data: Data, probe: Probe) -> dict[str, Any]:
+def _manifest(settings: Settings, digest: str, probe: Probe) -> dict[str, Any]:
     fingerprint = {
         "code": settings.problem.file.fingerprint,
         "model": probe.model_fingerprint,
-        "data": data_fingerprint(data),
+        "data": digest,
     }
     return make_manifest(
         settings.problem,

@@ -60,7 +60,6 @@ def test_the_metrics_are_those_of_the_last_epoch_and_of_the_test_data(tiny):
 
 
 def test_every_row_is_trained_once_an_epoch_the_short_last_batch_too(tiny):
-    """With one weight, no dropout and SGD, an epoch can be followed by hand."""
     import keras
     import numpy as np
 

@@ -15,6 +15,16 @@ from tuning.progress import duration
 STRATEGIES = {"random": "random search", "sweep": "sweep"}
 
 
+def strategy_name(strategy: Any) -> str:
+    """A strategy as sentences, tables and figures call it."""
+    return STRATEGIES.get(strategy, str(strategy))
+
+
+def test_metric(metric: str) -> str:
+    """The metric on the test data that goes with one on the validation data."""
+    return metric.replace("val_", "test_", 1)
+
+
 def best_so_far(values: np.ndarray, mode: Mode) -> np.ndarray:
     """For each n, which of the first n values is the best.
 
@@ -119,7 +129,7 @@ class Comparison:
     @property
     def test_metric(self) -> str:
         """The same metric on the test data."""
-        return self.metric.replace("val_", "test_", 1)
+        return test_metric(self.metric)
 
     @property
     def last(self) -> pd.DataFrame:
@@ -152,12 +162,12 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
     """
     axes = list(manifest["problem"]["axes"])
     metric, mode = manifest["problem"]["metric"], manifest["problem"]["mode"]
-    test_metric = metric.replace("val_", "test_", 1)
+    test = test_metric(metric)
     parts = []
     for strategy, rows in results.groupby("strategy", sort=True):
         ordered = rows.sort_values("number", kind="stable", ignore_index=True)
         values = _results_of(ordered, metric)
-        tests = _results_of(ordered, test_metric)
+        tests = _results_of(ordered, test)
         best = best_so_far(values, mode)
         chosen = ordered.iloc[np.maximum(best, 0)].reset_index(drop=True)
         nothing = pd.Series(best < 0)
@@ -171,14 +181,14 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
                 "total_epochs": epochs.cumsum(),
                 "total_cpu_seconds": ordered["train_seconds"].fillna(0.0).cumsum().round(3),
                 metric: chosen[metric].mask(nothing),
-                test_metric: chosen[test_metric].mask(nothing),
+                test: chosen[test].mask(nothing),
                 "trial": chosen["trial"].astype("Int64").mask(nothing),
             }
         )
         for axis in axes:
             part[axis] = chosen[axis].mask(nothing)
         part[f"expected_{metric}"] = expected_best(values, mode)
-        part[f"expected_{test_metric}"] = expected_best(values, mode, tests)
+        part[f"expected_{test}"] = expected_best(values, mode, tests)
         parts.append(part)
     return Comparison(pd.concat(parts, ignore_index=True), manifest)
 
@@ -205,12 +215,12 @@ def sentences(comparison: Comparison) -> list[str]:
         verdict = f"{'random search' if ahead else 'the sweep'} found the better network"
     expected = ""
     if len(comparison.of("sweep")) > n:
-        value = _number(sweep[f"expected_{metric}"])
+        value = number_text(sweep[f"expected_{metric}"])
         expected = f" (any {n:,} of what it trained: {value} expected)"
     return [
         *found,
         f"At an equal budget of {_count(n, 'trial')}, random search reached "
-        f"{_number(random[metric])} and the sweep's first {n:,} {_number(sweep[metric])}"
+        f"{number_text(random[metric])} and the sweep's first {n:,} {number_text(sweep[metric])}"
         f"{expected}: {verdict}.",
     ]
 
@@ -218,15 +228,15 @@ def sentences(comparison: Comparison) -> list[str]:
 def _found(
     strategy: Any, row: Mapping[str, Any] | pd.Series[Any], metric: str, test: str, size: int
 ) -> str:
-    name = STRATEGIES.get(strategy, str(strategy)).capitalize()
+    name = strategy_name(strategy).capitalize()
     share = f" of the grid's {size:,}" if strategy == "sweep" else ""
     spent = f"{_count(row['trials'], 'trial')}{share}, {_count(row['total_epochs'], 'epoch')}, "
     spent += f"{duration(row['total_cpu_seconds'])} of one CPU"
     if pd.isna(row[metric]):
         return f"{name} ({spent}) trained no model with a result."
     return (
-        f"{name} ({spent}) chose configuration {row['trial']:,}: {metric} {_number(row[metric])}, "
-        f"{test} {_number(row[test])}."
+        f"{name} ({spent}) chose configuration {row['trial']:,}: "
+        f"{metric} {number_text(row[metric])}, {test} {number_text(row[test])}."
     )
 
 
@@ -246,5 +256,6 @@ def _count(n: Any, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def _number(value: Any) -> str:
+def number_text(value: Any) -> str:
+    """A metric as sentences and tables show it."""
     return "–" if pd.isna(value) else f"{value:.4f}" if abs(value) < 1000 else f"{value:.4g}"

@@ -9,8 +9,8 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from tuning.analysis.compare import STRATEGIES, Comparison
-from tuning.analysis.tables import axis_positions, value_text
+from tuning.analysis.compare import Comparison, strategy_name
+from tuning.analysis.tables import axis_positions, value_text, with_result
 from tuning.grid import Grid
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def plot_best_so_far(comparison: Comparison, path: Path) -> None:
         axes = figure.add_subplot()
         longest = 0
         for strategy, rows in comparison.table.groupby("strategy"):
-            name = STRATEGIES.get(str(strategy), str(strategy))
+            name = strategy_name(strategy)
             colour = COLOURS.get(str(strategy), GREY)
             axes.step(rows["trials"], rows[metric], where="post", color=colour, label=name, lw=2)
             axes.plot(rows["trials"].iloc[-1], rows[metric].iloc[-1], "o", color=colour)
@@ -96,7 +96,7 @@ def plot_axes(
     import matplotlib.figure
 
     names = list(grid.axes)
-    ok = results[results["status"] == "ok"].drop_duplicates("trial")
+    ok = with_result(results)
     positions = axis_positions(ok["trial"], grid)
     columns = min(4, max(1, len(names)))
     lines = max(1, -(-len(names) // columns))

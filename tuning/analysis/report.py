@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 from rich.console import Console
 
-from tuning.analysis.compare import compare, sentences
+from tuning.analysis.compare import Comparison, compare, sentences
 from tuning.analysis.tables import axis_means, axis_table, best_table, comparison_table
 from tuning.errors import TuningError
 from tuning.manifest import manifest_grid, read_manifest
 from tuning.results import load_results
 
 
-def report(path: Path, console: Console) -> None:
-    """Print a run's comparison and write it to comparison.csv.
+def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
+    """Print a run's comparison and write it to comparison.csv; return it and the trials.
 
     Raises
     ------
@@ -38,6 +39,7 @@ def report(path: Path, console: Console) -> None:
             highlight=False,
             markup=False,
         )
+    return results, comparison
 
 
 def analyse(path: Path, console: Console) -> None:
@@ -48,21 +50,20 @@ def analyse(path: Path, console: Console) -> None:
     TuningError
         If the directory is not a run, or it has no trials yet.
     """
-    report(path, console)
-    results, manifest = load_results(path), read_manifest(path)
-    metric, mode = manifest["problem"]["metric"], manifest["problem"]["mode"]
+    from tuning.analysis.plots import plot_axes, plot_best_so_far
+
+    results, comparison = report(path, console)
+    metric, mode = comparison.metric, comparison.manifest["problem"]["mode"]
     if not (results["status"] == "ok").any():
         console.print("No trial has a result: there is nothing to rank or to draw.")
         return
-    grid = manifest_grid(manifest)
+    grid = manifest_grid(comparison.manifest)
     console.print("\nThe ten best configurations", style="bold")
     console.print(best_table(results, metric, mode, list(grid.axes), n=10, width=console.width))
     means = axis_means(results, metric, grid)
     console.print("By value of each axis", style="bold")
     console.print(axis_table(means, metric, mode))
-    from tuning.analysis.plots import plot_axes, plot_best_so_far
-
-    plot_best_so_far(compare(results, manifest), path / "best_so_far.png")
+    plot_best_so_far(comparison, path / "best_so_far.png")
     plot_axes(results, means, grid, metric, path / "axes.png")
     for name in ("comparison.csv", "best_so_far.png", "axes.png"):
         console.print(f"wrote {shown(path) / name}", soft_wrap=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
-from tuning.analysis.compare import STRATEGIES, Comparison
+from tuning.analysis.compare import Comparison, number_text, strategy_name, test_metric
 from tuning.grid import Grid
 from tuning.problem import Mode
 from tuning.progress import duration
@@ -22,14 +22,13 @@ def comparison_table(comparison: Comparison) -> Table:
     metric, test = comparison.metric, comparison.test_metric
     table = _table("", "trials", "epochs", "CPU time", f"best {metric}", f"its {test}")
     rows: list[tuple[str, dict[str, Any]]] = [
-        (STRATEGIES.get(str(strategy), str(strategy)), _spent(row))
-        for strategy, row in comparison.last.iterrows()
+        (strategy_name(strategy), _spent(row)) for strategy, row in comparison.last.iterrows()
     ]
     n = comparison.equal_budget
     for strategy, trials in comparison.last["trials"].items():
         if n and trials > n:
             name, at_n = (
-                STRATEGIES.get(str(strategy), str(strategy)),
+                strategy_name(strategy),
                 _spent(comparison.after(str(strategy), n)),
             )
             rows.append((f"{name}, first {n:,}", at_n))
@@ -44,10 +43,15 @@ def comparison_table(comparison: Comparison) -> Table:
             f"{row['trials']:,}" if "trials" in row else "",
             "" if epochs is None else f"{epochs:,}",
             "" if seconds is None else duration(seconds),
-            _number(row.get(metric)),
-            _number(row.get(test)),
+            number_text(row.get(metric)),
+            number_text(row.get(test)),
         )
     return table
+
+
+def with_result(results: pd.DataFrame) -> pd.DataFrame:
+    """The trials that have a result, each once however many strategies asked for it."""
+    return results[results["status"] == "ok"].drop_duplicates("trial")
 
 
 def best_table(
@@ -60,12 +64,12 @@ def best_table(
     width : int
         Characters a line.
     """
-    test = metric.replace("val_", "test_", 1)
-    ok = results[results["status"] == "ok"].drop_duplicates("trial")
+    test = test_metric(metric)
+    ok = with_result(results)
     best = ok.sort_values(metric, ascending=mode == "min", kind="stable").head(n)
     cells = {
-        metric: best[metric].map(_number),
-        test: best[test].map(_number),
+        metric: best[metric].map(number_text),
+        test: best[test].map(number_text),
         "trial": best["trial"].map("{:,}".format),
         **{axis: best[axis].map(value_text) for axis in axes},
     }
@@ -104,7 +108,7 @@ def axis_means(results: pd.DataFrame, metric: str, grid: Grid) -> pd.DataFrame:
         Columns ``axis``, ``value``, ``trials``, ``mean`` and ``std`` (of the sample), in the order
         of the grid; only the values that were trained.
     """
-    ok = results[results["status"] == "ok"].drop_duplicates("trial")
+    ok = with_result(results)
     positions = axis_positions(ok["trial"], grid)
     rows = []
     for axis, values in grid.axes.items():
@@ -124,8 +128,8 @@ def axis_table(means: pd.DataFrame, metric: str, mode: Mode) -> Table:
                 str(axis) if i == 0 else "",
                 row["value"],
                 f"{row['trials']:,}",
-                _number(row["mean"]),
-                _number(row["std"]),
+                number_text(row["mean"]),
+                number_text(row["std"]),
                 style=BEST if row["mean"] == best else None,
                 end_section=i == len(rows) - 1,
             )
@@ -148,9 +152,3 @@ def _table(first: str, *others: str) -> Table:
 def value_text(value: Any) -> str:
     """An axis value as tables and figures show it."""
     return "None" if pd.isna(value) else str(value)
-
-
-def _number(value: Any) -> str:
-    if value is None or pd.isna(value):
-        return "–"
-    return f"{value:.4f}" if np.abs(value) < 1000 else f"{value:.4g}"
