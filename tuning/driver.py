@@ -123,23 +123,19 @@ class Driver:
         """
         plan = _Plan(samplers, run, self._work)
         in_flight: dict[Any, int] = {}
-        try:
-            while True:
-                plan.refill(progress)
-                while plan.queue and len(in_flight) < self._cluster.in_flight:
-                    trial = plan.next()
-                    in_flight[self._submit(trial)] = trial
-                if not in_flight:
-                    return
-                ready, _ = ray.wait(list(in_flight), num_returns=1)
-                ready, _ = ray.wait(list(in_flight), num_returns=len(in_flight), timeout=0)
-                outcomes = [
-                    _outcome(task, in_flight.pop(task), self._seed, self._backend) for task in ready
-                ]
-                plan.count(outcomes, progress)
-        finally:
-            for task in in_flight:
-                ray.cancel(task, force=True)
+        while True:
+            plan.refill(progress)
+            while plan.queue and len(in_flight) < self._cluster.in_flight:
+                trial = plan.next()
+                in_flight[self._submit(trial)] = trial
+            if not in_flight:
+                return
+            ready, _ = ray.wait(list(in_flight), num_returns=1)
+            ready, _ = ray.wait(list(in_flight), num_returns=len(in_flight), timeout=0)
+            outcomes = [
+                _outcome(task, in_flight.pop(task), self._seed, self._backend) for task in ready
+            ]
+            plan.count(outcomes, progress)
 
     def _submit(self, trial: int) -> Any:
         return _train.remote(self._problem_ref, self._data_ref, trial, self._seed, self._backend)
