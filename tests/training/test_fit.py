@@ -93,7 +93,7 @@ def test_several_inputs_and_other_metrics(tiny):
     outcome = fit(problem, data, 1, seed=0)
     assert (outcome.status, outcome.error) == ("ok", "")
     assert set(outcome.metrics) >= {"val_loss", "val_mae", "test_mae", "train_loss"}
-    assert score_names(compiled_model(problem, 0, 0), data) == ["loss", "mae"]
+    assert score_names(compiled_model(problem, problem.grid[0], 0), data) == ["loss", "mae"]
 
 
 def test_a_worker_keeps_nothing_of_the_models_it_trained(tiny):

@@ -28,11 +28,11 @@ class Split:
 
         self.n_rows = n_samples(pair[0])
         self._on_tensorflow = keras.backend.backend() == "tensorflow"
-        self._pair = tuple(_map(_in_floatx, arrays) for arrays in pair)
+        self._pair = tuple(map_arrays(in_floatx, arrays) for arrays in pair)
         if self._on_tensorflow:
             import tensorflow as tf
 
-            self._pair = tuple(_map(tf.constant, arrays) for arrays in self._pair)
+            self._pair = tuple(map_arrays(tf.constant, arrays) for arrays in self._pair)
 
     def batches(self, batch_size: int, order: np.ndarray | None = None) -> Any:
         """All rows in batches, the last one maybe short.
@@ -73,18 +73,19 @@ def _python_batches(pair: tuple[Any, ...], order: np.ndarray, batch_size: int) -
 
         def __getitem__(self, i: int) -> tuple[Any, ...]:
             rows = order[i * batch_size : (i + 1) * batch_size]
-            return tuple(_map(lambda array: array[rows], arrays) for arrays in pair)
+            return tuple(map_arrays(lambda array: array[rows], arrays) for arrays in pair)
 
     return Batches()
 
 
-def _map(function: Any, arrays: Any) -> Any:
+def map_arrays(function: Any, arrays: Any) -> Any:
+    """The function of an array, or of each in a dict."""
     if isinstance(arrays, dict):
         return {name: function(array) for name, array in arrays.items()}
     return function(arrays)
 
 
-def _in_floatx(array: np.ndarray) -> np.ndarray:
+def in_floatx(array: np.ndarray) -> np.ndarray:
     """Floating numbers in Keras' float type, as Keras itself converts arrays."""
     import keras
 

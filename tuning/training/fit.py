@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuning.errors import TuningError, first_line
+from tuning.grid import Configuration
 from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs
 from tuning.training.batches import Split
 from tuning.training.memory import forget_models
-from tuning.training.outcome import Outcome, Status
+from tuning.training.lifting import seeds_of_noise_apart
+from tuning.training.outcome import Outcome, Status, shortest_float32
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +51,7 @@ def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
     metrics: dict[str, float] = {}
     try:
         configuration = problem.grid[trial]
-        model = compiled_model(problem, trial, seed)
+        model = compiled_model(problem, configuration, seed)
         if backend == "tensorflow" and model.steps_per_execution == 1:
             model.steps_per_execution = STEPS_A_CALL  # the same steps, 1.3 to 1.6 times as fast
         train, validation, test = (Split(data[split]) for split in SPLITS)
@@ -64,14 +66,14 @@ def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
                 shuffle=False,
                 verbose=0,
             ).history
-            curve.append({name: _float32(values[-1]) for name, values in history.items()})
+            curve.append({name: shortest_float32(values[-1]) for name, values in history.items()})
             epoch_seconds.append(time.perf_counter() - epoch_started)
             if not all(math.isfinite(curve[-1][loss]) for loss in ("loss", "val_loss")):
                 status = "diverged"
                 error = f"the loss was not finite in epoch {epoch + 1}"
                 break
         if status == "ok":
-            metrics = _metrics(curve[-1], _evaluate(model, test))
+            metrics = score_metrics(curve[-1], _evaluate(model, test))
     except Exception as exception:
         status, error, metrics = "failed", first_line(exception), {}
     seconds = time.perf_counter() - started
@@ -81,8 +83,12 @@ def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
     )
 
 
-def compiled_model(problem: Problem, trial: int, seed: int) -> keras.Model:
+def compiled_model(problem: Problem, configuration: Configuration, seed: int) -> keras.Model:
     """The configuration's model as the problem builds it, its random state set by the seed.
+
+    Names begin anew, and initial weights do not depend on dropout rates: what is the same in two
+    configurations is the same in their models. Models built before are of no further use to Keras'
+    bookkeeping, though they stay usable.
 
     Raises
     ------
@@ -91,8 +97,10 @@ def compiled_model(problem: Problem, trial: int, seed: int) -> keras.Model:
     """
     import keras
 
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)
-    model = problem.build_model(problem.grid[trial])
+    with seeds_of_noise_apart(seed):
+        model = problem.build_model(configuration)
     where = f"build_model of problem {problem.name!r}"
     if not isinstance(model, keras.Model):
         raise TuningError(f"{where} has to return a Keras model, not {type(model).__name__}")
@@ -109,19 +117,15 @@ def score_names(model: keras.Model, data: Data) -> list[str]:
 
 def _evaluate(model: keras.Model, split: Split) -> dict[str, float]:
     scores = model.evaluate(split.batches(EVALUATION_BATCH), verbose=0, return_dict=True)
-    return {name: _float32(value) for name, value in scores.items()}
+    return {name: shortest_float32(value) for name, value in scores.items()}
 
 
-def _metrics(last_epoch: dict[str, float], test: dict[str, float]) -> dict[str, float]:
+def score_metrics(last_epoch: dict[str, float], test: dict[str, float]) -> dict[str, float]:
+    """A trial's metrics: the logs of its last epoch, and its scores on the test data."""
     metrics = {f"test_{name}": value for name, value in test.items()}
     for name, value in last_epoch.items():
         metrics[name if name.startswith("val_") else f"train_{name}"] = value
     return metrics
-
-
-def _float32(value: Any) -> float:
-    """The shortest decimal that is this number to float32, in which Keras computes."""
-    return float(str(np.float32(value)))
 
 
 def _first_rows(pair: tuple[Arrays, Arrays], n: int) -> tuple[Arrays, Arrays]:

@@ -6,7 +6,9 @@ import datetime
 import os
 import socket
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 Status: TypeAlias = Literal["ok", "diverged", "failed"]
 
@@ -19,6 +21,11 @@ def now() -> str:
 def worker_name() -> str:
     """This process among all that train: host and process id."""
     return f"{socket.gethostname()}/{os.getpid()}"
+
+
+def shortest_float32(value: Any) -> float:
+    """The shortest decimal that is this number to float32, in which Keras computes."""
+    return float(str(np.float32(value)))
 
 
 @dataclass(frozen=True)

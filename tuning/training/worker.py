@@ -76,7 +76,7 @@ def probe(problem: Problem, data: Data, seed: int, backend: str) -> Probe:
         errors = []
         for trial in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
             try:
-                model = compiled_model(problem, trial, seed)
+                model = compiled_model(problem, problem.grid[trial], seed)
                 metrics = score_names(model, data)
                 return Probe(metrics, _fingerprint(keras.saving.serialize_keras_object(model)))
             except Exception as error:

@@ -1,0 +1,293 @@
+"""Which configurations share one compiled program, found by building the models and comparing them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tuning.errors import first_line
+from tuning.grid import Configuration, Grid, Value
+from tuning.problem import Problem, epochs
+
+if TYPE_CHECKING:
+    import keras
+
+Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
+Program: TypeAlias = tuple[Value, ...]
+
+BASES = 8  # configurations tried until one builds
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What an axis is to the compiled program.
+
+    Attributes
+    ----------
+    kind : {"structural", "lifted", "fidelity"}
+        Structural: changes the program. Lifted: enters it as an input. Fidelity: how long a
+        trajectory is; longer ones pass through the results of shorter ones.
+    why : str
+        What of the model the axis changes.
+    built_with : value, optional
+        The value a program is built with, whatever its members have; for a lifted axis.
+    """
+
+    kind: Kind
+    why: str
+    built_with: Value = None
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How the configurations of a grid share programs.
+
+    Attributes
+    ----------
+    axes : dict of str to Axis
+    reason : str
+        Why nothing can be packed, and every configuration goes through `fit`; else empty.
+    """
+
+    axes: dict[str, Axis] = field(default_factory=dict)
+    reason: str = ""
+
+    def program(self, configuration: Mapping[str, Value]) -> Program:
+        """What the configurations of one program have in common: their structural values."""
+        return tuple(
+            value
+            for name, value in configuration.items()
+            if self.axes[name].kind == "structural"
+        )
+
+    def trajectory(self, configuration: Mapping[str, Value]) -> Program:
+        """What the configurations have in common that differ only in how long they are trained."""
+        return tuple(
+            value for name, value in configuration.items() if self.axes[name].kind != "fidelity"
+        )
+
+    def built_with(self, configuration: Mapping[str, Value]) -> Configuration:
+        """The configuration whose model stands for all of a program."""
+        return {
+            name: self.axes[name].built_with if self.axes[name].kind == "lifted" else value
+            for name, value in configuration.items()
+        }
+
+    def count(self, grid: Grid) -> tuple[int, int, int]:
+        """The programs and trajectories of a whole grid, and the epochs the latter train."""
+        programs = trajectories = 1
+        for name, values in grid.axes.items():
+            kind = self.axes[name].kind
+            programs *= len(values) if kind == "structural" else 1
+            trajectories *= len(values) if kind != "fidelity" else 1
+        fidelity = self.axes["epochs"].kind == "fidelity" if "epochs" in self.axes else False
+        if fidelity or "epochs" not in grid.axes:
+            return programs, trajectories, trajectories * max(_epochs_of(grid))
+        each = trajectories // len(grid.axes["epochs"])
+        return programs, trajectories, each * sum(_epochs_of(grid))
+
+
+class Recorded(dict[str, Value]):
+    """A configuration that notes which of its axes are read.
+
+    Attributes
+    ----------
+    read : set of str
+    """
+
+    def __init__(self, configuration: Mapping[str, Value]) -> None:
+        super().__init__(configuration)
+        self.read: set[str] = set()
+
+    def __getitem__(self, axis: str) -> Value:
+        self.read.add(axis)
+        return super().__getitem__(axis)
+
+    def get(self, axis: str, default: Any = None) -> Any:
+        """As of a dict."""
+        self.read.add(axis)
+        return super().get(axis, default)
+
+    def pop(self, axis: str, *default: Any) -> Any:
+        """As of a dict."""
+        self.read.add(axis)
+        return super().pop(axis, *default)
+
+    def __iter__(self) -> Iterator[str]:
+        self.read.update(super().keys())
+        return super().__iter__()
+
+    def keys(self) -> Any:
+        """As of a dict."""
+        self.read.update(super().keys())
+        return super().keys()
+
+    def items(self) -> Any:
+        """As of a dict."""
+        self.read.update(super().keys())
+        return super().items()
+
+    def values(self) -> Any:
+        """As of a dict."""
+        self.read.update(super().keys())
+        return super().values()
+
+    def copy(self) -> Any:
+        """As of a dict."""
+        self.read.update(super().keys())
+        return dict(super().items())
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A model, reduced to what has to be known to compare it with others.
+
+    Attributes
+    ----------
+    fingerprint : str
+        Of all but the numbers at its places.
+    text : str
+        The same to read, weights left out: a line a value.
+    numbers : dict of str to float
+        At each place.
+    draws : frozenset of str
+        The places whose noise the model can draw.
+    read : frozenset of str
+        The axes `build_model` looked at.
+    unproven : str
+        Why it cannot be compared; else empty.
+    """
+
+    fingerprint: str
+    text: str
+    numbers: dict[str, float]
+    draws: frozenset[str]
+    read: frozenset[str]
+    unproven: str
+
+
+def blueprint(build: Callable[[Configuration], keras.Model], configuration: Configuration) -> Blueprint:
+    """Build the configuration's model and take its measure.
+
+    Parameters
+    ----------
+    build : callable
+        Takes a configuration and returns its compiled model; what it raises is raised.
+    configuration : dict
+    """
+    from tuning.training.lifting import describe, fingerprint, places, unproven
+
+    recorded = Recorded(configuration)
+    model = build(recorded)
+    why = unproven(model)
+    if why:
+        return Blueprint("", "", {}, frozenset(), frozenset(recorded.read), why)
+    found = places(model)
+    numbers = {name: place.get() for name, place in found.items()}
+    draws = frozenset(name for name, place in found.items() if place.draws())
+    digest = fingerprint(model)
+    return Blueprint(digest, describe(model), numbers, draws, frozenset(recorded.read), "")
+
+
+def discover(problem: Problem, build: Callable[[Configuration], keras.Model]) -> Packing:
+    """Find what each axis is, by building the model along it and comparing.
+
+    The first configuration that builds is varied by one axis at a time: for a grid of n axes with
+    k values each that is n·k models, not kⁿ. That two axes may act on each other is left to the
+    check of every pack before it is trained.
+
+    Parameters
+    ----------
+    problem : Problem
+    build : callable
+        As `blueprint` takes it.
+    """
+    grid = problem.grid
+    base, first = _first_that_builds(grid, lambda configuration: blueprint(build, configuration))
+    if first.unproven:
+        return Packing(reason=first.unproven)
+    if blueprint(build, base).fingerprint != first.fingerprint:
+        return Packing(reason="build_model does not build the same model twice")
+    axes = {}
+    for name, values in grid.axes.items():
+        if name == "batch_size":
+            axes[name] = Axis("structural", "the size of a batch")
+            continue
+        variants = {}
+        for value in values:
+            try:
+                variants[value] = blueprint(build, {**base, name: value})
+            except Exception:  # its own trials will say so
+                continue
+        axes[name] = _axis(name, first, variants)
+    return Packing(axes)
+
+
+def _axis(name: str, first: Blueprint, variants: Mapping[Value, Blueprint]) -> Axis:
+    """What an axis is, from the models of its values."""
+    for variant in variants.values():
+        if variant.unproven:
+            return Axis("structural", variant.unproven)
+    different = [v for v in variants.values() if v.fingerprint != first.fingerprint]
+    if different:
+        return Axis("structural", _difference(first.text, different[0].text))
+    if name == "epochs":
+        moved = any(v.numbers != first.numbers for v in variants.values())
+        if moved:
+            return Axis("structural", "build_model uses it")
+        return Axis("fidelity", "the model is the same; longer trainings pass through shorter")
+    moved_places = sorted(
+        place
+        for place in first.numbers
+        if len({variant.numbers[place] for variant in variants.values()}) > 1
+    )
+    chosen = max(
+        variants, key=lambda value: len(variants[value].draws), default=None
+    )  # of those that draw most, the first
+    why = f"{', '.join(moved_places)}" if moved_places else "it leaves the model as it is"
+    return Axis("lifted", why, chosen)
+
+
+def _difference(one: str, other: str) -> str:
+    """The first value of the models' configurations that differs, as a person says it."""
+    ones, others = (dict(line.split(" = ", 1) for line in text.splitlines()) for text in (one, other))
+    for path in dict.fromkeys([*ones, *others]):
+        if ones.get(path) != others.get(path):
+            if path not in ones or path not in others:
+                return "layers come and go"
+            return f"{_readable(path)}: {_short(ones[path])} or {_short(others[path])}"
+    return "initial weights"
+
+
+def _readable(path: str) -> str:
+    """``[0].config.layers[1].config.units`` as ``layers[1].units``."""
+    words = path.removeprefix("[0].").replace("build_config", "build").split(".")
+    return ".".join(word for word in words if word not in ("config", "compile_config"))
+
+
+def _short(value: str) -> str:
+    text = str(json.loads(value))
+    return text if len(text) <= 40 else f"{text[:37]}…"
+
+
+def _first_that_builds(
+    grid: Grid, look: Callable[[Configuration], Blueprint]
+) -> tuple[Configuration, Blueprint]:
+    errors: list[Exception] = []
+    for trial in dict.fromkeys(i * grid.size // BASES for i in range(BASES)):
+        try:
+            return grid[trial], look(grid[trial])
+        except Exception as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _epochs_of(grid: Grid) -> list[int]:
+    return [epochs({"epochs": value}) for value in grid.axes["epochs"]] if "epochs" in grid.axes else [epochs({})]
+
+
+def explain_error(error: Exception) -> str:
+    """Why a problem's models cannot be looked at."""
+    return first_line(error)
