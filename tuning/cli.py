@@ -56,19 +56,29 @@ def run_ray(arguments: list[str] | None = None) -> int:
     )
     add("--seed", type=int, metavar="S", help="of the draw and of every training (0)")
     add("--workers", type=int, metavar="N", help="trials at once, one CPU each (all CPUs)")
-    add("--engine", choices=("auto", "fit"), default="auto", help="auto chooses; fit is Keras' fit")
-    add("--backend", choices=BACKENDS, help="what Keras runs on (tensorflow)")
+    add(
+        "--engine",
+        choices=("auto", "fit"),
+        help="auto trains together what shares a program, and the rest by fit, which is Keras' own",
+    )
+    add(
+        "--backend", choices=BACKENDS, help="what Keras runs on (jax; with --engine fit tensorflow)"
+    )
+    add("--no-cache", dest="cache", action="store_false", help="keep no compiled programs on disk")
     add("--problem", metavar="FILE", help="a problem's Python file, or a built-in one's name")
     add("--out", type=Path, metavar="DIR", help="a new run's directory, or a run to go on with")
     add("--address", help="join the Ray cluster there instead of starting one")
     add("--estimate", action="store_true", help="print what the whole grid would take, and end")
+    add("--explain", action="store_true", help="print what shares a program, and end")
     add("--verbose", action="store_true", help="let Ray, TensorFlow and the workers speak")
 
     def job() -> int:
         options = vars(parser.parse_args(arguments))
-        estimate = options.pop("estimate")
-        del options["engine"]  # the only one there is
+        estimate, explain = options.pop("estimate"), options.pop("explain")
         request = search.Request(**options)
+        if explain:
+            search.print_explanation(request, _output(), _errors())
+            return 0
         if estimate:
             search.print_estimate(request, _output(), _errors())
             return 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import heapq
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import ray
@@ -11,29 +14,52 @@ import ray
 from tuning.cluster import Cluster
 from tuning.errors import TuningError, first_line
 from tuning.grid import Row
+from tuning.packing import Packing
 from tuning.problem import Data, Problem, Work, n_samples, work
 from tuning.results import Run
 from tuning.samplers import Sampler
 from tuning.training import worker
 from tuning.training.outcome import Outcome
 
-HORIZON = 10_000  # trials planned ahead, so that the longest can go first
+HORIZON = 100_000  # trials planned ahead, so that programs are whole and the longest goes first
 RETRIES = 2  # of a trial whose worker or node died
+PACKS_A_WORKER = 4  # at least, where there is enough to do, so that all end at about one time
+LARGEST_PACK = 64  # trajectories; what a dying worker can lose
 
 _train = ray.remote(num_cpus=1, max_retries=RETRIES)(worker.train)
 _probe = ray.remote(num_cpus=1, max_retries=RETRIES)(worker.probe)
 _report_threads = ray.remote(num_cpus=1)(worker.thread_report)
 
 
+@dataclass(frozen=True)
+class Pack:
+    """Trials that one task trains.
+
+    Attributes
+    ----------
+    trials : list of int
+    work : Work
+        Of its trajectories: shorter trainings are in the longer ones.
+    """
+
+    trials: list[int]
+    work: Work
+
+
+def untrainable(problem: Problem, backend: str, error: str) -> str:
+    """What is said of a problem none of whose models trains."""
+    return f"no model of problem {problem.name!r} can be trained on {backend}: {error}"
+
+
 class Progress(Protocol):
     """Who is told how the search goes."""
 
-    def planned(self, work: Work) -> None:
-        """A trial was planned."""
+    def planned(self, pack: Pack) -> None:
+        """A pack was planned."""
         ...
 
-    def finished(self, outcome: Outcome, work: Work, rows: list[Row]) -> None:
-        """A trial was trained, and its rows counted."""
+    def finished(self, pack: Pack, outcomes: list[tuple[Outcome, list[Row]]]) -> None:
+        """A pack was trained, and each outcome's rows counted."""
         ...
 
     def kept(self, rows: int) -> None:
@@ -50,17 +76,30 @@ class Driver:
     data : dict
         Checked data of the problem; copied to Ray's object store once.
     seed : int
+    engine : {"auto", "fit"}
+        Whether to pack what shares a program.
     backend : {"tensorflow", "jax", "torch"}
         What Keras runs on.
     cluster : Cluster
+    cache : str, optional
+        Where the workers keep compiled programs.
+
     """
 
     def __init__(
-        self, problem: Problem, data: Data, *, seed: int, backend: str, cluster: Cluster
+        self,
+        problem: Problem,
+        data: Data,
+        *,
+        seed: int,
+        engine: str,
+        backend: str,
+        cluster: Cluster,
+        cache: str | None = None,
     ) -> None:
+        self._job = worker.Job(seed, backend, cache)
+        self._packs = engine == "auto"
         self._problem = problem
-        self._seed = seed
-        self._backend = backend
         self._cluster = cluster
         self._n_train = n_samples(data["train"][0])
         self._problem_ref = ray.put(problem)
@@ -76,9 +115,9 @@ class Driver:
         TuningError
             If none of a few configurations can be built and scored.
         """
-        task = _probe.remote(self._problem_ref, self._data_ref, self._seed, self._backend)
+        task = _probe.remote(self._problem_ref, self._data_ref, self._job, self._packs)
         for _ in range(self._cluster.workers - 1):
-            _report_threads.remote(self._backend)
+            _report_threads.remote(self._job)
         try:
             found: worker.Probe = ray.get(task)
         except ray.exceptions.RayError as error:
@@ -86,23 +125,29 @@ class Driver:
                 f"no model of problem {self._problem.name!r} can be tried: {_ray_error(error)}"
             ) from error
         if found.error:
-            raise TuningError(
-                f"no model of problem {self._problem.name!r} can be trained: {found.error}"
-            )
+            raise TuningError(untrainable(self._problem, self._job.backend, found.error))
+        self._job = dataclasses.replace(self._job, packing=found.packing)
         return found
+
+    @property
+    def packing(self) -> Packing:
+        """How configurations share programs, once `probe` has looked."""
+        return self._job.packing
 
     def thread_report(self) -> dict[str, Any]:
         """What a worker's libraries say of their threads."""
-        report: dict[str, Any] = ray.get(_report_threads.remote(self._backend))
+        report: dict[str, Any] = ray.get(_report_threads.remote(self._job))
         return report
 
     def train(self, trials: list[int]) -> list[Outcome]:
         """Train these trials and return their outcomes in the same order; nothing is counted."""
-        tasks = [self._submit(trial) for trial in trials]
-        return [
-            _outcome(task, trial, self._seed, self._backend)
-            for task, trial in zip(tasks, trials, strict=True)
-        ]
+        packs = _packs(self._problem, trials, self.packing, self._n_train, self._cluster.workers)
+        tasks = {self._submit(pack): pack for pack in packs}
+        outcomes = {}
+        for task, pack in tasks.items():
+            for outcome in self._collect(task, pack) or self._one_by_one(pack):
+                outcomes[outcome.trial] = outcome
+        return [outcomes[trial] for trial in trials]
 
     def search(self, samplers: Mapping[str, Sampler], run: Run, progress: Progress) -> None:
         """Train what the samplers ask for and the run does not have, and count it there.
@@ -121,39 +166,76 @@ class Driver:
         RunStopped
             If the results cannot be written.
         """
-        plan = _Plan(samplers, run, self._work)
-        in_flight: dict[Any, int] = {}
+        plan = _Plan(samplers, run, self._pack)
+        in_flight: dict[Any, Pack] = {}
         while True:
             plan.refill(progress)
             while plan.queue and len(in_flight) < self._cluster.in_flight:
-                trial = plan.next()
-                in_flight[self._submit(trial)] = trial
+                pack = plan.next()
+                in_flight[self._submit(pack)] = pack
             if not in_flight:
                 return
             ready, _ = ray.wait(list(in_flight), num_returns=1)
             ready, _ = ray.wait(list(in_flight), num_returns=len(in_flight), timeout=0)
-            outcomes = [
-                _outcome(task, in_flight.pop(task), self._seed, self._backend) for task in ready
-            ]
-            plan.count(outcomes, progress)
+            trained = []
+            for task in ready:
+                pack = in_flight.pop(task)
+                outcomes = self._collect(task, pack)
+                if outcomes is None:
+                    plan.split(pack, self._pack_one)
+                else:
+                    trained.append((pack, outcomes))
+            plan.count(trained, progress)
 
-    def _submit(self, trial: int) -> Any:
-        return _train.remote(self._problem_ref, self._data_ref, trial, self._seed, self._backend)
+    def _submit(self, pack: Pack) -> Any:
+        # Where a worker dies of one trial, the others of its pack are not tried with it again.
+        retries = RETRIES if len(pack.trials) == 1 else 0
+        return _train.options(max_retries=retries).remote(
+            self._problem_ref, self._data_ref, pack.trials, self._job
+        )
 
-    def _work(self, trial: int) -> Work:
-        return work(self._problem.grid[trial], self._n_train)
+    def _collect(self, task: Any, pack: Pack) -> list[Outcome] | None:
+        """The outcomes of a task; None if it died with more than one trial."""
+        try:
+            outcomes: list[Outcome] = ray.get(task)
+            return outcomes
+        except ray.exceptions.RayError as error:
+            if len(pack.trials) > 1:
+                return None
+            (trial,) = pack.trials
+            engine = "vectorized" if self._job.packs else "fit"
+            seed, backend, said = self._job.seed, self._job.backend, _ray_error(error)
+            return [Outcome(trial, seed, "failed", engine, backend, error=said, worker="")]
+
+    def _one_by_one(self, pack: Pack) -> list[Outcome]:
+        alone = [self._pack_one([trial]) for trial in pack.trials]
+        tasks = [self._submit(pack) for pack in alone]
+        return [
+            outcome
+            for task, pack in zip(tasks, alone, strict=True)
+            for outcome in self._collect(task, pack) or ()
+        ]
+
+    def _pack(self, trials: Iterable[int]) -> list[Pack]:
+        return _packs(self._problem, trials, self.packing, self._n_train, self._cluster.workers)
+
+    def _pack_one(self, trials: list[int]) -> Pack:
+        return _pack_of(self._problem, trials, self.packing, self._n_train)
 
 
 class _Plan:
-    """The trials that wait, longest first, and who asked for each."""
+    """The packs that wait, longest first, and who asked for each trial."""
 
     def __init__(
-        self, samplers: Mapping[str, Sampler], run: Run, work_of: Callable[[int], Work]
+        self,
+        samplers: Mapping[str, Sampler],
+        run: Run,
+        pack: Callable[[Iterable[int]], list[Pack]],
     ) -> None:
-        self.queue: list[tuple[int, int]] = []
+        self.queue: list[tuple[int, int, Pack]] = []
         self._samplers = samplers
         self._run = run
-        self._work_of = work_of
+        self._pack = pack
         self._asked = dict.fromkeys(samplers, 0)
         self._finished: set[str] = set()
         self._wanted_by: dict[int, list[tuple[str, int]]] = {}
@@ -161,10 +243,11 @@ class _Plan:
     def refill(self, progress: Progress) -> None:
         """Ask the samplers for more, if there is room; what is counted already stays so."""
         copies: dict[int, list[tuple[str, int]]] = {}
+        new: dict[int, None] = {}
         kept = 0
         for strategy, sampler in self._samplers.items():
-            while strategy not in self._finished and len(self.queue) < HORIZON:
-                trials = sampler.ask(HORIZON - len(self.queue))
+            while strategy not in self._finished and len(self._wanted_by) < HORIZON:
+                trials = sampler.ask(HORIZON - len(self._wanted_by))
                 if not trials:
                     self._finished.add(strategy)
                 for trial in trials:
@@ -178,40 +261,80 @@ class _Plan:
                         copies.setdefault(trial, []).append(asker)
                     else:
                         self._wanted_by[trial] = [asker]
-                        work = self._work_of(trial)
-                        heapq.heappush(self.queue, (-work.steps, trial))
-                        progress.planned(work)
+                        new[trial] = None
+        for pack in self._pack(new) if new else ():
+            self._push(pack)
+            progress.planned(pack)
         if kept or copies:
             progress.kept(kept + self._run.copy(copies))
 
-    def next(self) -> int:
-        """The longest trial that waits."""
-        return heapq.heappop(self.queue)[1]
+    def next(self) -> Pack:
+        """The longest pack that waits."""
+        return heapq.heappop(self.queue)[2]
 
-    def count(self, outcomes: list[Outcome], progress: Progress) -> None:
+    def split(self, pack: Pack, pack_of: Callable[[list[int]], Pack]) -> None:
+        """Plan a pack again in two halves."""
+        half = math.ceil(len(pack.trials) / 2)
+        for trials in (pack.trials[:half], pack.trials[half:]):
+            self._push(pack_of(trials))
+
+    def count(self, trained: list[tuple[Pack, list[Outcome]]], progress: Progress) -> None:
         """Write the outcomes' rows, then tell the samplers and the progress."""
-        rows, curves, told = [], [], []
-        for outcome in outcomes:
-            mine = self._run.rows(outcome, self._wanted_by[outcome.trial])
-            rows += mine
-            curves += [(row, outcome.curve) for row in mine]
-            told.append((outcome, mine))
-        self._run.append(rows, curves)
-        for outcome, mine in told:
-            del self._wanted_by[outcome.trial]
-            progress.finished(outcome, self._work_of(outcome.trial), mine)
-        for strategy in {row["strategy"] for row in rows}:
-            heard = [row for row in rows if row["strategy"] == strategy]
-            self._samplers[strategy].tell(heard)
+        told = [
+            [(found, self._run.rows(found, self._wanted_by[found.trial])) for found in outcomes]
+            for _, outcomes in trained
+        ]
+        each = [(outcome, row) for pack in told for outcome, mine in pack for row in mine]
+        rows = [row for _, row in each]
+        self._run.append(rows, [(row, outcome.curve) for outcome, row in each])
+        for (pack, outcomes), mine in zip(trained, told, strict=True):
+            for outcome in outcomes:
+                del self._wanted_by[outcome.trial]
+            progress.finished(pack, mine)
+        for strategy in dict.fromkeys(row["strategy"] for row in rows):
+            self._samplers[strategy].tell([row for row in rows if row["strategy"] == strategy])
+
+    def _push(self, pack: Pack) -> None:
+        heapq.heappush(self.queue, (-pack.work.steps, pack.trials[0], pack))
 
 
-def _outcome(task: Any, trial: int, seed: int, backend: str) -> Outcome:
-    """The task's outcome; a worker that cannot give one has failed the trial."""
-    try:
-        outcome: Outcome = ray.get(task)
-        return outcome
-    except ray.exceptions.RayError as error:
-        return Outcome(trial, seed, "failed", "fit", backend, error=_ray_error(error), worker="")
+def _packs(
+    problem: Problem,
+    trials: Iterable[int],
+    packing: Packing,
+    n_train: int,
+    workers: int,
+) -> list[Pack]:
+    """The trials in packs: by program, no larger than lets every worker have a few."""
+    if packing.reason:
+        return [_pack_of(problem, [trial], packing, n_train) for trial in trials]
+    programs: dict[Any, dict[Any, list[int]]] = {}
+    for trial in trials:
+        configuration = problem.grid[trial]
+        trajectories = programs.setdefault(packing.program(configuration), {})
+        trajectories.setdefault(packing.trajectory(configuration), []).append(trial)
+    total = sum(map(len, programs.values()))
+    largest = min(LARGEST_PACK, math.ceil(total / (PACKS_A_WORKER * workers)))
+    packs = []
+    for program in programs.values():
+        groups = list(program.values())
+        n = math.ceil(len(groups) / largest)
+        for i in range(n):
+            part = groups[i * len(groups) // n : (i + 1) * len(groups) // n]
+            packs.append(_pack_of(problem, [t for group in part for t in group], packing, n_train))
+    return packs
+
+
+def _pack_of(problem: Problem, trials: list[int], packing: Packing, n_train: int) -> Pack:
+    """These trials as one pack, whose work is that of its trajectories."""
+    longest: dict[Any, Work] = {}
+    for trial in trials:
+        configuration = problem.grid[trial]
+        key = trial if packing.reason else packing.trajectory(configuration)
+        own = work(configuration, n_train)
+        longest[key] = max(longest.get(key, own), own)
+    each = longest.values()
+    return Pack(trials, Work(sum(w.steps for w in each), sum(w.epochs for w in each)))
 
 
 def _ray_error(error: ray.exceptions.RayError) -> str:

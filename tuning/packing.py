@@ -1,4 +1,4 @@
-"""Which configurations share one compiled program, found by building the models and comparing them."""
+"""Which configurations share one compiled program, found by building models and comparing them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from tuning.errors import first_line
 from tuning.grid import Configuration, Grid, Value
 from tuning.problem import Problem, epochs
 
@@ -57,9 +56,7 @@ class Packing:
     def program(self, configuration: Mapping[str, Value]) -> Program:
         """What the configurations of one program have in common: their structural values."""
         return tuple(
-            value
-            for name, value in configuration.items()
-            if self.axes[name].kind == "structural"
+            value for name, value in configuration.items() if self.axes[name].kind == "structural"
         )
 
     def trajectory(self, configuration: Mapping[str, Value]) -> Program:
@@ -87,6 +84,9 @@ class Packing:
             return programs, trajectories, trajectories * max(_epochs_of(grid))
         each = trajectories // len(grid.axes["epochs"])
         return programs, trajectories, each * sum(_epochs_of(grid))
+
+
+UNPACKED = Packing(reason="it was not looked at")
 
 
 class Recorded(dict[str, Value]):
@@ -168,7 +168,9 @@ class Blueprint:
     unproven: str
 
 
-def blueprint(build: Callable[[Configuration], keras.Model], configuration: Configuration) -> Blueprint:
+def blueprint(
+    build: Callable[[Configuration], keras.Model], configuration: Configuration
+) -> Blueprint:
     """Build the configuration's model and take its measure.
 
     Parameters
@@ -191,7 +193,9 @@ def blueprint(build: Callable[[Configuration], keras.Model], configuration: Conf
     return Blueprint(digest, describe(model), numbers, draws, frozenset(recorded.read), "")
 
 
-def discover(problem: Problem, build: Callable[[Configuration], keras.Model]) -> Packing:
+def discover(
+    problem: Problem, build: Callable[[Configuration], keras.Model]
+) -> tuple[Packing, Configuration]:
     """Find what each axis is, by building the model along it and comparing.
 
     The first configuration that builds is varied by one axis at a time: for a grid of n axes with
@@ -203,13 +207,24 @@ def discover(problem: Problem, build: Callable[[Configuration], keras.Model]) ->
     problem : Problem
     build : callable
         As `blueprint` takes it.
+
+    Returns
+    -------
+    Packing
+    dict
+        The configuration that was varied.
+
+    Raises
+    ------
+    Exception
+        What building the first configuration raised, if none of a few builds.
     """
     grid = problem.grid
     base, first = _first_that_builds(grid, lambda configuration: blueprint(build, configuration))
     if first.unproven:
-        return Packing(reason=first.unproven)
+        return Packing(reason=first.unproven), base
     if blueprint(build, base).fingerprint != first.fingerprint:
-        return Packing(reason="build_model does not build the same model twice")
+        return Packing(reason="build_model does not build the same model twice"), base
     axes = {}
     for name, values in grid.axes.items():
         if name == "batch_size":
@@ -222,7 +237,7 @@ def discover(problem: Problem, build: Callable[[Configuration], keras.Model]) ->
             except Exception:  # its own trials will say so
                 continue
         axes[name] = _axis(name, first, variants)
-    return Packing(axes)
+    return Packing(axes), base
 
 
 def _axis(name: str, first: Blueprint, variants: Mapping[Value, Blueprint]) -> Axis:
@@ -252,7 +267,9 @@ def _axis(name: str, first: Blueprint, variants: Mapping[Value, Blueprint]) -> A
 
 def _difference(one: str, other: str) -> str:
     """The first value of the models' configurations that differs, as a person says it."""
-    ones, others = (dict(line.split(" = ", 1) for line in text.splitlines()) for text in (one, other))
+    ones, others = (
+        dict(line.split(" = ", 1) for line in text.splitlines()) for text in (one, other)
+    )
     for path in dict.fromkeys([*ones, *others]):
         if ones.get(path) != others.get(path):
             if path not in ones or path not in others:
@@ -285,9 +302,8 @@ def _first_that_builds(
 
 
 def _epochs_of(grid: Grid) -> list[int]:
-    return [epochs({"epochs": value}) for value in grid.axes["epochs"]] if "epochs" in grid.axes else [epochs({})]
-
-
-def explain_error(error: Exception) -> str:
-    """Why a problem's models cannot be looked at."""
-    return first_line(error)
+    return (
+        [epochs({"epochs": value}) for value in grid.axes["epochs"]]
+        if "epochs" in grid.axes
+        else [epochs({})]
+    )

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, ProgressColumn, Task
 from rich.progress import Progress as Bar
 from rich.text import Text
 
+from tuning.driver import Pack
 from tuning.grid import Row
 from tuning.problem import Mode, Work
 from tuning.training.outcome import Outcome
@@ -23,28 +24,28 @@ LINE_EVERY_SECONDS = 30.0  # where there is no terminal to redraw
 class TimeLeft:
     """How long the rest will take, learnt from the trials finished so far.
 
-    A trial of e epochs and s steps (batches) in all is taken to last a + p·e + q·s seconds: a to
-    start, p an epoch for its rows, q a step. a is a mean; p and q are fitted by least squares to
-    the seconds an epoch took against its number of steps. While all epochs had as many steps, half
-    of their time is put down to the rows.
+    A pack (one trial, where none share a program) of e epochs and s steps (batches) in all is taken
+    to last a + p·e + q·s seconds: a to start, p an epoch for its rows, q a step. a is a mean; p and
+    q are fitted by least squares to the seconds an epoch took against its number of steps. While
+    all epochs had as many steps, half of their time is put down to the rows.
     """
 
     def __init__(self) -> None:
-        self._waiting = np.zeros(3)  # trials, epochs, steps
+        self._waiting = np.zeros(3)  # packs, epochs, steps
         self._starts: list[float] = []
         self._steps: list[float] = []
         self._seconds: list[float] = []
 
     def plan(self, work: Work) -> None:
-        """A trial is to come."""
+        """A pack is to come."""
         self._waiting += (1, work.epochs, work.steps)
 
     def observe(self, work: Work, seconds: float, epoch_seconds: list[float]) -> None:
-        """One of the trials to come took so many seconds, and so many each of its epochs."""
+        """One of the packs to come took so many seconds, and so many each of some epochs."""
         self._waiting -= (1, work.epochs, work.steps)
         if epoch_seconds:
-            epoch = float(np.median(epoch_seconds[1:] or epoch_seconds))
-            self._starts.append(max(0.0, seconds - len(epoch_seconds) * epoch))
+            epoch = float(np.median(epoch_seconds))
+            self._starts.append(max(0.0, seconds - work.epochs * epoch))
             self._steps.append(work.steps / work.epochs)
             self._seconds.append(epoch)
 
@@ -54,9 +55,9 @@ class TimeLeft:
         Parameters
         ----------
         workers : int
-            Trials that train at once.
+            Packs that train at once.
         since : float
-            Seconds since the last trial finished.
+            Seconds since the last pack finished.
         """
         if not self._starts:
             return None
@@ -122,27 +123,31 @@ class TerminalProgress:
     ) -> None:
         self._bar.stop()
 
-    def planned(self, work: Work) -> None:
-        """A trial was planned."""
-        self._time_left.plan(work)
+    def planned(self, pack: Pack) -> None:
+        """A pack was planned."""
+        self._time_left.plan(pack.work)
 
     def kept(self, rows: int) -> None:
         """So many rows were there without training."""
         self._done += rows
         self._show()
 
-    def finished(self, outcome: Outcome, work: Work, rows: list[Row]) -> None:
-        """A trial was trained, and its rows counted."""
+    def finished(self, pack: Pack, outcomes: list[tuple[Outcome, list[Row]]]) -> None:
+        """A pack was trained, and each outcome's rows counted."""
         self._last_finished = time.monotonic()
-        self._time_left.observe(work, outcome.seconds, outcome.epoch_seconds)
-        self._done += len(rows)
-        self._failed += outcome.status == "failed"
-        value = outcome.metrics.get(self._metric)
-        if value is not None and not math.isnan(value):
-            better = max if self._mode == "max" else min
-            for row in rows:
-                strategy = row["strategy"]
-                self._best[strategy] = better(value, self._best.get(strategy, value))
+        seconds = sum(outcome.seconds for outcome, _ in outcomes)
+        timed = [s for outcome, _ in outcomes for s in outcome.epoch_seconds[1:]]
+        timed = timed or [s for outcome, _ in outcomes for s in outcome.epoch_seconds]
+        self._time_left.observe(pack.work, seconds, timed)
+        for outcome, rows in outcomes:
+            self._done += len(rows)
+            self._failed += outcome.status == "failed"
+            value = outcome.metrics.get(self._metric)
+            if value is not None and not math.isnan(value):
+                better = max if self._mode == "max" else min
+                for row in rows:
+                    strategy = row["strategy"]
+                    self._best[strategy] = better(value, self._best.get(strategy, value))
         self._show()
 
     def _show(self) -> None:

@@ -19,9 +19,10 @@ from rich.console import Console
 
 from tuning.analysis.report import report, shown
 from tuning.cluster import Cluster, ray_cluster
-from tuning.driver import Driver
+from tuning.driver import Driver, untrainable
 from tuning.errors import RunStopped, TuningError
 from tuning.manifest import MANIFEST, differences, make_manifest, read_manifest
+from tuning.packing import Packing
 from tuning.problem import (
     Data,
     Problem,
@@ -33,6 +34,7 @@ from tuning.progress import TerminalProgress, duration
 from tuning.quiet import quiet
 from tuning.results import Run, load_results, trial_columns
 from tuning.samplers import RandomSampler, Sampler, parse_sweep
+from tuning.training import worker
 from tuning.training.worker import Probe
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
@@ -56,8 +58,12 @@ class Request:
     seed : int, optional
     workers : int, optional
         Trials that train at once; one a CPU unless told.
+    engine : {"auto", "fit"}, optional
+        Whether configurations that share a program train together.
     backend : str, optional
         What Keras runs on.
+    cache : bool
+        Whether to keep compiled programs in the user's cache directory.
     out : Path, optional
         The run directory, new or to be gone on with.
     address : str, optional
@@ -72,6 +78,8 @@ class Request:
     sweep_order: str | None = None
     seed: int | None = None
     workers: int | None = None
+    engine: str | None = None
+    cache: bool = True
     backend: str | None = None
     out: Path | None = None
     address: str | None = None
@@ -86,7 +94,9 @@ class Settings:
     samplers: dict[str, Sampler]
     search: dict[str, Any]
     seed: int
+    engine: str
     backend: str
+    cache: str | None
     out: Path
     manifest: dict[str, Any] | None
     """Of the run that is gone on with; None for a new one."""
@@ -104,7 +114,7 @@ def settle(request: Request) -> Settings:
         raise TuningError(f"--workers takes a number from 1, not {request.workers}")
     manifest = _existing(request.out)
     old = manifest or {"problem": {}, "search": {}}
-    backend = request.backend or old.get("backend", "tensorflow")
+    engine, backend = _engine_and_backend(request, old)
     _select_backend(backend)
     with quiet(request.verbose):
         problem = load_problem(request.problem or old["problem"].get("source", DEFAULT_PROBLEM))
@@ -114,7 +124,7 @@ def settle(request: Request) -> Settings:
         fingerprint, metrics = manifest["problem"]["fingerprint"], manifest["metrics"]
         asked_for = make_manifest(
             problem, fingerprint, metrics,
-            seed=seed, engine="fit", backend=backend, search=manifest["search"],
+            seed=seed, engine=engine, backend=backend, search=manifest["search"],
         )  # fmt: skip
         _refuse_another(request.out, manifest, asked_for)
     search = {
@@ -135,7 +145,8 @@ def settle(request: Request) -> Settings:
     if manifest:
         _check_extends(manifest["search"], search)
     out = request.out or _new_directory(problem.name)
-    return Settings(problem, samplers, search, seed, backend, out, manifest)
+    cache = str(cache_directory()) if request.cache and backend == "jax" else None
+    return Settings(problem, samplers, search, seed, engine, backend, cache, out, manifest)
 
 
 def run_search(request: Request, console: Console, errors: Console) -> int:
@@ -178,7 +189,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
             status.stop()
-            _announce(settings, run, cluster, console)
+            _announce(settings, run, driver, cluster, console)
             if request.verbose:
                 errors.print(f"Threads of a worker: {driver.thread_report()}")
             _search(settings, driver, run, cluster, errors)
@@ -222,6 +233,36 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
         console.print(table)
 
 
+def print_explanation(request: Request, console: Console, errors: Console) -> None:
+    """Print what of the problem's configurations shares a program, and why.
+
+    Raises
+    ------
+    TuningError
+        For what cannot be done as asked.
+    """
+    from tuning.explain import explanation_tables
+
+    settings = settle(request)
+    problem = settings.problem
+    if settings.engine == "fit":
+        raise TuningError("--explain is about packs, which --engine auto trains on --backend jax")
+    with errors.status("Building the models"), quiet(request.verbose):
+        data = load_data(problem)
+        found = worker.probe(problem, data, worker.Job(settings.seed, settings.backend), True)
+    if found.error:
+        raise TuningError(untrainable(problem, settings.backend, found.error))
+    if found.packing.reason:
+        console.print(
+            f"Problem {problem.name}: no two configurations can share a program, so each goes "
+            f"through Keras' fit: {found.packing.reason}."
+        )
+        return
+    console.print(f"Problem {problem.name}: what its configurations share")
+    for table in explanation_tables(found.packing, problem.grid):
+        console.print(table)
+
+
 def _existing(out: Path | None) -> dict[str, Any] | None:
     """The manifest of the run to go on with; None if the directory is to be made."""
     if out is None or not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -229,6 +270,24 @@ def _existing(out: Path | None) -> dict[str, Any] | None:
     if not (out / MANIFEST).exists():
         raise TuningError(f"{out} is not a run: it exists, but has no {MANIFEST}")
     return read_manifest(out)
+
+
+def _engine_and_backend(request: Request, old: Mapping[str, Any]) -> tuple[str, str]:
+    """What trains: packs on JAX, unless another engine or backend is asked for."""
+    backend = request.backend or old.get("backend")
+    engine = request.engine or old.get("engine", "auto")
+    if engine == "auto" and backend not in (None, "jax"):
+        engine = "fit"
+    return engine, backend or ("jax" if engine == "auto" else "tensorflow")
+
+
+def cache_directory() -> Path:
+    """Where compiled programs are kept for later runs, by the platform's custom."""
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "tuning" / "xla"
 
 
 def _select_backend(backend: str) -> None:
@@ -279,7 +338,13 @@ def _cluster(request: Request, data: Data) -> Any:
 
 def _driver(settings: Settings, data: Data, cluster: Cluster) -> Driver:
     return Driver(
-        settings.problem, data, seed=settings.seed, backend=settings.backend, cluster=cluster
+        settings.problem,
+        data,
+        seed=settings.seed,
+        engine=settings.engine,
+        backend=settings.backend,
+        cluster=cluster,
+        cache=settings.cache,
     )
 
 
@@ -322,13 +387,15 @@ def _manifest(settings: Settings, digest: str, probe: Probe) -> dict[str, Any]:
         fingerprint,
         probe.metrics,
         seed=settings.seed,
-        engine="fit",
+        engine=settings.engine,
         backend=settings.backend,
         search=settings.search,
     )
 
 
-def _announce(settings: Settings, run: Run, cluster: Cluster, console: Console) -> None:
+def _announce(
+    settings: Settings, run: Run, driver: Driver, cluster: Cluster, console: Console
+) -> None:
     grid, search = settings.problem.grid, settings.search
     parts = []
     if "random" in settings.samplers:
@@ -348,11 +415,17 @@ def _announce(settings: Settings, run: Run, cluster: Cluster, console: Console) 
         f"{settings.problem.name}: {grid.size:,} configurations; training {' and '.join(parts)}, "
         f"seed {settings.seed}, on {cluster.workers} "
         f"worker{'s' if cluster.workers > 1 else ''} of one CPU thread each "
-        f"(Keras fit, {settings.backend}).",
+        f"({_how(driver.packing)}, {settings.backend}).",
         highlight=False,
     )
+    if settings.engine == "auto" and driver.packing.reason:
+        console.print(f"No two configurations can share a program: {driver.packing.reason}.")
     if counted:
         console.print(f"Going on with {shown(settings.out)}: {counted:,} trials are counted.")
+
+
+def _how(packing: Packing) -> str:
+    return "Keras fit" if packing.reason else "packed by program"
 
 
 def _search(

@@ -105,26 +105,28 @@ def describe(model: keras.Model) -> str:
 
 def unproven(model: keras.Model) -> str:
     """Why two models like this one cannot be proven equal; empty if they can."""
+    return next(_doubts(model), "")
+
+
+def _doubts(model: keras.Model) -> Iterator[str]:
     import keras
 
     plain = (keras.Sequential, keras.src.models.functional.Functional)
     for part in (model, *model._flatten_layers(include_self=False)):
         if isinstance(part, keras.Model) and type(part) not in plain:
-            return f"{type(part).__name__} is a model of a class of its own"
+            yield f"{type(part).__name__} is a model of a class of its own"
         if isinstance(part, keras.layers.Lambda):
-            return f"layer {part.name} is a Lambda, whose function could be any"
+            yield f"layer {part.name} is a Lambda, whose function could be any"
         for value in (part, *vars(part).values()):
-            if why := _unproven_value(value):
-                return why
+            yield from _doubts_of(value)
     if model.run_eagerly:
-        return "it is compiled to run eagerly"
+        yield "it is compiled to run eagerly"
     config = getattr(model, "_compile_config", None)
     if config is None:
-        return "Keras does not tell what it was compiled with"
-    for value in keras.tree.flatten(dict(config.config)):
-        if why := _unproven_value(value):
-            return why
-    return ""
+        yield "Keras does not tell what it was compiled with"
+    else:
+        for value in keras.tree.flatten(dict(config.config)):
+            yield from _doubts_of(value)
 
 
 @contextlib.contextmanager
@@ -158,7 +160,7 @@ def _of_optimizer(optimizer: Any) -> dict[str, Place]:
     if isinstance(rate, keras.Variable) and not hasattr(optimizer, "inner_optimizer"):
         # An optimizer variable as it is: the pack gives each member its own value.
         found["learning_rate"] = Place(
-            lambda: float(np.asarray(rate.value)), lambda value: rate.assign(value), lambda _: None
+            lambda: float(np.asarray(rate.value)), rate.assign, lambda _: None
         )
     if isinstance(getattr(optimizer, "weight_decay", None), float) and _is_keras(type(optimizer)):
 
@@ -362,16 +364,16 @@ def _is_keras(kind: type) -> bool:
     return kind.__module__.partition(".")[0] == "keras"
 
 
-def _unproven_value(value: Any) -> str:
+def _doubts_of(value: Any) -> Iterator[str]:
     """Why an object that a model holds cannot be compared by its configuration, if it cannot."""
     import keras
 
     if isinstance(value, types.MethodType):
         value = value.__self__
     if isinstance(value, types.FunctionType):
-        if _is_keras_function(value) or "<locals>" not in value.__qualname__:
-            return ""
-        return f"function {value.__name__} is made anew for every model"
+        if not _is_keras_function(value) and "<locals>" in value.__qualname__:
+            yield f"function {value.__name__} is made anew for every model"
+        return
     kind = type(value)
     serializable = (
         keras.Layer,
@@ -384,17 +386,17 @@ def _unproven_value(value: Any) -> str:
         keras.optimizers.schedules.LearningRateSchedule,
     )
     if _is_keras(kind) or not (isinstance(value, serializable) or _is_foreign_callable(value)):
-        return ""
-    if "<locals>" in kind.__qualname__:
-        return f"class {kind.__name__} is made anew for every model"
+        return
     mine = [parent for parent in kind.__mro__ if not _is_keras(parent) and parent is not object]
-    told = any("get_config" in vars(parent) for parent in mine)
-    takes_nothing = not any("__init__" in vars(parent) for parent in mine)
-    if told or (takes_nothing and not isinstance(value, keras.Layer)):
-        return ""
-    if isinstance(value, keras.Layer) and getattr(value, "_auto_config", None) is not None:
-        return ""
-    return f"{kind.__name__} does not tell what it was made with: it has no get_config"
+    if "<locals>" in kind.__qualname__:
+        yield f"class {kind.__name__} is made anew for every model"
+    elif not any("get_config" in vars(parent) for parent in mine):
+        if isinstance(value, keras.Layer):
+            told = getattr(value, "_auto_config", None) is not None
+        else:  # what takes no arguments is what its class is
+            told = not any("__init__" in vars(parent) for parent in mine)
+        if not told:
+            yield f"{kind.__name__} does not tell what it was made with: it has no get_config"
 
 
 def _is_keras_function(function: types.FunctionType) -> bool:

@@ -124,23 +124,33 @@ def train_pack(
         else:
             alone.append(group)
     if members:
-        outcomes |= _train(problem, data, members, built_with, seed, started)
+        outcomes |= _train(_Task(problem, data, built_with, seed, started), members)
     for group in alone:
-        longest = max(group, key=lambda trial: group[trial])
-        built_with = problem.grid[longest]
-        try:
-            numbers, _, _ = _look(problem, {longest: group[longest]}, built_with, seed, None)
-            lone = [Member({trial: n}, numbers, [], {}, []) for trial, n in group.items()]
-        except Exception as error:
-            outcomes |= {trial: _failed(trial, seed, error) for trial in group}
-            continue
-        for member in lone:
-            (trial,) = member.trials
-            outcomes |= _train(
-                problem, data, [member], problem.grid[trial], seed, time.perf_counter()
-            )
+        for trial, n_epochs in group.items():
+            task = _Task(problem, data, problem.grid[trial], seed, time.perf_counter())
+            try:
+                numbers = _look(problem, {trial: n_epochs}, task.built_with, seed, None)[0]
+            except Exception as error:
+                outcomes[trial] = _failed(trial, seed, error)
+            else:
+                outcomes |= _train(task, [Member({trial: n_epochs}, numbers, [], {}, [])])
     forget_models()
     return [outcomes[trial] for trial in trials]
+
+
+def trace(problem: Problem, data: Data, configuration: Configuration, seed: int) -> None:
+    """Trace a training step of the configuration's program without compiling it.
+
+    Raises
+    ------
+    Exception
+        If the model cannot be vectorized: what JAX or Keras says of it.
+    """
+    import jax
+
+    program = Program(compiled_model(problem, configuration, seed), data, batch_size(configuration))
+    program.trace(jax.eval_shape)
+    forget_models()
 
 
 def _trajectories(
@@ -150,7 +160,7 @@ def _trajectories(
     groups: dict[tuple[Any, ...], dict[int, int]] = {}
     for trial in trials:
         configuration = problem.grid[trial]
-        key = tuple((type(value), value) for value in packing.trajectory(configuration))
+        key = packing.trajectory(configuration)
         groups.setdefault(key, {})[trial] = epochs(configuration)
     return list(groups.values())
 
@@ -183,28 +193,34 @@ def _look(
     return own.numbers, reference, same
 
 
-def _train(
-    problem: Problem,
-    data: Data,
-    members: list[Member],
-    built_with: Configuration,
-    seed: int,
-    started: float,
-) -> dict[int, Outcome]:
+@dataclass(frozen=True)
+class _Task:
+    """What a group of members is trained with."""
+
+    problem: Problem
+    data: Data
+    built_with: Configuration
+    seed: int
+    started: float
+
+
+def _train(task: _Task, members: list[Member]) -> dict[int, Outcome]:
     """Train the members, or have `fit` train what cannot be vectorized."""
     at_once = MOST_AT_ONCE
     while True:
         try:
-            _run(problem, data, members, built_with, seed, at_once, started)
+            _run(task, members, at_once)
         except Exception as error:
             if at_once > 1 and len(members) > 1 and _is_out_of_memory(error):
                 at_once = math.ceil(min(at_once, len(members)) / 2)
             else:
                 trials = [trial for member in members for trial in member.trials]
-                return {trial: fit(problem, data, trial, seed) for trial in trials}
+                return {trial: fit(task.problem, task.data, trial, task.seed) for trial in trials}
         else:
             return {
-                trial: _outcome(member, trial, seed) for member in members for trial in member.trials
+                trial: _outcome(member, trial, task.seed)
+                for member in members
+                for trial in member.trials
             }
         for member in members:
             member.curve, member.tests, member.epoch_seconds = [], {}, []
@@ -214,31 +230,25 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-def _run(
-    problem: Problem,
-    data: Data,
-    members: list[Member],
-    built_with: Configuration,
-    seed: int,
-    at_once: int,
-    started: float,
-) -> None:
+def _run(task: _Task, members: list[Member], at_once: int) -> None:
     """Train all members, a block at a time, epoch by epoch."""
     import jax
 
     program = Program(
-        compiled_model(problem, built_with, seed), data, batch_size(built_with)
+        compiled_model(task.problem, task.built_with, task.seed),
+        task.data,
+        batch_size(task.built_with),
     )
-    train = tuple(map_arrays(in_floatx, part) for part in data["train"])
+    train = tuple(map_arrays(in_floatx, part) for part in task.data["train"])
     order = sorted(members, key=lambda member: -member.last)
     size = program.block_size(len(order), at_once)
     blocks = [order[i : i + size] for i in range(0, len(order), size)]
     states = [program.start(block) for block in blocks]
     for member in members:
-        member.seconds = (time.perf_counter() - started) / len(members)
+        member.seconds = (time.perf_counter() - task.started) / len(members)
     for epoch in range(order[0].last):
         begun = time.perf_counter()
-        rows = np.random.default_rng([seed, epoch]).permutation(n_samples(train[0]))
+        rows = np.random.default_rng([task.seed, epoch]).permutation(n_samples(train[0]))
         batches = program.batches(train, rows)
         shuffling = (time.perf_counter() - begun) / len(members)
         for i, block in enumerate(blocks):
@@ -345,7 +355,7 @@ class Program:
             split: _device_batches(data[split], _evaluation_rows(n_samples(data[split][0])))
             for split in SPLITS[1:]
         }
-        self._compiled: dict[str, Any] = {}
+        self._compiled: dict[Any, Any] = {}
 
     def block_size(self, n: int, most: int) -> int:
         """How many of n members to train at once, so that what a step touches stays in the cache.
@@ -353,7 +363,11 @@ class Program:
         Convolutions take one: XLA has no fast path on the CPU for several kernels at once.
         """
         model = self._model
-        touched = [*model.trainable_variables, *model.trainable_variables, *model.optimizer.variables]
+        touched = [
+            *model.trainable_variables,
+            *model.trainable_variables,
+            *model.optimizer.variables,
+        ]
         each = sum(4 * math.prod(variable.shape) for variable in touched)
         convolves = any("conv" in type(layer).__name__.lower() for layer in _layers(model))
         fitting = 1 if convolves else max(1, min(most, BLOCK_BYTES // max(each, 1)))
@@ -383,7 +397,7 @@ class Program:
         if "learning_rate" in lifted:
             i = self._rate.index(True)
             stacked[2][i] = lifted.pop("learning_rate").astype(stacked[2][i].dtype)
-        return State(*stacked, lifted)
+        return State(stacked[0], stacked[1], stacked[2], lifted)
 
     def batches(self, train: tuple[Arrays, ...], rows: np.ndarray) -> tuple[Any, Any]:
         """The training rows in an order: all full batches stacked, and the short last one."""
@@ -399,7 +413,9 @@ class Program:
         parts = [map_arrays(split, part) for part in train]
         heads, tails = (
             tuple(
-                {name: pair[i] for name, pair in part.items()} if isinstance(part, dict) else part[i]
+                {name: pair[i] for name, pair in part.items()}
+                if isinstance(part, dict)
+                else part[i]
                 for part in parts
             )
             for i in (0, 1)
@@ -421,12 +437,32 @@ class Program:
         scores = self._score("validation", state)
         return state, {**logs, **{f"val_{name}": value for name, value in scores.items()}}
 
+    def trace(self, evaluate: Any) -> None:
+        """Go through a step of two members and a score with `jax.eval_shape`, computing nothing."""
+        numbers = {name: place.get() for name, place in self._places.items()}
+        state = self.start([Member({}, numbers, [], {}, [])] * 2)
+        metrics = [_stack(value, 2, 0) for value in self._metric_values]
+        batch = next(part for part in self._scored["validation"] if part is not None)
+        if self._scored["validation"][0] is not None:
+            import jax
+
+            batch = jax.tree.map(lambda array: array[0], batch)
+        variables = (state.trainable, state.non_trainable, state.optimizer)
+        evaluate(self._step, variables, metrics, state.lifted, batch)
+        evaluate(
+            self._scores,
+            state.trainable,
+            state.non_trainable,
+            state.lifted,
+            self._scored["validation"],
+        )
+
     def test(self, state: State) -> dict[str, Any]:
         """The scores on the test data, each of shape (members,)."""
         return self._score("test", state)
 
     def _members(self, state: State) -> int:
-        return state.trainable[0].shape[self._axes[0][0]]
+        return int(state.trainable[0].shape[self._axes[0][0]])
 
     def _score(self, split: str, state: State) -> dict[str, Any]:
         scores: dict[str, Any] = self._call(
@@ -466,7 +502,9 @@ class Program:
 
         axes = (*self._axes, [0] * len(metrics))
 
-        def one(trainable: Any, non_trainable: Any, optimizer: Any, metrics: Any, lifted: Any) -> Any:
+        def one(
+            trainable: Any, non_trainable: Any, optimizer: Any, metrics: Any, lifted: Any
+        ) -> Any:
             self._lifted.update(lifted)
             state = (trainable, non_trainable, optimizer, metrics)
             return self._model.train_step(state, batch)[1]
@@ -560,7 +598,7 @@ def _make_products_wide(model: keras.Model) -> list[Any]:
 
 
 def _reads_the_input(model: keras.Model, layer: Any) -> bool:
-    """Whether a layer is applied once, to a matrix that is the model's input or its rows flattened."""
+    """Whether a layer is applied once, to a matrix: the model's input, as it is or flattened."""
     import keras
 
     nodes = layer._inbound_nodes
@@ -597,7 +635,7 @@ def _product() -> Any:
     """
     import jax
 
-    @jax.custom_vjp
+    @jax.custom_vjp  # type: ignore[untyped-decorator]
     def product(x: Any, kernel: Any) -> Any:
         return x @ kernel
 

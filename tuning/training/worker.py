@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
+import logging
 import os
-import re
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from tuning.errors import first_line
+from tuning.packing import UNPACKED, Packing
 from tuning.problem import Data, Problem
 from tuning.training import threads
 from tuning.training.memory import keep_for_good
@@ -18,6 +19,33 @@ from tuning.training.outcome import Outcome
 from tuning.training.threads import one_cpu, use_one_thread
 
 PROBES = 8
+CACHE_BYTES = 2 * 2**30  # of compiled programs; the oldest go
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all that the workers of a search do.
+
+    Attributes
+    ----------
+    seed : int
+    backend : {"tensorflow", "jax", "torch"}
+        What Keras runs on.
+    cache : str, optional
+        The folder for compiled programs.
+    packing : Packing
+        How configurations share programs; with a reason if each goes through `fit`.
+    """
+
+    seed: int
+    backend: str
+    cache: str | None = None
+    packing: Packing = UNPACKED
+
+    @property
+    def packs(self) -> bool:
+        """Whether configurations share programs."""
+        return not self.packing.reason
 
 
 @dataclass(frozen=True)
@@ -32,66 +60,111 @@ class Probe:
         SHA-256 of the first model that builds, as Keras serializes it.
     error : str
         Why no model of the problem can be trained, as one line.
+    packing : Packing
+        How configurations share programs.
     """
 
     metrics: list[str] = field(default_factory=list)
     model_fingerprint: str = ""
     error: str = ""
+    packing: Packing = UNPACKED
 
 
 @functools.cache
-def prepare(backend: str) -> None:
-    """Make this process a worker: one thread, quiet, Keras imported on the backend; once."""
+def prepare(backend: str, cache: str | None = None) -> None:
+    """Make this process a worker: one thread, quiet, Keras imported on the backend; once.
+
+    Parameters
+    ----------
+    backend : {"tensorflow", "jax", "torch"}
+    cache : str, optional
+        The folder in which JAX keeps compiled programs.
+    """
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     use_one_thread(backend)
-    import keras  # noqa: F401
+    if backend == "jax":
+        _prepare_jax(cache)
+    import keras
 
+    if backend != "tensorflow":  # Keras imports it to ask whether an object is TensorFlow's
+        lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
+        if "tensorflow" not in sys.modules and hasattr(lazy, "_available"):
+            lazy._available = False
     keep_for_good()
 
 
-def train(problem: Problem, data: Data, trial: int, seed: int, backend: str) -> Outcome:
-    """Train one configuration."""
+def _prepare_jax(cache: str | None) -> None:
+    """One device, and compiled programs kept on the disk."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    logging.getLogger("jax").setLevel(logging.ERROR)
+    if cache is not None:
+        jax.config.update("jax_compilation_cache_dir", cache)
+        jax.config.update("jax_compilation_cache_max_size", CACHE_BYTES)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def train(problem: Problem, data: Data, trials: list[int], job: Job) -> list[Outcome]:
+    """Train configurations: those of one program together, or each through `fit`."""
     with one_cpu():
-        prepare(backend)
-        from tuning.training.fit import fit
+        prepare(job.backend, job.cache)
+        if not job.packs:
+            from tuning.training.fit import fit
 
-        return fit(problem, data, trial, seed)
+            return [fit(problem, data, trial, job.seed) for trial in trials]
+        from tuning.training.vectorized import train_pack
+
+        return train_pack(problem, data, trials, job.seed, job.packing)
 
 
-def probe(problem: Problem, data: Data, seed: int, backend: str) -> Probe:
-    """Build a model of the problem and score it on two rows.
+def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+    """Build a model of the problem, and if asked find how its configurations share programs.
 
     A configuration whose model does not build is an ordinary failure, so a few evenly spaced ones
     are tried before the problem is called unusable.
     """
+    seed = job.seed
     with one_cpu():
-        prepare(backend)
-        import keras
-
+        prepare(job.backend, job.cache)
         from tuning.training.fit import compiled_model, score_names
+        from tuning.training.lifting import describe
 
         size = problem.grid.size
         errors = []
         for trial in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
             try:
                 model = compiled_model(problem, problem.grid[trial], seed)
+                digest = hashlib.sha256(describe(model).encode()).hexdigest()
                 metrics = score_names(model, data)
-                return Probe(metrics, _fingerprint(keras.saving.serialize_keras_object(model)))
             except Exception as error:
                 errors.append(first_line(error))
+            else:
+                found = _packing(problem, data, seed) if pack else UNPACKED
+                return Probe(metrics, digest, packing=found)
         return Probe(error=errors[0])
 
 
-def thread_report(backend: str) -> dict[str, Any]:
+def thread_report(job: Job) -> dict[str, Any]:
     """What the worker's libraries say of their threads once it is prepared."""
     with one_cpu():
-        prepare(backend)
+        prepare(job.backend, job.cache)
         return threads.report()
 
 
-def _fingerprint(serialized: dict[str, Any]) -> str:
-    text = json.dumps(serialized, sort_keys=True, default=str)
-    text = re.sub(r"0x[0-9a-f]+", "", text)  # addresses, in what has no better name
-    return hashlib.sha256(text.encode()).hexdigest()
+def _packing(problem: Problem, data: Data, seed: int) -> Packing:
+    """How the problem's configurations share programs; with a reason if they cannot."""
+    from tuning.packing import discover
+    from tuning.training.fit import compiled_model
+    from tuning.training.vectorized import trace
+
+    try:
+        found, base = discover(problem, lambda config: compiled_model(problem, config, seed))
+        if not found.reason:
+            trace(problem, data, found.built_with(base), seed)
+    except Exception as error:
+        return Packing(reason=f"its training cannot be vectorized: {first_line(error)}")
+    return found
