@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -16,7 +17,7 @@ import ray
 from tuning.errors import TuningError, first_line
 
 JOIN_SECONDS = 20
-STORE_BYTES = 256 * 2**20
+STORE_BYTES = (256 * 2**20, 2 * 2**30)  # of Ray's object store, at least and at most
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,6 @@ def ray_cluster(
     address: str | None = None,
     workers: int | None = None,
     *,
-    data_bytes: int = 0,
     verbose: bool = False,
 ) -> Iterator[Cluster]:
     """Ray for the length of a `with` block.
@@ -53,8 +53,6 @@ def ray_cluster(
         this machine, without dashboard or usage reports, and ends with the block.
     workers : int, optional
         How many trials train at once; unless told, one on each CPU of the cluster.
-    data_bytes : int
-        The size of the data that the object store has to hold.
 
     Yields
     ------
@@ -77,7 +75,7 @@ def ray_cluster(
                 address="local",
                 num_cpus=workers,
                 include_dashboard=False,
-                object_store_memory=STORE_BYTES + 2 * data_bytes,
+                object_store_memory=_store_bytes(),
                 **quiet,
             )
     else:
@@ -93,6 +91,15 @@ def ray_cluster(
             yield Cluster(workers, workers)
     finally:
         ray.shutdown()
+
+
+def _store_bytes() -> int:
+    """Room for the data in shared memory; what does not fit, Ray keeps on the disk."""
+    try:
+        free = shutil.disk_usage("/dev/shm").free
+    except OSError:
+        free = STORE_BYTES[1]
+    return max(STORE_BYTES[0], min(STORE_BYTES[1], free // 2))
 
 
 def _check_address(address: str) -> None:

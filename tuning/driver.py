@@ -73,8 +73,6 @@ class Driver:
     Parameters
     ----------
     problem : Problem
-    data : dict
-        Checked data of the problem; copied to Ray's object store once.
     seed : int
     engine : {"auto", "fit"}
         Whether to pack what shares a program.
@@ -83,13 +81,11 @@ class Driver:
     cluster : Cluster
     cache : str, optional
         Where the workers keep compiled programs.
-
     """
 
     def __init__(
         self,
         problem: Problem,
-        data: Data,
         *,
         seed: int,
         engine: str,
@@ -101,14 +97,19 @@ class Driver:
         self._packs = engine == "auto"
         self._problem = problem
         self._cluster = cluster
-        self._n_train = n_samples(data["train"][0])
+        self._n_train = 0
+        self._data_ref: Any = None
         self._problem_ref = ray.put(problem)
+        for _ in range(cluster.workers):  # they import what they need while the data is loaded
+            _report_threads.remote(self._job)
+
+    def load(self, data: Data) -> None:
+        """Copy the problem's data, checked, to Ray's object store, once for all workers."""
+        self._n_train = n_samples(data["train"][0])
         self._data_ref = ray.put(data)
 
     def probe(self) -> worker.Probe:
         """Look at the problem's models before anything is trained.
-
-        One worker looks; the others meanwhile import what they will need.
 
         Raises
         ------
@@ -116,8 +117,6 @@ class Driver:
             If none of a few configurations can be built and scored.
         """
         task = _probe.remote(self._problem_ref, self._data_ref, self._job, self._packs)
-        for _ in range(self._cluster.workers - 1):
-            _report_threads.remote(self._job)
         try:
             found: worker.Probe = ray.get(task)
         except ray.exceptions.RayError as error:

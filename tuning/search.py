@@ -9,12 +9,12 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from tuning.analysis.report import report, shown
@@ -172,16 +172,16 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     """
     started = time.perf_counter()
     settings = settle(request)
-    with errors.status("Loading the data"), quiet(request.verbose):
-        data = load_data(settings.problem)
-    digest = data_fingerprint(data)
     try:
         with contextlib.ExitStack() as stack:
+            status = stack.enter_context(errors.status("Starting Ray and Keras"))
+            loading = stack.enter_context(_loading(settings.problem, request.verbose))
+            cluster = stack.enter_context(_cluster(request))
+            driver = _driver(settings, cluster)
+            data, digest = loading.result()
             if settings.manifest:
                 run = stack.enter_context(_reopen(settings, settings.manifest, digest))
-            status = stack.enter_context(errors.status("Starting Ray and Keras"))
-            cluster = stack.enter_context(_cluster(request, data))
-            driver = _driver(settings, data, cluster)
+            driver.load(data)
             manifest = _manifest(settings, digest, _probe(settings.problem, driver))
             if settings.manifest:
                 _refuse_another(settings.out, settings.manifest, manifest)
@@ -221,13 +221,14 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
 
     settings = settle(request)
     problem = settings.problem
-    with errors.status("Timing a few configurations"):
-        with quiet(request.verbose):
-            data = load_data(problem)
-        with _cluster(request, data) as cluster:
-            driver = _driver(settings, data, cluster)
-            driver.probe()
-            found = estimate(driver, problem.grid, settings.seed)
+    with (
+        errors.status("Timing a few configurations"), _loading(problem, request.verbose) as loading,
+        _cluster(request) as cluster,
+    ):
+        driver = _driver(settings, cluster)
+        driver.load(loading.result()[0])
+        driver.probe()
+        found = estimate(driver, problem.grid, settings.seed)
     console.print(f"Problem {problem.name}: the whole grid")
     for table in estimate_tables(found, cluster.workers):
         console.print(table)
@@ -323,23 +324,26 @@ def _new_directory(name: str) -> Path:
     return out
 
 
-def _cluster(request: Request, data: Data) -> Any:
-    arrays = [
-        array
-        for pair in data.values()
-        for part in pair
-        for array in (part.values() if isinstance(part, dict) else [part])
-    ]
-    n_bytes = sum(np.asarray(array).nbytes for array in arrays)
-    return ray_cluster(
-        request.address, request.workers, data_bytes=n_bytes, verbose=request.verbose
-    )
+@contextlib.contextmanager
+def _loading(problem: Problem, verbose: bool) -> Iterator[Future[tuple[Data, str]]]:
+    """The problem's data and its fingerprint, loaded while Ray starts."""
+
+    def load() -> tuple[Data, str]:
+        with quiet(verbose):
+            data = load_data(problem)
+        return data, data_fingerprint(data)
+
+    with ThreadPoolExecutor(1) as executor:
+        yield executor.submit(load)
 
 
-def _driver(settings: Settings, data: Data, cluster: Cluster) -> Driver:
+def _cluster(request: Request) -> Any:
+    return ray_cluster(request.address, request.workers, verbose=request.verbose)
+
+
+def _driver(settings: Settings, cluster: Cluster) -> Driver:
     return Driver(
         settings.problem,
-        data,
         seed=settings.seed,
         engine=settings.engine,
         backend=settings.backend,

@@ -149,7 +149,7 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
 
 
 def thread_report(job: Job) -> dict[str, Any]:
-    """What the worker's libraries say of their threads once it is prepared."""
+    """Prepare the worker, and return what its libraries say of their threads."""
     with one_cpu():
         prepare(job.backend, job.cache)
         return threads.report()
