@@ -12,7 +12,7 @@ import pytest
 
 from tuning.training.worker import prepare
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
@@ -31,7 +31,7 @@ def command(script: str, *arguments: object) -> list[str]:
 @pytest.fixture(scope="session")
 def worker() -> None:
     """Makes the test's own process what a Ray worker is."""
-    prepare("tensorflow")
+    prepare("jax")
 
 
 @pytest.fixture

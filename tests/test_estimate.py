@@ -9,8 +9,10 @@ from tuning.estimate import Estimate, timed_trials, total_epochs
 def test_the_studys_numbers():
     grid = load_problem("mnist_2_vs_7").grid
     assert total_epochs(grid) == 345_600
-    estimate = Estimate(grid, epoch_seconds=[5.0, 7.0], start_seconds=0.0)
-    assert estimate.seconds / 86400 == 24
+    one_by_one = Estimate(grid, [5.0, 7.0], 0.0, starts=grid.size, trained_epochs=345_600)
+    assert one_by_one.seconds / 86400 == 24
+    packed = Estimate(grid, [5.0, 7.0], 60.0, starts=300, trained_epochs=172_800)
+    assert packed.seconds / 86400 == 12 + 300 / 1440
 
 
 def test_every_batch_size_is_timed_over_more_than_one_epoch():

@@ -116,9 +116,8 @@ class Driver:
         TuningError
             If none of a few configurations can be built and scored.
         """
-        task = _probe.remote(self._problem_ref, self._data_ref, self._job, self._packs)
         try:
-            found: worker.Probe = ray.get(task)
+            found = self._probe(self._packs)
         except ray.exceptions.RayError as error:
             raise TuningError(
                 f"no model of problem {self._problem.name!r} can be tried: {_ray_error(error)}"
@@ -126,6 +125,17 @@ class Driver:
         if found.error:
             raise TuningError(untrainable(self._problem, self._job.backend, found.error))
         self._job = dataclasses.replace(self._job, packing=found.packing)
+        return found
+
+    def _probe(self, packs: bool) -> worker.Probe:
+        task = _probe.remote(self._problem_ref, self._data_ref, self._job, packs)
+        try:
+            found: worker.Probe = ray.get(task)
+        except ray.exceptions.WorkerCrashedError:
+            if not packs:
+                raise
+            reason = "building its models ended a worker"
+            return dataclasses.replace(self._probe(packs=False), packing=Packing(reason=reason))
         return found
 
     @property

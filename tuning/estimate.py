@@ -29,12 +29,17 @@ class Estimate:
     epoch_seconds : list of float
         Seconds an epoch took on one CPU thread, for each configuration timed.
     start_seconds : float
-        Seconds a trial takes besides its epochs: building, compiling, scoring.
+        Seconds a start takes besides its epochs: building, compiling, scoring.
+    starts, trained_epochs : int
+        Of the whole grid: programs and the epochs of their trajectories, or where none share one,
+        trials and their epochs.
     """
 
     grid: Grid
     epoch_seconds: list[float]
     start_seconds: float
+    starts: int
+    trained_epochs: int
 
     @property
     def epochs(self) -> int:
@@ -45,7 +50,7 @@ class Estimate:
     def seconds(self) -> float:
         """Seconds for the whole grid on one CPU thread."""
         each = float(np.mean(self.epoch_seconds))
-        return self.epochs * each + self.grid.size * self.start_seconds
+        return self.trained_epochs * each + self.starts * self.start_seconds
 
 
 def total_epochs(grid: Grid) -> int:
@@ -95,7 +100,11 @@ def estimate(driver: Driver, grid: Grid, seed: int) -> Estimate:
         max(0.0, outcome.seconds - len(outcome.epoch_seconds) * epoch)
         for outcome, epoch in zip(timed, epochs, strict=True)
     ]
-    return Estimate(grid, epochs, float(np.mean(starts)))
+    if driver.packing.reason:
+        n_starts, trained = grid.size, total_epochs(grid)
+    else:
+        n_starts, _, trained = driver.packing.count(grid)
+    return Estimate(grid, epochs, float(np.mean(starts)), n_starts, trained)
 
 
 def estimate_tables(found: Estimate, workers: int) -> list[Table]:
@@ -113,10 +122,14 @@ def estimate_tables(found: Estimate, workers: int) -> list[Table]:
     sums.add_column(justify="right")
     sums.add_row("configurations", f"{found.grid.size:,}")
     sums.add_row("epochs in all", f"{found.epochs:,}")
+    if found.trained_epochs < found.epochs:
+        sums.add_row("epochs to train, packed", f"{found.trained_epochs:,}")
+        sums.add_row("programs to compile", f"{found.starts:,}")
     sums.add_row(
         f"seconds an epoch, one thread ({len(found.epoch_seconds)} timed: {spread})", f"{epoch:.3f}"
     )
-    sums.add_row("seconds a trial besides", f"{found.start_seconds:.2f}", end_section=True)
+    each = "program" if found.starts < found.grid.size else "trial"
+    sums.add_row(f"seconds a {each} besides", f"{found.start_seconds:.2f}", end_section=True)
     for unit, seconds in UNITS:
         sums.add_row(f"whole grid on one thread, {unit}", f"{found.seconds / seconds:,.1f}")
     sums.add_row(

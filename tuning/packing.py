@@ -232,6 +232,9 @@ def discover(
             continue
         variants = {}
         for value in values:
+            if value == base[name]:
+                variants[value] = first
+                continue
             try:
                 variants[value] = blueprint(build, {**base, name: value})
             except Exception:  # its own trials will say so

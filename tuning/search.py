@@ -222,7 +222,8 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
     settings = settle(request)
     problem = settings.problem
     with (
-        errors.status("Timing a few configurations"), _loading(problem, request.verbose) as loading,
+        errors.status("Timing a few configurations"),
+        _loading(problem, request.verbose) as loading,
         _cluster(request) as cluster,
     ):
         driver = _driver(settings, cluster)

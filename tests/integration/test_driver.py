@@ -1,5 +1,6 @@
 """The driver on a real local Ray of two workers."""
 
+import gc
 import os
 import time
 
@@ -15,13 +16,14 @@ from tuning.results import Run, load_results
 from tuning.samplers import RandomSampler, SweepSampler
 from tuning.training.fit import fit
 from tuning.training.threads import CAN_PIN, one_cpu
+from tuning.training.worker import prepare
 
 
 class Silent:
     """Hears of progress and says nothing."""
 
-    def planned(self, work): ...
-    def finished(self, outcome, work, rows): ...
+    def planned(self, pack): ...
+    def finished(self, pack, outcomes): ...
     def kept(self, rows): ...
 
 
@@ -33,14 +35,15 @@ def cluster(tmp_path_factory):
         yield cluster
 
 
-def driver_of(path, cluster):
+def driver_of(path, cluster, engine="fit"):
     problem = load_problem(str(path))
-    return problem, Driver(
-        problem, load_data(problem), seed=0, backend="tensorflow", cluster=cluster
-    )
+    backend = "tensorflow" if engine == "fit" else "jax"
+    driver = Driver(problem, seed=0, engine=engine, backend=backend, cluster=cluster)
+    driver.load(load_data(problem))
+    return problem, driver
 
 
-def new_run(path, problem):
+def new_run(path, problem, engine="fit", backend="tensorflow"):
     fingerprint = {"code": "", "model": "", "data": ""}
     return Run.create(
         path,
@@ -49,8 +52,8 @@ def new_run(path, problem):
             fingerprint,
             ["loss", "accuracy"],
             seed=0,
-            engine="fit",
-            backend="tensorflow",
+            engine=engine,
+            backend=backend,
             search={},
         ),
     )
@@ -104,13 +107,32 @@ def test_trouble_costs_its_trial_and_never_the_run(cluster, tmp_path):
     assert table.loc["dies once", "val_loss"] == table.loc["none", "val_loss"]
 
 
-def test_rows_are_the_same_in_any_order_and_on_any_worker(cluster, worker):
-    problem, driver = driver_of(TINY, cluster)
-    here = {trial: fit(problem, load_data(problem), trial, 0).metrics for trial in (0, 13, 31)}
-    outcomes = driver.train([31, 0, 13, 31, 13, 0])
-    assert len({outcome.worker for outcome in outcomes}) == 2
-    for outcome in outcomes:
-        assert outcome.metrics == here[outcome.trial]
+def test_rows_are_the_same_in_any_order_and_on_any_worker(cluster):
+    _, driver = driver_of(TINY, cluster)
+    first = driver.train([31, 0, 13, 22])
+    again = driver.train([22, 13, 0, 31])
+    assert len({outcome.worker for outcome in (*first, *again)}) == 2
+    assert {outcome.backend for outcome in first} == {"tensorflow"}
+    for outcome, same in zip(first, reversed(again), strict=True):
+        assert (outcome.trial, outcome.metrics) == (same.trial, same.metrics)
+
+
+def test_a_worker_on_tensorflow_keeps_nothing_of_the_models_it_trained(cluster):
+    problem = load_problem(str(TINY))
+    data = load_data(problem)
+
+    @ray.remote(num_cpus=1)
+    def grown():
+        with one_cpu():
+            prepare("tensorflow")
+            counts = []
+            for trial in range(6):
+                fit(problem, data, trial, seed=0)
+                gc.collect()
+                counts.append(len(gc.get_objects()))
+            return counts[-1] - counts[2]
+
+    assert ray.get(grown.remote()) < 500  # a model left behind is over 8,000
 
 
 def test_a_trial_two_strategies_want_is_trained_once(cluster, tmp_path):
@@ -118,8 +140,8 @@ def test_a_trial_two_strategies_want_is_trained_once(cluster, tmp_path):
     trained = []
 
     class Counting(Silent):
-        def finished(self, outcome, work, rows):
-            trained.append(outcome.trial)
+        def finished(self, pack, outcomes):
+            trained.extend(pack.trials)
 
     with new_run(tmp_path / "r", problem) as run:
         random = RandomSampler(problem.grid, 3, seed=0)

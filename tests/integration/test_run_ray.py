@@ -207,7 +207,10 @@ def test_a_run_of_something_else_is_refused(undisturbed, capsys, tmp_path, monke
     for arguments, says in [
         (["--problem", "mnist_2_vs_7"], "its problem is tiny, not mnist_2_vs_7"),
         (["--seed", "7"], "its seed is 0, not 7"),
-        (["--backend", "jax"], "its backend is tensorflow, not jax"),
+        (
+            ["--backend", "tensorflow"],
+            "its engine is auto, not fit; its backend is jax, not tensorflow",
+        ),
         (["--sweep", "5:8"], "the run sweeps 0:9 in grid order, which 5:8"),
     ]:
         said = refused([*arguments, "--out", run], capsys, tmp_path, monkeypatch)

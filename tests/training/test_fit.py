@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import PROBLEMS, TINY
 from tuning.problem import load_data, load_problem
 from tuning.training.fit import compiled_model, fit, score_names
-from tuning.training.worker import PROBES, probe
+from tuning.training.worker import PROBES, Job, probe
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -114,7 +114,7 @@ def test_the_probe_passes_over_models_that_do_not_build(tmp_path):
     )
     (tmp_path / "half.py").write_text(text)
     problem = load_problem(str(tmp_path / "half.py"))
-    found = probe(problem, load_data(problem), 0, "tensorflow")
+    found = probe(problem, load_data(problem), Job(0, "jax"), pack=False)
     assert (found.metrics, found.error) == (["loss", "accuracy"], "")
     assert len(found.model_fingerprint) == 64
     assert PROBES > 1
@@ -131,5 +131,5 @@ def test_what_is_no_compiled_model_is_refused(tmp_path, returned, says):
     text = TINY.read_text().replace("    model = keras", f"    {returned}\n    model = keras")
     (tmp_path / "wrong.py").write_text(text)
     problem = load_problem(str(tmp_path / "wrong.py"))
-    found = probe(problem, load_data(problem), 0, "tensorflow")
+    found = probe(problem, load_data(problem), Job(0, "jax"), pack=False)
     assert says in found.error

@@ -9,6 +9,7 @@ compiled stays: loss, metrics, regularizers, optimizer, layers with state.
 from __future__ import annotations
 
 import functools
+import gc
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +25,6 @@ from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs, n_
 from tuning.training.batches import in_floatx, map_arrays
 from tuning.training.fit import compiled_model, fit, score_metrics
 from tuning.training.lifting import Lifted, places
-from tuning.training.memory import forget_models
 from tuning.training.outcome import Outcome, shortest_float32
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ BLOCK_BYTES = 5 * 2**20
 batch 32, ms an epoch of one member: Adam (1.9 MB a member) 75 for 1 at once, 74 for 2 to 4, 79 for
 6, 97 for 12; SGD (0.9 MB) 67, 60, 56, 56 and 64 for 1, 2, 3, 6 and 12."""
 MOST_AT_ONCE = 64
+TIDY_SECONDS = 10.0  # a pack that took longer is worth 0.3 s of freeing what it left
 EVALUATION_ROWS = (128, 1024)  # a batch that scores takes a divisor of the rows in this range
 
 # How XLA compiles, measured for width 128 and Adam: seconds to compile a training step, and
@@ -114,6 +115,8 @@ def train_pack(
     list of Outcome
         In the order of `trials`.
     """
+    import jax
+
     started = time.perf_counter()
     built_with = packing.built_with(problem.grid[trials[0]])
     outcomes: dict[int, Outcome] = {}
@@ -142,7 +145,9 @@ def train_pack(
                 outcomes[trial] = _failed(trial, seed, error)
             else:
                 outcomes |= _train(task, [Member({trial: n_epochs}, numbers, [], {}, [])])
-    forget_models()
+    if time.perf_counter() - started > TIDY_SECONDS:
+        jax.clear_caches()
+        gc.collect()
     return [outcomes[trial] for trial in trials]
 
 
@@ -158,7 +163,6 @@ def trace(problem: Problem, data: Data, configuration: Configuration, seed: int)
 
     program = Program(compiled_model(problem, configuration, seed), data, batch_size(configuration))
     program.trace(jax.eval_shape)
-    forget_models()
 
 
 def _trajectories(
@@ -389,8 +393,6 @@ class Program:
 
     def start(self, block: Sequence[Member]) -> State:
         """The block's initial variables."""
-        import jax.numpy as jnp
-
         model, n = self._model, len(block)
         stacked = [
             [_stack(v.value, n, axis) for v, axis in zip(variables, axes, strict=True)]
@@ -405,7 +407,7 @@ class Program:
             )
         ]
         lifted = {
-            name: jnp.asarray([member.numbers[name] for member in block], jnp.float32)
+            name: np.array([member.numbers[name] for member in block], np.float32)
             for name in self._places
         }
         if "learning_rate" in lifted:
@@ -422,7 +424,8 @@ class Program:
         def split(array: np.ndarray) -> tuple[Any, Any]:
             head = np.take(array, rows[:full], axis=0)
             shape = (full // self._batch_size, self._batch_size, *array.shape[1:])
-            return jax.numpy.asarray(head.reshape(shape)), jax.numpy.asarray(array[rows[full:]])
+            head, tail = jax.device_put((head.reshape(shape), array[rows[full:]]))
+            return head, tail
 
         parts = [map_arrays(split, part) for part in train]
         heads, tails = (
@@ -575,12 +578,10 @@ def _layers(model: keras.Model) -> Iterator[Any]:
     yield from model._flatten_layers(include_self=False)
 
 
-def _stack(value: Any, n: int, axis: int | None) -> Any:
-    """n copies along the axis; one array of its own where it is None."""
-    import jax.numpy as jnp
-
-    value = jnp.asarray(value)
-    return jnp.copy(value) if axis is None else jnp.stack([value] * n, axis)
+def _stack(value: Any, n: int, axis: int | None) -> np.ndarray:
+    """n copies along the axis; one where it is None. By NumPy: JAX would compile each shape."""
+    value = np.asarray(value)
+    return np.copy(value) if axis is None else np.stack([value] * n, axis)
 
 
 def _evaluation_rows(n: int) -> int:
@@ -594,14 +595,13 @@ def _evaluation_rows(n: int) -> int:
 def _device_batches(pair: tuple[Arrays, Arrays], rows: int) -> tuple[Any, Any]:
     """The rows in batches on the device: all full ones stacked, and the short last one."""
     import jax
-    import jax.numpy as jnp
 
     converted = tuple(map_arrays(in_floatx, part) for part in pair)
     full = n_samples(converted[0]) // rows * rows
     heads = jax.tree.map(
-        lambda array: jnp.asarray(array[:full].reshape(-1, rows, *array.shape[1:])), converted
+        lambda array: jax.device_put(array[:full].reshape(-1, rows, *array.shape[1:])), converted
     )
-    tails = jax.tree.map(lambda array: jnp.asarray(array[full:]), converted)
+    tails = jax.tree.map(lambda array: jax.device_put(array[full:]), converted)
     return (heads if full else None), (tails if full < n_samples(converted[0]) else None)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,13 +88,32 @@ def prepare(backend: str, cache: str | None = None) -> None:
     use_one_thread(backend)
     if backend == "jax":
         _prepare_jax(cache)
-    import keras
+    if "keras" in sys.modules and sys.modules["keras"].backend.backend() != backend:
+        raise RuntimeError(f"Keras runs on another backend than {backend} in this process already")
+    with _absent("matplotlib", "pandas", "sklearn"):
+        import keras
 
     if backend != "tensorflow":  # Keras imports it to ask whether an object is TensorFlow's
         lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
         if "tensorflow" not in sys.modules and hasattr(lazy, "_available"):
             lazy._available = False
     keep_for_good()
+
+
+@contextlib.contextmanager
+def _absent(*packages: str) -> Iterator[None]:
+    """Have packages not found for a while: Keras imports some it has little use for here.
+
+    Its plots, its scikit-learn wrappers and its reading of data frames, which a worker does not
+    need, took more than half of the time to import it.
+    """
+    hidden = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]
 
 
 def _prepare_jax(cache: str | None) -> None:

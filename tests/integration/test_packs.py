@@ -1,0 +1,54 @@
+"""The driver with packs, on a real local Ray of two workers."""
+
+import os
+
+import pytest
+
+from tests.conftest import PROBLEMS, TINY
+from tests.integration.test_driver import Silent, driver_of, new_run
+from tuning.cluster import ray_cluster
+from tuning.results import load_results
+from tuning.samplers import SweepSampler
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    os.environ["TUNING_TEST_FOLDER"] = str(tmp_path_factory.mktemp("markers"))
+    with ray_cluster(workers=2) as cluster:
+        yield cluster
+
+
+def test_packs_give_the_same_rows_however_they_are_cut(cluster):
+    problem, driver = driver_of(TINY, cluster, engine="auto")
+    driver.probe()
+    every = driver.train(list(range(problem.grid.size)))
+    assert {outcome.engine for outcome in every} == {"vectorized"}
+    assert len({outcome.worker for outcome in every}) == 2
+    for trial in (0, 13, 31):
+        (alone,) = driver.train([trial])
+        assert alone.metrics == pytest.approx(every[trial].metrics, rel=1e-4)
+
+
+def test_a_worker_that_dies_of_one_trial_costs_no_other_of_its_pack(cluster, tmp_path):
+    path = tmp_path / "deadly.py"
+    path.write_text(
+        TINY.read_text()
+        .replace('"epochs": [1, 2],', '"a": [0, 1], "b": [0, 1], "epochs": [1, 2],')
+        .replace("    import keras\n", "    import keras, os\n    if config['a'] * config['b']:\n"
+                 "        os._exit(3)\n")
+    )  # fmt: skip
+    problem, driver = driver_of(path, cluster, engine="auto")
+    driver.probe()
+    with new_run(tmp_path / "r", problem, engine="auto", backend="jax") as run:
+        driver.search({"sweep": SweepSampler(problem.grid, 0, 16)}, run, Silent())
+    table = load_results(tmp_path / "r")
+    deadly = (table["a"] == 1) & (table["b"] == 1)
+    assert table["trial"].tolist() == list(range(16))
+    assert set(table.loc[deadly, "error"]) == {"its worker process died, 3 times"}
+    assert set(table.loc[~deadly, "status"]) == {"ok"}
+
+
+def test_a_value_that_ends_the_process_ends_the_packing_not_the_run(cluster):
+    _, driver = driver_of(PROBLEMS / "troubled.py", cluster, engine="auto")
+    assert driver.probe().metrics == ["loss", "accuracy"]
+    assert driver.packing.reason == "building its models ended a worker"

@@ -1,0 +1,306 @@
+"""The engine `vectorized`, on real Keras: the same answers as `fit`, whoever is in the pack."""
+
+import functools
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from tests.conftest import PROBLEMS, TINY
+from tuning import load_problem
+from tuning.packing import discover
+from tuning.problem import load_data
+from tuning.training import lifting, vectorized
+from tuning.training.fit import compiled_model
+from tuning.training.vectorized import Member, Program, train_pack
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+OPTIMIZERS = ("sgd", "rmsprop", "adagrad", "adam")
+ACTIVATIONS = ("relu", "elu", "tanh", "sigmoid", "softplus")
+
+
+def load(path):
+    problem = load_problem(str(path))
+    packing, _ = discover(problem, functools.partial(compiled_model, problem, seed=0))
+    return problem, load_data(problem), packing
+
+
+@pytest.fixture(scope="module")
+def dense():
+    return load(PROBLEMS / "dense.py")
+
+
+@pytest.fixture(scope="module")
+def lifted():
+    return load(PROBLEMS / "lifted.py")
+
+
+def trials_of(problem, **given):
+    """The trials with these values, all values of the axes not given."""
+    values = [given.get(name, axis) for name, axis in problem.grid.axes.items()]
+    choices = [value if isinstance(value, tuple) else (value,) for value in values]
+    names = problem.grid.axes
+    return [
+        problem.grid.index(dict(zip(names, chosen, strict=True)))
+        for chosen in itertools.product(*choices)
+    ]
+
+
+def one_program(problem, **given):
+    return trials_of(
+        problem, **{"batch_size": 25, "optimizer": "adam", "activation": "tanh", **given}
+    )
+
+
+def same(one, other):
+    """Whether two outcomes agree to the rounding of float32 sums."""
+    assert (one.trial, one.status, len(one.curve)) == (other.trial, other.status, len(other.curve))
+    for name, value in one.metrics.items():
+        assert other.metrics[name] == pytest.approx(value, rel=2e-4, abs=1e-6), name
+    for logs, others in zip(one.curve, other.curve, strict=True):
+        for name, value in logs.items():
+            assert others[name] == pytest.approx(value, rel=2e-4, abs=1e-6), name
+    return True
+
+
+def weights_by_keras(problem, data, configuration, order):
+    """One epoch by Keras' own fit, unshuffled, of rows in this order."""
+    model = compiled_model(problem, configuration, seed=0)
+    (x, y) = data["train"]
+    x = {name: array[order] for name, array in x.items()} if isinstance(x, dict) else x[order]
+    model.fit(x, y[order], batch_size=configuration["batch_size"], shuffle=False, verbose=0)
+    return [np.asarray(variable.value) for variable in model.trainable_variables]
+
+
+def weights_by_pack(problem, data, configurations, built_with, order):
+    """The same of several configurations by one program: a list of weights for each."""
+    members = []
+    for configuration in configurations:
+        places = lifting.places(compiled_model(problem, configuration, seed=0))
+        members.append(Member({}, {name: p.get() for name, p in places.items()}, [], {}, []))
+    model = compiled_model(problem, built_with, seed=0)
+    program = Program(model, data, built_with["batch_size"])
+    state, _ = program.epoch(program.start(members), program.batches(data["train"], order))
+    axes = program._axes[0]
+    return [
+        [np.take(np.asarray(w), i, axis) for w, axis in zip(state.trainable, axes, strict=True)]
+        for i in range(len(members))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "activation"),
+    [*((name, "relu") for name in OPTIMIZERS), *(("adam", name) for name in ACTIVATIONS[1:])],
+)
+def test_an_epoch_gives_the_weights_that_keras_fit_gives(dense, optimizer, activation):
+    problem, data, packing = dense
+    order = np.random.default_rng(7).permutation(105)  # 16 leaves a short last batch of 9
+    given = {"batch_size": 16, "optimizer": optimizer, "activation": activation, "epochs": 4}
+    trials = trials_of(problem, **given, dropout_1=0.0, dropout_2=0.0)
+    configurations = [problem.grid[trial] for trial in trials]
+    packed = weights_by_pack(
+        problem, data, configurations, packing.built_with(configurations[0]), order
+    )
+    assert len(packed) == 2
+    for configuration, weights in zip(configurations, packed, strict=True):
+        for one, other in zip(
+            weights_by_keras(problem, data, configuration, order), weights, strict=True
+        ):
+            np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
+
+
+def test_a_small_cnn_with_all_that_is_lifted_gives_the_weights_that_keras_fit_gives(lifted):
+    problem, data, packing = lifted
+    order = np.random.default_rng(7).permutation(72)
+    quiet = dict.fromkeys(["dropout", "alpha", "gaussian", "noise", "spatial"], 0.0)
+    base = {**problem.grid[0], **quiet, "epochs": 1}
+    loud = {"l2": 0.01, "l1": 0.001, "activity": 0.01, "smoothing": 0.1, "weight_decay": 0.1}
+    configurations = [base, {**base, **loud}, {**base, "learning_rate": 0.01}]
+    packed = weights_by_pack(problem, data, configurations, packing.built_with(base), order)
+    by_keras = [weights_by_keras(problem, data, c, order) for c in configurations]
+    for ours, theirs in zip(packed, by_keras, strict=True):
+        for one, other in zip(theirs, ours, strict=True):
+            np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
+    for weights in by_keras[1:]:  # and each of these numbers matters
+        assert any(not np.allclose(a, b) for a, b in zip(weights, by_keras[0], strict=True))
+
+
+def test_the_same_answer_whoever_trains_it(dense):
+    problem, data, packing = dense
+    trials = one_program(problem)
+    assert len(trials) == 24
+    pack = {o.trial: o for o in train_pack(problem, data, trials, 0, packing)}
+    assert {o.status for o in pack.values()} == {"ok"}
+    assert {o.engine for o in pack.values()} == {"vectorized"}
+    for trial in trials[::7]:
+        (alone,) = train_pack(problem, data, [trial], 0, packing)
+        assert same(pack[trial], alone)
+    some = trials[5:17][::-1]
+    outcomes = train_pack(problem, data, some, 0, packing)
+    assert [o.trial for o in outcomes] == some
+    assert all(same(pack[o.trial], o) for o in outcomes)
+    (other_seed,) = train_pack(problem, data, [trials[0]], 1, packing)
+    assert other_seed.metrics["val_loss"] != pack[trials[0]].metrics["val_loss"]
+
+
+def test_a_shorter_training_is_the_beginning_of_a_longer_one(dense):
+    problem, data, packing = dense
+    short, long = one_program(problem, learning_rate=0.001, dropout_1=0.5, dropout_2=0.2)
+    both = {o.trial: o for o in train_pack(problem, data, [long, short], 0, packing)}
+    (alone,) = train_pack(problem, data, [short], 0, packing)
+    assert len(both[long].curve) == 4
+    assert both[long].curve[:2] == both[short].curve
+    assert same(both[short], alone)
+    assert 0 < both[long].seconds == pytest.approx(sum(both[long].epoch_seconds[2:]))
+
+
+def test_fit_and_a_pack_agree_where_there_is_no_noise(dense):
+    from tuning.training.fit import fit
+
+    problem, data, packing = dense
+    (trial,) = one_program(problem, learning_rate=0.001, dropout_1=0.0, dropout_2=0.0, epochs=4)
+    (packed,) = train_pack(problem, data, [trial], 0, packing)
+    by_fit = fit(problem, data, trial, 0)
+    assert list(packed.curve[0]) == list(by_fit.curve[0])
+    assert sorted(packed.metrics) == sorted(by_fit.metrics)
+    assert same(by_fit, packed)
+
+
+def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
+    text = TINY.read_text().replace("[0.001, 0.1]", "[0.001, 1e38]").replace("Adam", "SGD")
+    path = tmp_path / "diverging.py"
+    path.write_text(text.replace('"binary_crossentropy"', '"mse"').replace('"sigmoid"', '"linear"'))
+    problem, data, packing = load(path)
+    trials = trials_of(problem, batch_size=16, units=8, activation="relu")
+    outcomes = {o.trial: o for o in train_pack(problem, data, trials, 0, packing)}
+    fine = [t for t in trials if problem.grid[t]["learning_rate"] == 0.001]
+    lost = [t for t in trials if t not in fine]
+    assert {outcomes[t].status for t in lost} == {"diverged"}
+    assert {outcomes[t].error for t in lost} == {"the loss was not finite in epoch 1"}
+    assert outcomes[lost[0]].metrics == {}
+    without = {o.trial: o for o in train_pack(problem, data, fine, 0, packing)}
+    assert all(same(without[t], outcomes[t]) for t in fine)
+
+
+def test_a_value_outside_its_domain_fails_that_trial_alone(tmp_path):
+    path = tmp_path / "outside.py"
+    path.write_text(
+        TINY.read_text()
+        .replace('"epochs": [1, 2],', '"rate": [0.1, 1.2], "epochs": [1, 2],')
+        .replace("Dropout(0.1)", 'Dropout(config["rate"])')
+    )
+    problem, data, packing = load(path)
+    trials = trials_of(problem, batch_size=16, units=8, activation="relu", learning_rate=0.1)
+    outcomes = train_pack(problem, data, trials, 0, packing)
+    assert [o.status for o in outcomes] == ["ok", "ok", "failed", "failed"]
+    assert outcomes[2].error.startswith("ValueError: Invalid value received for argument `rate`")
+
+
+def test_what_is_not_as_discovery_found_it_trains_alone_and_right(tmp_path):
+    """Two axes that change nothing one at a time, and the network together."""
+    path = tmp_path / "conspiracy.py"
+    path.write_text(
+        TINY.read_text()
+        .replace('"epochs": [1, 2],', '"a": [0, 1], "b": [0, 1], "epochs": [1, 2],')
+        .replace('Dense(config["units"]', 'Dense(config["units"] + config["a"] * config["b"]')
+    )
+    problem, data, packing = load(path)
+    assert packing.axes["a"].kind == packing.axes["b"].kind == "lifted"
+    trials = trials_of(
+        problem, batch_size=16, units=8, activation="relu", learning_rate=0.1, epochs=2
+    )
+    outcomes = train_pack(problem, data, trials, 0, packing)
+    assert [o.status for o in outcomes] == ["ok"] * 4
+    assert len({o.metrics["val_loss"] for o in outcomes[:3]}) == 1
+    assert outcomes[3].metrics["val_loss"] != outcomes[0].metrics["val_loss"]
+    (alone,) = train_pack(problem, data, [trials[3]], 0, packing)
+    assert same(outcomes[3], alone)
+
+
+def test_what_cannot_be_vectorized_trains_by_fit_and_its_row_says_so(dense, monkeypatch):
+    problem, data, packing = dense
+    monkeypatch.setattr(Program, "_step", lambda *_: 1 / 0)
+    outcomes = train_pack(problem, data, one_program(problem, learning_rate=0.01)[:2], 0, packing)
+    assert [(o.status, o.engine) for o in outcomes] == [("ok", "fit")] * 2
+
+
+def test_a_pack_out_of_memory_is_halved(dense, monkeypatch):
+    problem, data, packing = dense
+    sizes = []
+    epoch = Program.epoch
+
+    def scarce(self, state, batches):
+        sizes.append(self._members(state))
+        if sizes[-1] > 3:
+            raise MemoryError
+        return epoch(self, state, batches)
+
+    trials = one_program(problem, epochs=2)
+    whole = train_pack(problem, data, trials, 0, packing)
+    monkeypatch.setattr(Program, "epoch", scarce)
+    halved = train_pack(problem, data, trials, 0, packing)
+    assert sizes[:3] == [12, 6, 3]
+    assert all(same(one, other) for one, other in zip(whole, halved, strict=True))
+    assert {o.engine for o in halved} == {"vectorized"}
+
+
+def test_blocks_are_trained_one_after_another_with_the_same_answer(dense, monkeypatch):
+    problem, data, packing = dense
+    trials = one_program(problem)
+    whole = train_pack(problem, data, trials, 0, packing)
+    monkeypatch.setattr(vectorized, "MOST_AT_ONCE", 5)
+    blocks = train_pack(problem, data, trials, 0, packing)
+    assert all(same(one, other) for one, other in zip(whole, blocks, strict=True))
+
+
+def test_a_batch_larger_than_the_data_is_one_short_batch(tmp_path):
+    path = tmp_path / "large.py"
+    path.write_text(TINY.read_text().replace('"batch_size": [16, 64]', '"batch_size": [500]'))
+    problem, data, packing = load(path)
+    outcomes = train_pack(problem, data, [0, 1], 0, packing)
+    assert [o.status for o in outcomes] == ["ok", "ok"]
+
+
+def test_noise_of_strength_zero_changes_nothing_and_of_others_what_keras_says(lifted):
+    import keras
+
+    x = np.random.default_rng(0).normal(size=(400, 6, 6, 4)).astype("float32")
+    for make in (
+        keras.layers.Dropout,
+        keras.layers.AlphaDropout,
+        keras.layers.GaussianDropout,
+        keras.layers.GaussianNoise,
+        keras.layers.SpatialDropout2D,
+    ):
+        layer = make(0.3, seed=1)
+        own = np.asarray(layer(x, training=True))
+        np.testing.assert_array_equal(lifting.noisy(layer, x, 0.0), x)
+        ours = np.asarray(lifting.noisy(layer, x, 0.3))
+        assert ours.mean() == pytest.approx(own.mean(), abs=0.03)
+        assert ours.std() == pytest.approx(own.std(), rel=0.03)
+    dropped = np.asarray(
+        lifting.noisy(keras.layers.Dropout(0.3, noise_shape=(None, 1, 1, 1)), x, 0.3)
+    )
+    assert {len(set(row.ravel() == 0)) for row in dropped} == {1}
+    assert not np.asarray(lifting.noisy(keras.layers.Dropout(0.3), x, 1.0)).any()
+
+
+@pytest.mark.parametrize("step", range(5))
+def test_the_hash_is_as_even_and_as_independent_as_chance(step):
+    from scipy import stats
+
+    n = 200_000
+    now, then = (
+        np.asarray(lifting.uniform(np.array([987654, step + i], np.uint32), (n,))) for i in (0, 1)
+    )
+    assert now.min() >= 0
+    assert now.max() < 1
+    counts = np.histogram(now, 256, (0, 1))[0]
+    assert stats.chisquare(counts).pvalue > 1e-4
+    for other in (then, np.roll(now, 1), np.roll(now, 128)):
+        pairs = np.histogram2d(now, other, 16, ((0, 1), (0, 1)))[0]
+        assert stats.chisquare(pairs.ravel()).pvalue > 1e-4
+    other_seed = np.asarray(lifting.uniform(np.array([987655, step], np.uint32), (n,)))
+    assert abs(np.corrcoef(now, other_seed)[0, 1]) < 4 / math.sqrt(n)
