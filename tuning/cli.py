@@ -46,8 +46,8 @@ def run_ray(arguments: list[str] | None = None) -> int:
     add(
         "--sweep",
         metavar="N|A:B|all",
-        help=f"the sweep's trials: the first N of the grid ({search.DEFAULT_SWEEP}), a range, all; "
-        "0 for none",
+        help=f"the sweep's trials: the first N of the grid ({search.DEFAULT_SWEEP['auto']:,}; with "
+        f"--engine fit {search.DEFAULT_SWEEP['fit']}), a range, all; 0 for none",
     )
     add(
         "--sweep-order",

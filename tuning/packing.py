@@ -179,7 +179,7 @@ def blueprint(
         Takes a configuration and returns its compiled model; what it raises is raised.
     configuration : dict
     """
-    from tuning.training.lifting import describe, fingerprint, places, unproven
+    from tuning.training.lifting import describe, fingerprint, neutralize, places, unproven
 
     recorded = Recorded(configuration)
     model = build(recorded)
@@ -189,8 +189,11 @@ def blueprint(
     found = places(model)
     numbers = {name: place.get() for name, place in found.items()}
     draws = frozenset(name for name, place in found.items() if place.draws())
-    digest = fingerprint(model)
-    return Blueprint(digest, describe(model), numbers, draws, frozenset(recorded.read), "")
+    neutralize(model)
+    text = describe(model)
+    return Blueprint(
+        fingerprint(model, text), text, numbers, draws, frozenset(recorded.read), unproven=""
+    )
 
 
 def discover(

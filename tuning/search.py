@@ -39,7 +39,7 @@ from tuning.training.worker import Probe
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
-DEFAULT_SWEEP = 48
+DEFAULT_SWEEP = {"auto": 1008, "fit": 48}  # three minutes of the built-in problem on two cores
 INTERRUPTED = 130
 
 
@@ -129,7 +129,7 @@ def settle(request: Request) -> Settings:
         _refuse_another(request.out, manifest, asked_for)
     search = {
         "random": min(DEFAULT_RANDOM, problem.grid.size),
-        "sweep": str(min(DEFAULT_SWEEP, problem.grid.size)),
+        "sweep": str(min(DEFAULT_SWEEP[engine], problem.grid.size)),
         "sweep_order": "grid",
         **old["search"],
     }

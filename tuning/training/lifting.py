@@ -75,15 +75,19 @@ def places(model: keras.Model) -> dict[str, Place]:
     return found
 
 
-def fingerprint(model: keras.Model) -> str:
-    """SHA-256 of all that a model is but for the numbers at its places: layers, wiring, dtypes,
-    optimizer, loss, metrics, and initial weights.
-
-    The numbers are overwritten: the model is of no further use unless they are put back.
-    """
+def neutralize(model: keras.Model) -> None:
+    """Overwrite the numbers at a model's places with one and the same."""
     for place in places(model).values():
         place.set(NEUTRAL)
-    digest = hashlib.sha256(describe(model).encode())
+
+
+def fingerprint(model: keras.Model, description: str) -> str:
+    """SHA-256 of a model's description and of its initial weights.
+
+    Of a neutralized model it tells all that it is but for the numbers at its places: layers,
+    wiring, dtypes, optimizer, loss, metrics.
+    """
+    digest = hashlib.sha256(description.encode())
     for variable in model.variables:
         if "seed_generator" not in variable.path:
             digest.update(np.ascontiguousarray(variable.value).tobytes())

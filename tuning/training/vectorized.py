@@ -50,7 +50,7 @@ IN_BETWEEN = {
 }  # 0.45, 154
 FAST_TO_COMPILE = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 # 0.13 and 372: for what runs once an epoch, or less
-LONG = 50  # epochs of all members from which validation is compiled to run fast
+LONG = 100  # epochs of all members from which that too is compiled to run fast
 
 
 @dataclass
@@ -333,14 +333,12 @@ class Program:
     data : dict
     batch_size : int
         Rows.
-    validations : int
-        How often a member will be validated, about; whether it pays to compile that well.
+    epochs : int
+        Of all members: whether it pays to compile well what runs once an epoch.
     """
 
-    def __init__(
-        self, model: keras.Model, data: Data, batch_size: int, validations: int = 0
-    ) -> None:
-        self._long = validations >= LONG
+    def __init__(self, model: keras.Model, data: Data, batch_size: int, epochs: int = 0) -> None:
+        self._long = epochs >= LONG
         self._model = model
         self._batch_size = batch_size
         self._lifted: Lifted = {}
@@ -496,7 +494,7 @@ class Program:
         if key not in self._compiled:
             function, donated, options = {
                 "steps": (self._steps, (0, 1), FAST_TO_RUN),
-                "step": (self._step, (), FAST_TO_COMPILE),
+                "step": (self._step, (), FAST_TO_RUN if self._long else FAST_TO_COMPILE),
                 "validation": (self._scores, (), FAST_TO_RUN if self._long else IN_BETWEEN),
                 "test": (self._scores, (), FAST_TO_COMPILE),
                 "results": (self._results, (), FAST_TO_COMPILE),

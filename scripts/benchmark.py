@@ -1,0 +1,404 @@
+"""Measure `tuning` beside its peers, in one run: `python scripts/benchmark.py --help`.
+
+Needs the peers: `pip install -e '.[benchmark]'`. Writes one row a measurement to
+results/benchmark.csv, draws results/benchmark.png and prints medians and ratios.
+
+- (a) 20 random configurations from a cold start: wall seconds of the whole command.
+- (b) configurations a second, steady, over 1,440 in grid order: its first, and those in its middle.
+  Ours trains all of them; a peer a sample, its time without start-up being the difference of two
+  runs.
+- (c) model FLOPs over time of `vectorized`, validation included, as a share of the core's measured
+  float32 product rate, and of the roofline: products at that rate, plus one pass of the optimizer's
+  state at the measured bandwidth of the cache that a block is sized for. Every batch size, width
+  and optimizer of the grid, the activations in turn; the mean is weighted by time.
+- (d) the driver alone: 43,200 trials that train nothing.
+- (e) one worker against two.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).resolve().parent
+PROBLEM = "mnist_2_vs_7"
+WORKERS = 2
+PEERS = {
+    "scikit-learn": "scikit_learn.py",
+    "KerasTuner": "keras_tuner_search.py",
+    "Optuna": "optuna_study.py",
+    "Ray Tune": "ray_tune.py",
+}
+BLOCKS = {  # for (b)
+    "first 1,440": range(1_440),  # widths 64 and 128 with SGD, batches of 16
+    "middle 1,440": range(20_880, 22_320),  # widths 256, RMSprop and 64, Adagrad; batches of 64
+}
+FEWER = range(21_600, 22_176)
+SAMPLE = (2, 10)  # configurations of a peer's two runs in (b)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--parts", default="abcde", help="which to measure (abcde)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each (3)")
+    parser.add_argument("--out", type=Path, default=Path("results/benchmark.csv"))
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(CHILDREN[options.child[0]](*map(int, options.child[1:]))))
+        return
+    measured = Table(options.out)
+    for round_ in range(options.rounds):
+        for part in options.parts:
+            if part != "c" or round_ == 0:
+                PARTS[part](measured, round_)
+    report(measured.read(), options.out)
+
+
+class Table:
+    """The measurements, each on the disk as soon as it is made."""
+
+    columns = ("part", "who", "round", "value", "unit", "detail", "machine")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(",".join(self.columns) + "\n")
+
+    def add(self, part: str, who: str, round_: int, value: float, *unit_and_detail: str) -> None:
+        unit, detail = (*unit_and_detail, "")[:2]
+        row = [part, who, round_, round(value, 4), unit, detail, machine()]
+        pd.DataFrame([row]).to_csv(self._path, mode="a", header=False, index=False)
+        print(f"({part}) {who}: {value:,.4g} {unit} {detail}", file=sys.stderr, flush=True)
+
+    def read(self) -> pd.DataFrame:
+        return pd.read_csv(self._path)
+
+
+def machine() -> str:
+    with open("/proc/cpuinfo") as file:
+        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    return f"{len(os.sched_getaffinity(0))} × {names[0] if names else platform.processor()}"
+
+
+def run(command: list[object], cache: str | None = None) -> tuple[float, str]:
+    """Wall seconds and output of a command that starts cold, in an empty directory."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "XDG_CACHE_HOME": cache or folder}
+        started = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, *map(str, command)],
+            cwd=folder, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        sys.exit(f"{command} failed:\n{done.stderr[-3000:]}")
+    return seconds, done.stdout
+
+
+def peer(name: str, trials: list[int]) -> float:
+    job = json.dumps({"problem": PROBLEM, "trials": trials, "workers": WORKERS})
+    seconds, output = run([HERE / "peers" / PEERS[name], job])
+    assert json.loads(output.splitlines()[-1])["trained"] == len(trials)
+    return seconds
+
+
+def part_a(table: Table, round_: int) -> None:
+    from tuning import load_problem
+    from tuning.samplers import RandomSampler
+
+    trials = RandomSampler(load_problem(PROBLEM).grid, 20, seed=0).ask(20)
+    ours = [HERE / "run_ray.py", "--random", 20, "--sweep", 0, "--workers", WORKERS]
+    with tempfile.TemporaryDirectory() as cache:
+        table.add("a", "tuning", round_, run(ours, cache)[0], "s")
+        table.add("a", "tuning, second run", round_, run(ours, cache)[0], "s")
+    table.add("a", "tuning --engine fit", round_, run([*ours, "--engine", "fit"])[0], "s")
+    for name in PEERS:
+        table.add("a", name, round_, peer(name, trials), "s")
+
+
+def part_b(table: Table, round_: int) -> None:
+    for where, block in BLOCKS.items():
+        _, output = run(
+            [HERE / "benchmark.py", "--child", "sweep", block.start, block.stop, WORKERS]
+        )
+        rate = len(block) / json.loads(output)
+        table.add("b", f"{where}: tuning", round_, rate, "configurations/s", "all")
+        few, more = ([block[i * len(block) // n] for i in range(n)] for n in SAMPLE)
+        for name in PEERS if round_ == 0 else ("scikit-learn",):
+            seconds = peer(name, more) - peer(name, few)
+            rate = (len(more) - len(few)) / seconds
+            sample = f"sample of {len(more)}"
+            table.add("b", f"{where}: {name}", round_, rate, "configurations/s", sample)
+
+
+def part_c(table: Table, round_: int) -> None:
+    found = json.loads(run([HERE / "benchmark.py", "--child", "roofline"])[1])
+    for rate in ("product_gflops", "bandwidth_gbytes"):
+        table.add("c", rate, round_, found[rate], "1e9/s")
+    for program in found["programs"]:
+        name = "batch {batch_size}, width {neurons}, {optimizer}".format(**program)
+        for share in ("share_of_products", "share_of_roofline"):
+            table.add(
+                "c", f"{share}: {name}", round_, program[share], "", f"{program['ms']:.1f} ms"
+            )
+    for share in ("share_of_products", "share_of_roofline"):
+        table.add("c", share, round_, found[share], "")
+
+
+def part_d(table: Table, round_: int) -> None:
+    for packed in (1, 0):
+        found = json.loads(run([HERE / "benchmark.py", "--child", "driver", packed])[1])
+        who = "packs" if packed else "one by one"
+        table.add("d", f"driver, {who}", round_, found["seconds"] / 43_200 * 1e3, "ms a trial")
+        table.add("d", f"driver's memory, {who}", round_, found["mbytes"], "MB")
+
+
+def part_e(table: Table, round_: int) -> None:
+    for workers in (1, 2):
+        child = [HERE / "benchmark.py", "--child", "sweep", FEWER.start, FEWER.stop, workers]
+        table.add("e", f"{workers} workers", round_, json.loads(run(child)[1]), "s")
+
+
+PARTS = {"a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e}
+
+
+def child_sweep(start: int, stop: int, workers: int) -> float:
+    """Seconds to train a range of the grid, once Ray and Keras have started."""
+    from tuning.samplers import SweepSampler
+
+    with searching(workers) as (driver, new_run, problem, silent), new_run() as run:
+        driver.probe()
+        sampler = SweepSampler(problem.grid, start, stop)
+        started = time.perf_counter()
+        driver.search({"sweep": sampler}, run, silent)
+        return time.perf_counter() - started
+
+
+def child_driver(packed: int) -> dict[str, float]:
+    """Search the whole grid with workers that train nothing."""
+    import ray
+
+    from tuning import driver as module
+    from tuning.samplers import SweepSampler
+    from tuning.training.outcome import Outcome
+
+    def nothing(problem, data, trials, job):
+        metrics = {f"{s}_{m}": 0.5 for s in ("val", "test", "train") for m in ("loss", "accuracy")}
+        return [Outcome(trial, 0, "ok", "none", "none", metrics) for trial in trials]
+
+    module._train = ray.remote(num_cpus=1)(nothing)
+    with searching(WORKERS, "auto" if packed else "fit") as (driver, new_run, problem, silent):
+        driver.probe()
+        with new_run() as run:
+            started = time.perf_counter()
+            driver.search({"sweep": SweepSampler(problem.grid)}, run, silent)
+            seconds = time.perf_counter() - started
+    return {
+        "seconds": seconds,
+        "mbytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+class searching:
+    """A driver on a Ray of its own, a function that makes a run, the problem, and no progress."""
+
+    def __init__(self, workers: int, engine: str = "auto") -> None:
+        self._workers, self._engine = workers, engine
+
+    def __enter__(self):
+        from tuning import load_problem
+        from tuning.cluster import ray_cluster
+        from tuning.driver import Driver
+        from tuning.manifest import make_manifest
+        from tuning.problem import load_data
+        from tuning.results import Run
+        from tuning.search import cache_directory
+
+        class Silent:
+            def planned(self, pack): ...
+            def finished(self, pack, outcomes): ...
+            def kept(self, rows): ...
+
+        problem = load_problem(PROBLEM)
+        settings = {"engine": self._engine, "backend": "jax", "seed": 0}
+        self._cluster = ray_cluster(workers=self._workers)
+        driver = Driver(
+            problem, **settings, cluster=self._cluster.__enter__(), cache=str(cache_directory())
+        )
+        driver.load(load_data(problem))
+        manifest = make_manifest(problem, {}, ["loss", "accuracy"], **settings, search={})
+        return driver, lambda: Run.create(Path("run"), manifest), problem, Silent()
+
+    def __exit__(self, *error) -> None:
+        self._cluster.__exit__(*error)
+
+
+def child_roofline() -> dict[str, object]:
+    """Every batch size, width and optimizer of the grid, one activation after another."""
+    from tuning import load_problem
+    from tuning.problem import load_data
+    from tuning.training.threads import one_cpu
+    from tuning.training.worker import prepare
+
+    with one_cpu():
+        prepare("jax")
+        problem = load_problem(PROBLEM)
+        data = load_data(problem)
+        products, bandwidth = product_rate(), bandwidth_rate()
+        axes = problem.grid.axes
+        programs = []
+        for batch_size in axes["batch_size"]:
+            for neurons in axes["neurons"]:
+                for optimizer in axes["optimizer"]:
+                    activation = axes["activation"][len(programs) % len(axes["activation"])]
+                    chosen = {
+                        **problem.grid[0], "batch_size": batch_size, "neurons": neurons,
+                        "optimizer": optimizer, "activation": activation,
+                        "dropout_1": 0.25, "dropout_2": 0.2, "epochs": 12,
+                    }  # fmt: skip
+                    programs.append(
+                        {**chosen, **epoch_shares(problem, data, chosen, products, bandwidth)}
+                    )
+    whole = sum(program["ms"] for program in programs)
+    return {
+        "product_gflops": products / 1e9,
+        "bandwidth_gbytes": bandwidth / 1e9,
+        "programs": programs,
+        **{
+            share: sum(program[share] * program["ms"] for program in programs) / whole
+            for share in ("share_of_products", "share_of_roofline")
+        },
+    }
+
+
+STATES = {"sgd": 3, "rmsprop": 5, "adagrad": 5, "adam": 7}  # floats read and written a parameter
+
+
+def epoch_shares(problem, data, chosen, products, bandwidth) -> dict[str, float]:
+    """Time one member's epoch with its validation, in a block as the engine would make it."""
+    import jax
+
+    from tuning.training.fit import compiled_model
+    from tuning.training.lifting import places
+    from tuning.training.vectorized import LONG, Member, Program
+
+    batch_size, width = chosen["batch_size"], chosen["neurons"]
+    numbers = {name: p.get() for name, p in places(compiled_model(problem, chosen, 0)).items()}
+    program = Program(compiled_model(problem, chosen, 0), data, batch_size, epochs=LONG)
+    n = program.block_size(48, 64)
+    state = program.start([Member({}, numbers, [], {}, []) for _ in range(n)])
+    batches = program.batches(data["train"], np.random.default_rng(0).permutation(9778))
+    seconds = []
+    for _ in range(4):
+        started = time.perf_counter()
+        state, logs = program.epoch(state, batches)
+        jax.block_until_ready((state.trainable, logs))
+        seconds.append(time.perf_counter() - started)
+    member = min(seconds[1:]) / n
+    first, rest = 784 * width, width * width + width
+    rows, scored = len(data["train"][0]), len(data["validation"][0])
+    flops = 2 * rows * (2 * first + 3 * rest) + 2 * scored * (first + rest)
+    steps = -(-rows // batch_size)
+    parameters = first + rest + 2 * width + 1
+    passing = steps * parameters * 4 * STATES[chosen["optimizer"]] / bandwidth
+    return {
+        "ms": member * 1e3,
+        "share_of_products": flops / products / member,
+        "share_of_roofline": (flops / products + passing) / member,
+    }
+
+
+def product_rate(n: int = 2048) -> float:
+    """The most float32 operations a second of an n³ product, by NumPy or XLA, on this thread."""
+    import jax
+
+    a = np.random.default_rng(0).normal(size=(n, n)).astype(np.float32)
+    b = jax.device_put(a)
+    by_xla = jax.jit(lambda x: x @ x)
+    return 2 * n**3 / min(fastest(lambda: a @ a), fastest(lambda: by_xla(b).block_until_ready()))
+
+
+def bandwidth_rate() -> float:
+    """Bytes a second of x + s·y written over x, of arrays that fill the cache as a block does."""
+    import jax
+
+    from tuning.training.vectorized import BLOCK_BYTES
+
+    n = BLOCK_BYTES // 8
+    x, y = (jax.device_put(np.ones(n, np.float32)) for _ in range(2))
+
+    def passes(x, y):
+        return jax.lax.fori_loop(0, 100, lambda i, x: x + 0.5 * y, x)
+
+    compiled = jax.jit(passes, donate_argnums=())
+    return 100 * 12 * n / fastest(lambda: compiled(x, y).block_until_ready())
+
+
+def fastest(action, times: int = 7) -> float:
+    action()
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+CHILDREN = {"sweep": child_sweep, "driver": child_driver, "roofline": child_roofline}
+
+
+def report(rows: pd.DataFrame, out: Path) -> None:
+    """Print medians and ratios, and draw (a) and (b)."""
+    medians = rows.groupby(["part", "who"], sort=False)["value"].agg(["median", "count"])
+    compared = {"a": ["tuning"], "b": [f"{where}: tuning" for where in BLOCKS], "e": ["2 workers"]}
+    for part, of_part in medians.groupby(level="part", sort=False):
+        print(f"\n({part})")
+        reference = None
+        for (_, who), (value, count) in of_part.iterrows():
+            if who in compared.get(part, ()):
+                reference = value
+            ratio = ""
+            if part in compared and (reference or part != "b"):
+                base = reference or of_part.loc[(part, compared[part][0]), "median"]
+                ratio = f"× {base / value if part == 'b' else value / base:.2f}"
+            print(f"  {who:50} {value:9.3f}  {ratio:9} {count:.0f} measured")
+    draw(medians, out.with_suffix(".png"))
+
+
+def draw(medians: pd.DataFrame, path: Path) -> None:
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    panels = {"20 random configurations, cold start: seconds": ("a", "")}
+    panels |= {f"Sweep of the {where}: configurations/s": ("b", f"{where}: ") for where in BLOCKS}
+    figure, axes = plt.subplots(1, 3, figsize=(13, 3), layout="constrained")
+    for axis, (title, (part, prefix)) in zip(axes, panels.items(), strict=True):
+        if part not in medians.index:
+            continue
+        values = medians.loc[part, "median"][::-1]
+        values = values[values.index.str.startswith(prefix)]
+        names = values.index.str.removeprefix(prefix)
+        colors = ["#c2410c" if name.startswith("tuning") else "#94a3b8" for name in names]
+        bars = axis.barh(names, values, color=colors)
+        axis.bar_label(bars, fmt="%.3g", padding=3)
+        axis.set_title(title, loc="left", fontsize=10)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.margins(x=0.15)
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
