@@ -11,7 +11,6 @@ from typing import NoReturn
 from rich.console import Console
 
 from tuning import search
-from tuning.analysis import report
 from tuning.errors import RunStopped, TuningError, first_line
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -93,6 +92,8 @@ def analyse(arguments: list[str] | None = None) -> int:
     parser.add_argument("run", type=Path, metavar="DIR", help="a run directory")
 
     def job() -> int:
+        from tuning.analysis import report
+
         report.analyse(parser.parse_args(arguments).run, _output())
         return 0
 

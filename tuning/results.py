@@ -301,6 +301,11 @@ def load_results(path: str | Path) -> pd.DataFrame:
         raise TuningError(f"{file} cannot be read as a table of trials: {error}") from error
 
 
+def shown(path: Path) -> Path:
+    """The path as short as it works from the current directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def _write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Write all of them, or none."""
     try:

@@ -17,7 +17,6 @@ from typing import Any
 
 from rich.console import Console
 
-from tuning.analysis.report import report, shown
 from tuning.cluster import Cluster, ray_cluster
 from tuning.driver import Driver, untrainable
 from tuning.errors import RunStopped, TuningError
@@ -32,7 +31,7 @@ from tuning.problem import (
 )
 from tuning.progress import TerminalProgress, duration
 from tuning.quiet import quiet
-from tuning.results import Run, load_results, trial_columns
+from tuning.results import Run, load_results, shown, trial_columns
 from tuning.samplers import RandomSampler, Sampler, parse_sweep
 from tuning.training import worker
 from tuning.training.worker import Probe
@@ -199,6 +198,8 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     except RunStopped:
         _say_how_to_go_on(settings, request, errors)
         raise
+    from tuning.analysis.report import report
+
     report(settings.out, console)
     elapsed = duration(time.perf_counter() - started)
     console.print(
@@ -332,7 +333,10 @@ def _loading(problem: Problem, verbose: bool) -> Iterator[Future[tuple[Data, str
     def load() -> tuple[Data, str]:
         with quiet(verbose):
             data = load_data(problem)
-        return data, data_fingerprint(data)
+        digest = data_fingerprint(data)
+        from tuning.analysis import report  # noqa: F401  pandas takes its time
+
+        return data, digest
 
     with ThreadPoolExecutor(1) as executor:
         yield executor.submit(load)

@@ -11,7 +11,7 @@ from tuning.analysis.compare import Comparison, compare, sentences
 from tuning.analysis.tables import axis_means, axis_table, best_table, comparison_table
 from tuning.errors import TuningError
 from tuning.manifest import manifest_grid, read_manifest
-from tuning.results import load_results
+from tuning.results import load_results, shown
 
 
 def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
@@ -67,8 +67,3 @@ def analyse(path: Path, console: Console) -> None:
     plot_axes(results, means, grid, metric, path / "axes.png")
     for name in ("comparison.csv", "best_so_far.png", "axes.png"):
         console.print(f"wrote {shown(path) / name}", soft_wrap=True)
-
-
-def shown(path: Path) -> Path:
-    """The path as short as it works from the current directory."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

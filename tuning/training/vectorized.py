@@ -51,6 +51,7 @@ IN_BETWEEN = {
 FAST_TO_COMPILE = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
 # 0.13 and 372: for what runs once an epoch, or less
 LONG = 100  # epochs of all members from which that too is compiled to run fast
+SHORT = 10**8  # parameters times steps of all members up to which compiling well does not pay
 
 
 @dataclass
@@ -338,7 +339,10 @@ class Program:
     """
 
     def __init__(self, model: keras.Model, data: Data, batch_size: int, epochs: int = 0) -> None:
+        parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
+        steps = math.ceil(n_samples(data["train"][0]) / batch_size)
         self._long = epochs >= LONG
+        self._short = parameters * steps * epochs <= SHORT
         self._model = model
         self._batch_size = batch_size
         self._lifted: Lifted = {}
@@ -493,7 +497,7 @@ class Program:
         key = (name, tree, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
         if key not in self._compiled:
             function, donated, options = {
-                "steps": (self._steps, (0, 1), FAST_TO_RUN),
+                "steps": (self._steps, (0, 1), IN_BETWEEN if self._short else FAST_TO_RUN),
                 "step": (self._step, (), FAST_TO_RUN if self._long else FAST_TO_COMPILE),
                 "validation": (self._scores, (), FAST_TO_RUN if self._long else IN_BETWEEN),
                 "test": (self._scores, (), FAST_TO_COMPILE),
