@@ -13,6 +13,8 @@ results/benchmark.csv, draws results/benchmark.png and prints medians and ratios
   and optimizer of the grid, the activations in turn; the mean is weighted by time.
 - (d) the driver alone: 43,200 trials that train nothing.
 - (e) one worker against two.
+- (f) with dropout, validation accuracy and log loss over 30 seeds through `fit` and in packs, and
+  the p-value of the two-sample Kolmogorov-Smirnov test that they come from one distribution.
 """
 
 import argparse
@@ -48,19 +50,20 @@ SAMPLE = (2, 10)  # configurations of a peer's two runs in (b)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", default="abcde", help="which to measure (abcde)")
+    parser.add_argument("--parts", default="abcdef", help="which to measure (abcdef)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (3)")
+    parser.add_argument("--who", help="in (a), only these, separated by commas")
     parser.add_argument("--out", type=Path, default=Path("results/benchmark.csv"))
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         print(json.dumps(CHILDREN[options.child[0]](*map(int, options.child[1:]))))
         return
-    measured = Table(options.out)
-    for round_ in range(options.rounds):
+    measured = Table(options.out, options.who)
+    for i in range(options.rounds):
         for part in options.parts:
-            if part != "c" or round_ == 0:
-                PARTS[part](measured, round_)
+            if part not in "cf" or i == 0:
+                PARTS[part](measured)
     report(measured.read(), options.out)
 
 
@@ -69,14 +72,20 @@ class Table:
 
     columns = ("part", "who", "round", "value", "unit", "detail", "machine")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, who: str | None = None) -> None:
         self._path = path
+        self._who = who.split(",") if who else None
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             path.write_text(",".join(self.columns) + "\n")
 
-    def add(self, part: str, who: str, round_: int, value: float, *unit_and_detail: str) -> None:
+    def wants(self, who: str) -> bool:
+        return self._who is None or who in self._who
+
+    def add(self, part: str, who: str, value: float, *unit_and_detail: str) -> None:
         unit, detail = (*unit_and_detail, "", "")[:2]
+        before = self.read()
+        round_ = ((before["part"] == part) & (before["who"] == who)).sum()
         row = [part, who, round_, round(value, 4), unit, detail, machine()]
         pd.DataFrame([row]).to_csv(self._path, mode="a", header=False, index=False)
         print(f"({part}) {who}: {value:,.4g} {unit} {detail}", file=sys.stderr, flush=True)
@@ -113,63 +122,72 @@ def peer(name: str, trials: list[int]) -> float:
     return seconds
 
 
-def part_a(table: Table, round_: int) -> None:
+def part_a(table: Table) -> None:
     from tuning import load_problem
     from tuning.samplers import RandomSampler
 
     trials = RandomSampler(load_problem(PROBLEM).grid, 20, seed=0).ask(20)
     ours = [HERE / "run_ray.py", "--random", 20, "--sweep", 0, "--workers", WORKERS]
     with tempfile.TemporaryDirectory() as cache:
-        table.add("a", "tuning", round_, run(ours, cache)[0], "s")
-        table.add("a", "tuning, second run", round_, run(ours, cache)[0], "s")
-    table.add("a", "tuning --engine fit", round_, run([*ours, "--engine", "fit"])[0], "s")
+        for who in ("tuning", "tuning, second run"):
+            if table.wants(who):
+                table.add("a", who, run(ours, cache)[0], "s")
+    if table.wants("tuning --engine fit"):
+        table.add("a", "tuning --engine fit", run([*ours, "--engine", "fit"])[0], "s")
     for name in PEERS:
-        table.add("a", name, round_, peer(name, trials), "s")
+        if table.wants(name):
+            table.add("a", name, peer(name, trials), "s")
 
 
-def part_b(table: Table, round_: int) -> None:
+def part_b(table: Table) -> None:
     for where, block in BLOCKS.items():
         _, output = run(
             [HERE / "benchmark.py", "--child", "sweep", block.start, block.stop, WORKERS]
         )
         rate = len(block) / json.loads(output)
-        table.add("b", f"{where}: tuning", round_, rate, "configurations/s", "all")
+        table.add("b", f"{where}: tuning", rate, "configurations/s", "all")
         few, more = ([block[i * len(block) // n] for i in range(n)] for n in SAMPLE)
         seconds = peer("scikit-learn", more) - peer("scikit-learn", few)
         rate = (len(more) - len(few)) / seconds
         sample = f"sample of {len(more)}"
-        table.add("b", f"{where}: scikit-learn", round_, rate, "configurations/s", sample)
+        table.add("b", f"{where}: scikit-learn", rate, "configurations/s", sample)
 
 
-def part_c(table: Table, round_: int) -> None:
+def part_c(table: Table) -> None:
     found = json.loads(run([HERE / "benchmark.py", "--child", "roofline"])[1])
     for rate in ("product_gflops", "bandwidth_gbytes"):
-        table.add("c", rate, round_, found[rate], "1e9/s")
+        table.add("c", rate, found[rate], "1e9/s")
     for program in found["programs"]:
         name = "batch {batch_size}, width {neurons}, {optimizer}".format(**program)
         for share in ("share_of_products", "share_of_roofline"):
-            table.add(
-                "c", f"{share}: {name}", round_, program[share], "", f"{program['ms']:.1f} ms"
-            )
+            table.add("c", f"{share}: {name}", program[share], "", f"{program['ms']:.1f} ms")
     for share in ("share_of_products", "share_of_roofline"):
-        table.add("c", share, round_, found[share], "")
+        table.add("c", share, found[share], "")
 
 
-def part_d(table: Table, round_: int) -> None:
+def part_d(table: Table) -> None:
     for packed in (1, 0):
         found = json.loads(run([HERE / "benchmark.py", "--child", "driver", packed])[1])
         who = "packs" if packed else "one by one"
-        table.add("d", f"driver, {who}", round_, found["seconds"] / 43_200 * 1e3, "ms a trial")
-        table.add("d", f"driver's memory, {who}", round_, found["mbytes"], "MB")
+        table.add("d", f"driver, {who}", found["seconds"] / 43_200 * 1e3, "ms a trial")
+        table.add("d", f"driver's memory, {who}", found["mbytes"], "MB")
 
 
-def part_e(table: Table, round_: int) -> None:
+def part_e(table: Table) -> None:
     for workers in (1, 2):
         child = [HERE / "benchmark.py", "--child", "sweep", FEWER.start, FEWER.stop, workers]
-        table.add("e", f"{workers} workers", round_, json.loads(run(child)[1]), "s")
+        table.add("e", f"{workers} workers", json.loads(run(child)[1]), "s")
 
 
-PARTS = {"a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e}
+def part_f(table: Table) -> None:
+    found = json.loads(run([HERE / "benchmark.py", "--child", "parity"])[1])
+    for name, (fit, packs, p) in found.items():
+        table.add("f", f"{name}: mean through fit", fit)
+        table.add("f", f"{name}: mean in packs", packs)
+        table.add("f", f"{name}: p-value", p, "", "Kolmogorov-Smirnov, 30 seeds each")
+
+
+PARTS = {"a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e, "f": part_f}
 
 
 def child_sweep(start: int, stop: int, workers: int) -> float:
@@ -281,6 +299,41 @@ def child_roofline() -> dict[str, object]:
     }
 
 
+def child_parity(seeds: int = 30) -> dict[str, tuple[float, float, float]]:
+    """Means through `fit` and in packs, and the p-value, of what a trial's validation gives."""
+    from scipy.stats import ks_2samp
+
+    from tuning import load_problem
+    from tuning.problem import load_data
+    from tuning.training.threads import one_cpu
+    from tuning.training.worker import Job, prepare, probe, train
+
+    with one_cpu():
+        prepare("jax")
+        problem = load_problem(PROBLEM)
+        data = load_data(problem)
+        chosen = {
+            "batch_size": 128, "optimizer": "adam", "neurons": 64, "activation": "relu",
+            "learning_rate": 0.001, "dropout_1": 0.5, "dropout_2": 0.5, "epochs": 4,
+        }  # fmt: skip
+        trial = problem.grid.index(chosen)
+        packing = probe(problem, data, Job(0, "jax"), pack=True).packing
+        jobs = [
+            [Job(seed, "jax", packing=packing), Job(100 + seed, "jax")] for seed in range(seeds)
+        ]
+        outcomes = [[train(problem, data, [trial], job)[0] for job in pair] for pair in jobs]
+    packs, by_fit = zip(*outcomes, strict=True)
+    assert {packs[0].engine, by_fit[0].engine} == {"vectorized", "fit"}
+    values = {
+        name: [[outcome.metrics[name] for outcome in some] for some in (by_fit, packs)]
+        for name in ("val_accuracy", "val_loss")
+    }
+    return {
+        name: (np.mean(one), np.mean(other), ks_2samp(one, other).pvalue)
+        for name, (one, other) in values.items()
+    }
+
+
 STATES = {"sgd": 3, "rmsprop": 5, "adagrad": 5, "adam": 7}  # floats read and written a parameter
 
 
@@ -354,7 +407,12 @@ def fastest(action, times: int = 7) -> float:
     return min(seconds)
 
 
-CHILDREN = {"sweep": child_sweep, "driver": child_driver, "roofline": child_roofline}
+CHILDREN = {
+    "sweep": child_sweep,
+    "driver": child_driver,
+    "roofline": child_roofline,
+    "parity": child_parity,
+}
 
 
 def report(rows: pd.DataFrame, out: Path) -> None:

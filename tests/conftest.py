@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tuning.training.worker import prepare
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="tuning-tests-")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROBLEMS = Path(__file__).resolve().parent / "problems"

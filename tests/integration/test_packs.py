@@ -24,6 +24,7 @@ def test_packs_give_the_same_rows_however_they_are_cut(cluster):
     every = driver.train(list(range(problem.grid.size)))
     assert {outcome.engine for outcome in every} == {"vectorized"}
     assert len({outcome.worker for outcome in every}) == 2
+    assert "tensorflow" not in driver.thread_report()  # it was never imported
     for trial in (0, 13, 31):
         (alone,) = driver.train([trial])
         assert alone.metrics == pytest.approx(every[trial].metrics, rel=1e-4)

@@ -17,6 +17,7 @@ import pytest
 from tests.conftest import PROBLEMS, REPOSITORY, TINY, command
 from tuning import load_results
 from tuning.cli import run_ray
+from tuning.search import cache_directory
 
 UNTIMED = ["train_seconds", "worker", "finished_at", "run"]
 SWEEP = "0:9"
@@ -104,6 +105,20 @@ def test_the_same_again_trains_nothing_and_more_trains_the_rest(undisturbed, run
     assert len(after) == 13
     pd.testing.assert_frame_equal(
         after.drop(index=3).reset_index(drop=True), before, check_dtype=False
+    )
+
+
+def test_the_same_again_elsewhere_compiles_nothing(undisturbed, run):
+    kept = cache_directory()
+    before = {path.name for path in kept.glob("*-cache")}
+    assert before
+    again = run("run_ray.py", "--problem", TINY, "--random", 3, "--sweep", SWEEP, "--out", "b")
+    assert again.returncode == 0, again.stderr
+    assert {path.name for path in kept.glob("*-cache")} == before
+    first = load_results(undisturbed[0] / "a run").query("strategy == 'sweep' or number < 3")
+    pd.testing.assert_frame_equal(
+        load_results("b").drop(columns=UNTIMED),
+        first.drop(columns=UNTIMED).reset_index(drop=True),
     )
 
 

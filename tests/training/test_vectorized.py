@@ -219,6 +219,22 @@ def test_what_is_not_as_discovery_found_it_trains_alone_and_right(tmp_path):
     assert same(outcomes[3], alone)
 
 
+def test_a_program_whose_own_model_does_not_build_costs_only_those_that_do_not(tmp_path):
+    path = tmp_path / "gap.py"
+    path.write_text(
+        TINY.read_text()
+        .replace('"epochs": [1, 2],', '"rate": [0.0, 0.5], "epochs": [2],')
+        .replace("Dropout(0.1)", 'Dropout(config["rate"])')
+        .replace("    import keras\n", "    import keras\n    assert config['units'] * "
+                 "config['rate'] != 4, 'no'\n")
+    )  # fmt: skip
+    problem, data, packing = load(path)
+    assert packing.axes["rate"].built_with == 0.5
+    trials = trials_of(problem, batch_size=16, units=8, activation="relu", learning_rate=0.1)
+    outcomes = train_pack(problem, data, trials, 0, packing)
+    assert [(o.status, o.error) for o in outcomes] == [("ok", ""), ("failed", "AssertionError: no")]
+
+
 def test_what_cannot_be_vectorized_trains_by_fit_and_its_row_says_so(dense, monkeypatch):
     problem, data, packing = dense
     monkeypatch.setattr(Program, "_step", lambda *_: 1 / 0)

@@ -12,7 +12,7 @@ import functools
 import gc
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ import numpy as np
 
 from tuning.errors import first_line
 from tuning.grid import Configuration
-from tuning.packing import Packing, blueprint
+from tuning.packing import Blueprint, Packing, blueprint
 from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs, n_samples
 from tuning.training.batches import in_floatx, map_arrays
 from tuning.training.fit import compiled_model, fit, score_metrics
@@ -121,31 +121,26 @@ def train_pack(
     started = time.perf_counter()
     built_with = packing.built_with(problem.grid[trials[0]])
     outcomes: dict[int, Outcome] = {}
-    alone: list[dict[int, int]] = []
+    alone: list[int] = []
     members: list[Member] = []
-    reference = None
+    reference = _reference(problem, built_with, seed)
     for group in _trajectories(problem, trials, packing):
-        try:
-            numbers, reference, same = _look(problem, group, built_with, seed, reference)
-        except Exception as error:
-            for trial in group:
-                outcomes[trial] = _failed(trial, seed, error)
-            continue
-        if same:
-            members.append(Member(group, numbers, [], {}, []))
+        numbers = _numbers(problem, group, reference, seed)
+        if numbers is None:
+            alone += group
         else:
-            alone.append(group)
+            members.append(Member(group, numbers, [], {}, []))
     if members:
         outcomes |= _train(_Task(problem, data, built_with, seed, started), members)
-    for group in alone:
-        for trial, n_epochs in group.items():
-            task = _Task(problem, data, problem.grid[trial], seed, time.perf_counter())
-            try:
-                numbers = _look(problem, {trial: n_epochs}, task.built_with, seed, None)[0]
-            except Exception as error:
-                outcomes[trial] = _failed(trial, seed, error)
-            else:
-                outcomes |= _train(task, [Member({trial: n_epochs}, numbers, [], {}, [])])
+    for trial in alone:
+        task = _Task(problem, data, problem.grid[trial], seed, time.perf_counter())
+        try:
+            own = blueprint(lambda chosen: compiled_model(problem, chosen, seed), task.built_with)
+        except Exception as error:
+            outcomes[trial] = _failed(trial, seed, error)
+        else:
+            lone = Member({trial: epochs(task.built_with)}, own.numbers, [], {}, [])
+            outcomes |= _train(task, [lone])
     if time.perf_counter() - started > TIDY_SECONDS:
         jax.clear_caches()
         gc.collect()
@@ -178,32 +173,47 @@ def _trajectories(
     return list(groups.values())
 
 
-def _look(
-    problem: Problem,
-    group: Mapping[int, int],
-    built_with: Configuration,
-    seed: int,
-    reference: Any,
-) -> tuple[dict[str, float], Any, bool]:
-    """What a trajectory has at its places, the program's own blueprint, and whether they agree."""
+def _reference(problem: Problem, built_with: Configuration, seed: int) -> Blueprint | None:
+    """The blueprint of the program's own model; None if that does not build."""
+    try:
+        return blueprint(lambda chosen: compiled_model(problem, chosen, seed), built_with)
+    except Exception:
+        return None
 
-    def build(configuration: Configuration) -> keras.Model:
-        return compiled_model(problem, configuration, seed)
 
-    trials = iter(group)
-    own = blueprint(build, problem.grid[next(trials)])
-    reference = reference or blueprint(build, built_with)
-    alike = [own]
-    if "epochs" in own.read or "epochs" in reference.read:
-        alike += [blueprint(build, problem.grid[trial]) for trial in trials]
-    same = all(
+def _numbers(
+    problem: Problem, trials: Iterable[int], reference: Blueprint | None, seed: int
+) -> dict[str, float] | None:
+    """What a trajectory has at the places of the program's model; None if it is of another.
+
+    Where `build_model` reads the epochs, the models of all its trials are looked at, else one.
+    """
+    if reference is None:
+        return None
+    first = None
+    for trial in trials:
+        try:
+            look = blueprint(
+                lambda chosen: compiled_model(problem, chosen, seed), problem.grid[trial]
+            )
+        except Exception:
+            return None
+        first = first or look
+        if not _is_of(reference, look, first):
+            return None
+        if "epochs" not in look.read | reference.read:
+            break
+    return first.numbers if first else None
+
+
+def _is_of(reference: Blueprint, look: Blueprint, first: Blueprint) -> bool:
+    """Whether a model is the program's, with the numbers its trajectory has."""
+    return (
         not look.unproven
         and look.fingerprint == reference.fingerprint
-        and look.numbers == own.numbers
-        and all(look.numbers[name] == 0 or name in reference.draws for name in look.numbers)
-        for look in alike
+        and look.numbers == first.numbers
+        and all(value == 0 or name in reference.draws for name, value in look.numbers.items())
     )
-    return own.numbers, reference, same
 
 
 @dataclass(frozen=True)
