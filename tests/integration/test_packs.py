@@ -41,10 +41,10 @@ def test_a_worker_that_dies_of_one_trial_costs_no_other_of_its_pack(cluster, tmp
     problem, driver = driver_of(path, cluster, engine="auto")
     driver.probe()
     with new_run(tmp_path / "r", problem, engine="auto", backend="jax") as run:
-        driver.search({"sweep": SweepSampler(problem.grid, 0, 16)}, run, Silent())
+        driver.search({"sweep": SweepSampler(problem.grid, 0, 8)}, run, Silent())
     table = load_results(tmp_path / "r")
     deadly = (table["a"] == 1) & (table["b"] == 1)
-    assert table["trial"].tolist() == list(range(16))
+    assert table["trial"].tolist() == list(range(8))
     assert set(table.loc[deadly, "error"]) == {"its worker process died, 3 times"}
     assert set(table.loc[~deadly, "status"]) == {"ok"}
 
