@@ -214,7 +214,7 @@ def child_driver(packed: int) -> dict[str, float]:
         metrics = {f"{s}_{m}": 0.5 for s in ("val", "test", "train") for m in ("loss", "accuracy")}
         return [Outcome(trial, 0, "ok", "none", "none", metrics) for trial in trials]
 
-    module._train = ray.remote(num_cpus=1)(nothing)
+    module._train = module._train_pack = ray.remote(num_cpus=1)(nothing)
     with searching(WORKERS, "auto" if packed else "fit") as (driver, new_run, problem, silent):
         driver.probe()
         with new_run() as run:

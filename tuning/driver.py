@@ -27,6 +27,7 @@ PACKS_A_WORKER = 4  # at least, where there is enough to do, so that all end at 
 LARGEST_PACK = 64  # trajectories; what a dying worker can lose
 
 _train = ray.remote(num_cpus=1, max_retries=RETRIES)(worker.train)
+_train_pack = ray.remote(num_cpus=1, max_retries=0)(worker.train)  # halved instead of tried again
 _probe = ray.remote(num_cpus=1, max_retries=RETRIES)(worker.probe)
 _report_threads = ray.remote(num_cpus=1)(worker.thread_report)
 
@@ -150,8 +151,7 @@ class Driver:
 
     def train(self, trials: list[int]) -> list[Outcome]:
         """Train these trials and return their outcomes in the same order; nothing is counted."""
-        packs = _packs(self._problem, trials, self.packing, self._n_train, self._cluster.workers)
-        tasks = {self._submit(pack): pack for pack in packs}
+        tasks = {self._submit(pack): pack for pack in self._pack(trials)}
         outcomes = {}
         for task, pack in tasks.items():
             for outcome in self._collect(task, pack) or self._one_by_one(pack):
@@ -197,11 +197,8 @@ class Driver:
             plan.count(trained, progress)
 
     def _submit(self, pack: Pack) -> Any:
-        # Where a worker dies of one trial, the others of its pack are not tried with it again.
-        retries = RETRIES if len(pack.trials) == 1 else 0
-        return _train.options(max_retries=retries).remote(
-            self._problem_ref, self._data_ref, pack.trials, self._job
-        )
+        task = _train if len(pack.trials) == 1 else _train_pack
+        return task.remote(self._problem_ref, self._data_ref, pack.trials, self._job)
 
     def _collect(self, task: Any, pack: Pack) -> list[Outcome] | None:
         """The outcomes of a task; None if it died with more than one trial."""

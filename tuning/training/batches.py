@@ -10,6 +10,11 @@ import numpy as np
 from tuning.problem import Arrays, n_samples
 
 
+def row_order(seed: int, epoch: int, n: int) -> np.ndarray:
+    """The order of n rows in an epoch, counted from 0: the same for every configuration."""
+    return np.random.default_rng([seed, epoch]).permutation(n)
+
+
 class Split:
     """One split of the data, ready to be read in batches many times.
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from tuning.errors import TuningError, first_line
 from tuning.grid import Configuration
 from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs
-from tuning.training.batches import Split, in_floatx, map_arrays
+from tuning.training.batches import Split, in_floatx, map_arrays, row_order
 from tuning.training.lifting import seeds_of_noise_apart
 from tuning.training.memory import forget_models
-from tuning.training.outcome import Outcome, Status, shortest_float32
+from tuning.training.outcome import Outcome, Status, divergence, shortest_float32
 
 if TYPE_CHECKING:
     import keras
@@ -59,7 +56,7 @@ def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
         train, validation, test = (Split(data[split]) for split in SPLITS)
         for epoch in range(epochs(configuration)):
             epoch_started = time.perf_counter()
-            order = np.random.default_rng([seed, epoch]).permutation(train.n_rows)
+            order = row_order(seed, epoch, train.n_rows)
             history = model.fit(
                 train.batches(batch_size(configuration), order),
                 validation_data=validation.batches(EVALUATION_BATCH),
@@ -70,9 +67,8 @@ def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
             ).history
             curve.append({name: shortest_float32(values[-1]) for name, values in history.items()})
             epoch_seconds.append(time.perf_counter() - epoch_started)
-            if not all(math.isfinite(curve[-1][loss]) for loss in ("loss", "val_loss")):
+            if error := divergence(curve[-1], epoch + 1):
                 status = "diverged"
-                error = f"the loss was not finite in epoch {epoch + 1}"
                 break
         if status == "ok":
             metrics = score_metrics(curve[-1], _evaluate(model, test))

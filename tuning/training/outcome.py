@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import math
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -26,6 +28,13 @@ def worker_name() -> str:
 def shortest_float32(value: Any) -> float:
     """The shortest decimal that is this number to float32, in which Keras computes."""
     return float(str(np.float32(value)))
+
+
+def divergence(logs: Mapping[str, float], epoch: int) -> str:
+    """Why training ended with this epoch, counted from 1; empty if its losses are finite."""
+    if all(math.isfinite(logs[name]) for name in ("loss", "val_loss")):
+        return ""
+    return f"the loss was not finite in epoch {epoch}"
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,10 @@ from tuning.errors import first_line
 from tuning.grid import Configuration
 from tuning.packing import Blueprint, Packing, blueprint
 from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs, n_samples
-from tuning.training.batches import in_floatx, map_arrays
+from tuning.training.batches import in_floatx, map_arrays, row_order
 from tuning.training.fit import compiled_model, fit, score_metrics
 from tuning.training.lifting import Lifted, places
-from tuning.training.outcome import Outcome, shortest_float32
+from tuning.training.outcome import Outcome, divergence, shortest_float32
 
 if TYPE_CHECKING:
     import jax
@@ -272,7 +272,7 @@ def _run(task: _Task, members: list[Member], at_once: int) -> None:
         member.seconds = (time.perf_counter() - task.started) / len(members)
     for epoch in range(order[0].last):
         begun = time.perf_counter()
-        rows = np.random.default_rng([task.seed, epoch]).permutation(n_samples(train[0]))
+        rows = row_order(task.seed, epoch, n_samples(train[0]))
         batches = program.batches(train, rows)
         shuffling = (time.perf_counter() - begun) / len(members)
         for i, block in enumerate(blocks):
@@ -303,10 +303,10 @@ def _outcome(member: Member, trial: int, seed: int) -> Outcome:
     epoch_seconds = member.epoch_seconds[:last]
     seconds = sum(epoch_seconds[shorter:]) + (member.seconds if shorter == 0 else 0.0)
     for i, logs in enumerate(member.curve[:last]):
-        if not all(math.isfinite(logs[name]) for name in ("loss", "val_loss")):
+        if error := divergence(logs, i + 1):
             return Outcome(
                 trial, seed, "diverged", ENGINE, "jax", {}, member.curve[: i + 1], seconds,
-                epoch_seconds, f"the loss was not finite in epoch {i + 1}",
+                epoch_seconds, error,
             )  # fmt: skip
     metrics = score_metrics(member.curve[last - 1], member.tests[last])
     return Outcome(
@@ -627,13 +627,13 @@ def _make_products_wide(model: keras.Model) -> list[Any]:
     kernels = []
     for layer in _layers(model):
         plain = type(layer) is keras.layers.Dense and not layer.lora_rank
-        if plain and layer.quantization_mode is None and _reads_the_input(model, layer):
+        if plain and layer.quantization_mode is None and _reads_the_input(layer):
             layer.call = functools.partial(_dense, layer)
             kernels.append(layer._kernel)
     return kernels
 
 
-def _reads_the_input(model: keras.Model, layer: Any) -> bool:
+def _reads_the_input(layer: Any) -> bool:
     """Whether a layer is applied once, to a matrix: the model's input, as it is or flattened."""
     import keras
 
@@ -641,16 +641,12 @@ def _reads_the_input(model: keras.Model, layer: Any) -> bool:
     if len(nodes) != 1 or len(nodes[0].input_tensors) != 1:
         return False
     tensor = nodes[0].input_tensors[0]
-    while True:
-        if len(tensor.shape) != 2:
-            return False
-        producer = tensor._keras_history.operation
-        if isinstance(producer, keras.layers.InputLayer):
-            return True
-        if type(producer) is not keras.layers.Flatten:
-            return False
-        inner = producer._inbound_nodes[0].input_tensors[0]
-        return isinstance(inner._keras_history.operation, keras.layers.InputLayer)
+    if len(tensor.shape) != 2:
+        return False
+    producer = tensor._keras_history.operation
+    if type(producer) is keras.layers.Flatten:
+        producer = producer._inbound_nodes[0].input_tensors[0]._keras_history.operation
+    return isinstance(producer, keras.layers.InputLayer)
 
 
 def _dense(layer: Any, inputs: Any, training: bool | None = None) -> Any:
