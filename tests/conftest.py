@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tuning import Problem, load_problem
+from tuning.packing import Packing, discover
+from tuning.training.fit import compiled_model
 from tuning.training.worker import prepare
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -28,6 +32,24 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def command(script: str, *arguments: object) -> list[str]:
     """The words that run one of the scripts."""
     return [sys.executable, str(REPOSITORY / "scripts" / script), *map(str, arguments)]
+
+
+def changed(folder: Path, *replacements: tuple[str, str], source: Path = TINY) -> Path:
+    """A problem file with some of its text replaced, each piece of which is in it once."""
+    text = source.read_text()
+    for old, new in replacements:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = folder / "changed.py"
+    path.write_text(text)
+    return path
+
+
+def packing_of(path: str | Path) -> tuple[Problem, Packing]:
+    """A problem, and how its configurations share programs."""
+    problem = load_problem(str(path))
+    build = functools.partial(compiled_model, problem, seed=0)
+    return problem, discover(problem, build, problem.grid[0])
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,15 @@
 """What shares a program, found by building models and comparing them."""
 
-import functools
+import copy
+import json
+import pickle
 
 import keras
 import pytest
 
-from tests.conftest import PROBLEMS, TINY
+from tests.conftest import PROBLEMS, changed, packing_of
 from tuning import load_problem
-from tuning.packing import Recorded, discover
+from tuning.packing import Recorded
 from tuning.problem import load_data
 from tuning.training.fit import compiled_model
 from tuning.training.worker import Job, probe
@@ -15,24 +17,8 @@ from tuning.training.worker import Job, probe
 pytestmark = pytest.mark.usefixtures("worker")
 
 
-def packing_of(path):
-    problem = load_problem(str(path))
-    return problem, discover(problem, functools.partial(compiled_model, problem, seed=0))[0]
-
-
 def kinds(packing):
     return {name: axis.kind for name, axis in packing.axes.items()}
-
-
-def changed(tmp_path, *replacements, source=TINY):
-    """A problem file with some of its text replaced."""
-    text = source.read_text()
-    for old, new in replacements:
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    path = tmp_path / "changed.py"
-    path.write_text(text)
-    return path
 
 
 def test_the_built_in_grid_comes_to_300_programs():
@@ -180,6 +166,16 @@ def test_a_model_that_cannot_be_vectorized_says_so(tmp_path):
         list,
         lambda c: c.items(),
         lambda c: c.copy(),
+        lambda c: c | {},
+        lambda c: {} | c,
+        lambda c: c == {},
+        lambda c: c.setdefault("b", 3),
+        lambda c: "b" in c,
+        lambda c: c.popitem(),
+        str,
+        json.dumps,
+        copy.deepcopy,
+        pickle.dumps,
     ],
 )
 def test_however_a_configuration_is_read_it_is_noticed(read):

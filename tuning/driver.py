@@ -63,6 +63,10 @@ class Progress(Protocol):
         """A pack was trained, and each outcome's rows counted."""
         ...
 
+    def halved(self) -> None:
+        """A pack died, and is planned again in two."""
+        ...
+
     def kept(self, rows: int) -> None:
         """So many rows were there without training."""
         ...
@@ -129,9 +133,11 @@ class Driver:
         return found
 
     def _probe(self, packs: bool) -> worker.Probe:
-        task = _probe.remote(self._problem_ref, self._data_ref, self._job, packs)
-        try:
-            found: worker.Probe = ray.get(task)
+        look = (self._problem_ref, self._data_ref, self._job, packs)
+        tasks = [_probe.remote(*look) for _ in range(self._cluster.workers)]
+        try:  # every worker looks, as it is slow the first time that it builds a model
+            (first, *_), _ = ray.wait(tasks, num_returns=1)
+            found: worker.Probe = ray.get(first)
         except ray.exceptions.WorkerCrashedError:
             if not packs:
                 raise
@@ -192,6 +198,7 @@ class Driver:
                 outcomes = self._collect(task, pack)
                 if outcomes is None:
                     plan.split(pack, self._pack_one)
+                    progress.halved()
                 else:
                     trained.append((pack, outcomes))
             plan.count(trained, progress)
@@ -247,7 +254,9 @@ class _Plan:
         self._wanted_by: dict[int, list[tuple[str, int]]] = {}
 
     def refill(self, progress: Progress) -> None:
-        """Ask the samplers for more, if there is room; what is counted already stays so."""
+        """Ask the samplers for more, if there is much room; what is counted already stays so."""
+        if len(self._wanted_by) > HORIZON // 2:
+            return
         copies: dict[int, list[tuple[str, int]]] = {}
         new: dict[int, None] = {}
         kept = 0

@@ -12,7 +12,7 @@ from rich.table import Table
 from tuning.driver import Driver
 from tuning.errors import TuningError
 from tuning.grid import Grid
-from tuning.problem import KERAS_EPOCHS
+from tuning.problem import epochs_of
 from tuning.progress import duration
 
 TIMED = 8
@@ -55,8 +55,8 @@ class Estimate:
 
 def total_epochs(grid: Grid) -> int:
     """The epochs of all configurations of a grid together."""
-    values = grid.axes.get("epochs", (KERAS_EPOCHS,))
-    return grid.size // len(values) * sum(int(value or 0) for value in values)
+    values = epochs_of(grid)
+    return grid.size // len(values) * sum(values)
 
 
 def timed_trials(grid: Grid, seed: int) -> list[int]:
@@ -75,7 +75,7 @@ def timed_trials(grid: Grid, seed: int) -> list[int]:
         if "batch_size" in grid.axes:
             configuration["batch_size"] = size
         if "epochs" in grid.axes:
-            counts = sorted(int(value or 0) for value in grid.axes["epochs"])
+            counts = sorted(epochs_of(grid))
             configuration["epochs"] = next((n for n in counts if n > 1), counts[-1])
         trials.append(grid.index(configuration))
     return list(dict.fromkeys(trials))

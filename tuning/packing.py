@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tuning.grid import Configuration, Grid, Value
-from tuning.problem import Problem, epochs
+from tuning.problem import Problem, epochs_of
 
 if TYPE_CHECKING:
     import keras
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Value, ...]
-
-BASES = 8  # configurations tried until one builds
 
 
 @dataclass(frozen=True)
@@ -81,9 +80,9 @@ class Packing:
             trajectories *= len(values) if kind != "fidelity" else 1
         fidelity = self.axes["epochs"].kind == "fidelity" if "epochs" in self.axes else False
         if fidelity or "epochs" not in grid.axes:
-            return programs, trajectories, trajectories * max(_epochs_of(grid))
+            return programs, trajectories, trajectories * max(epochs_of(grid))
         each = trajectories // len(grid.axes["epochs"])
-        return programs, trajectories, each * sum(_epochs_of(grid))
+        return programs, trajectories, each * sum(epochs_of(grid))
 
 
 UNPACKED = Packing(reason="it was not looked at")
@@ -101,43 +100,25 @@ class Recorded(dict[str, Value]):
         super().__init__(configuration)
         self.read: set[str] = set()
 
-    def __getitem__(self, axis: str) -> Value:
-        self.read.add(axis)
-        return super().__getitem__(axis)
 
-    def get(self, axis: str, default: Any = None) -> Any:
-        """As of a dict."""
-        self.read.add(axis)
-        return super().get(axis, default)
+def _noted(name: str, reads_one: bool) -> Any:
+    """The method of dict, which notes the axis it is asked for, or that it may tell all."""
+    method = getattr(dict, name)
 
-    def pop(self, axis: str, *default: Any) -> Any:
-        """As of a dict."""
-        self.read.add(axis)
-        return super().pop(axis, *default)
+    @functools.wraps(method)
+    def noted(self: Recorded, *arguments: Any) -> Any:
+        self.read.update(arguments[:1] if reads_one else dict.keys(self))
+        return method(self, *arguments)
 
-    def __iter__(self) -> Iterator[str]:
-        self.read.update(super().keys())
-        return super().__iter__()
+    return noted
 
-    def keys(self) -> Any:
-        """As of a dict."""
-        self.read.update(super().keys())
-        return super().keys()
 
-    def items(self) -> Any:
-        """As of a dict."""
-        self.read.update(super().keys())
-        return super().items()
-
-    def values(self) -> Any:
-        """As of a dict."""
-        self.read.update(super().keys())
-        return super().values()
-
-    def copy(self) -> Any:
-        """As of a dict."""
-        self.read.update(super().keys())
-        return dict(super().items())
+for _name in ("__getitem__", "__contains__", "get", "pop", "setdefault"):
+    setattr(Recorded, _name, _noted(_name, reads_one=True))
+for _name in ("__iter__", "__reversed__", "__eq__", "__ne__", "__or__", "__ror__", "__repr__"):
+    setattr(Recorded, _name, _noted(_name, reads_one=False))
+for _name in ("keys", "values", "items", "copy", "popitem"):
+    setattr(Recorded, _name, _noted(_name, reads_one=False))
 
 
 @dataclass(frozen=True)
@@ -197,37 +178,33 @@ def blueprint(
 
 
 def discover(
-    problem: Problem, build: Callable[[Configuration], keras.Model]
-) -> tuple[Packing, Configuration]:
+    problem: Problem, build: Callable[[Configuration], keras.Model], base: Configuration
+) -> Packing:
     """Find what each axis is, by building the model along it and comparing.
 
-    The first configuration that builds is varied by one axis at a time: for a grid of n axes with
-    k values each that is n·k models, not kⁿ. That two axes may act on each other is left to the
-    check of every pack before it is trained.
+    One configuration is varied by one axis at a time: for a grid of n axes with k values each that
+    is n·k models, not kⁿ. That two axes may act on each other is left to the check of every pack
+    before it is trained.
 
     Parameters
     ----------
     problem : Problem
     build : callable
         As `blueprint` takes it.
-
-    Returns
-    -------
-    Packing
-    dict
-        The configuration that was varied.
+    base : dict
+        The configuration to vary: one whose model builds.
 
     Raises
     ------
     Exception
-        What building the first configuration raised, if none of a few builds.
+        What building its model raised.
     """
     grid = problem.grid
-    base, first = _first_that_builds(grid, lambda configuration: blueprint(build, configuration))
+    first = blueprint(build, base)
     if first.unproven:
-        return Packing(reason=first.unproven), base
+        return Packing(reason=first.unproven)
     if blueprint(build, base).fingerprint != first.fingerprint:
-        return Packing(reason="build_model does not build the same model twice"), base
+        return Packing(reason="build_model does not build the same model twice")
     axes = {}
     for name, values in grid.axes.items():
         if name == "batch_size":
@@ -243,7 +220,7 @@ def discover(
             except Exception:  # its own trials will say so
                 continue
         axes[name] = _axis(name, first, variants)
-    return Packing(axes), base
+    return Packing(axes)
 
 
 def _axis(name: str, first: Blueprint, variants: Mapping[Value, Blueprint]) -> Axis:
@@ -293,23 +270,3 @@ def _readable(path: str) -> str:
 def _short(value: str) -> str:
     text = str(json.loads(value))
     return text if len(text) <= 40 else f"{text[:37]}…"
-
-
-def _first_that_builds(
-    grid: Grid, look: Callable[[Configuration], Blueprint]
-) -> tuple[Configuration, Blueprint]:
-    errors: list[Exception] = []
-    for trial in dict.fromkeys(i * grid.size // BASES for i in range(BASES)):
-        try:
-            return grid[trial], look(grid[trial])
-        except Exception as error:
-            errors.append(error)
-    raise errors[0]
-
-
-def _epochs_of(grid: Grid) -> list[int]:
-    return (
-        [epochs({"epochs": value}) for value in grid.axes["epochs"]]
-        if "epochs" in grid.axes
-        else [epochs({})]
-    )

@@ -123,6 +123,11 @@ def epochs(configuration: Mapping[str, Value]) -> int:
     return _count(configuration, "epochs", KERAS_EPOCHS)
 
 
+def epochs_of(grid: Grid) -> list[int]:
+    """The epochs of each value of a grid's axis, or Keras' 1 alone where it has none."""
+    return [epochs({"epochs": value}) for value in grid.axes.get("epochs", (KERAS_EPOCHS,))]
+
+
 @dataclass(frozen=True, order=True)
 class Work:
     """What training a configuration takes: batches over all epochs, and epochs."""

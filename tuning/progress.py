@@ -127,6 +127,10 @@ class TerminalProgress:
         """A pack was planned."""
         self._time_left.plan(pack.work)
 
+    def halved(self) -> None:
+        """A pack died, and is planned again in two."""
+        self._time_left.plan(Work(0, 0))
+
     def kept(self, rows: int) -> None:
         """So many rows were there without training."""
         self._done += rows

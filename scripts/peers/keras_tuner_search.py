@@ -15,11 +15,15 @@ def tuner(problem, data, trials, folder):
     import keras_tuner
 
     class Tuner(keras_tuner.RandomSearch):
-        def run_trial(self, trial, *_, **__):
-            index = trial.hyperparameters.Choice("trial", trials)
+        def run_trial(self, trial, *_, **__):  # the tuner counts its trials from 0
+            index = trials[int(trial.trial_id)]
             return {"val_accuracy": validation_accuracy(problem, data, index)}
 
+    space = keras_tuner.HyperParameters()
+    space.Float("any", 0.0, 1.0)
     return Tuner(
+        hyperparameters=space,
+        tune_new_entries=False,
         objective=keras_tuner.Objective("val_accuracy", "max"),
         max_trials=len(trials),
         directory=folder,

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.conftest import PROBLEMS, TINY
+from tests.conftest import PROBLEMS, TINY, changed
 from tests.integration.test_driver import Silent, driver_of, new_run
 from tuning.cluster import ray_cluster
 from tuning.results import load_results
@@ -31,13 +31,14 @@ def test_packs_give_the_same_rows_however_they_are_cut(cluster):
 
 
 def test_a_worker_that_dies_of_one_trial_costs_no_other_of_its_pack(cluster, tmp_path):
-    path = tmp_path / "deadly.py"
-    path.write_text(
-        TINY.read_text()
-        .replace('"epochs": [1, 2],', '"a": [0, 1], "b": [0, 1], "epochs": [1, 2],')
-        .replace("    import keras\n", "    import keras, os\n    if config['a'] * config['b']:\n"
-                 "        os._exit(3)\n")
-    )  # fmt: skip
+    path = changed(
+        tmp_path,
+        ('"epochs": [1, 2],', '"a": [0, 1], "b": [0, 1], "epochs": [1, 2],'),
+        (
+            "    import keras\n",
+            "    import keras, os\n    if config['a'] * config['b']:\n        os._exit(3)\n",
+        ),
+    )
     problem, driver = driver_of(path, cluster, engine="auto")
     driver.probe()
     with new_run(tmp_path / "r", problem, engine="auto", backend="jax") as run:

@@ -1,15 +1,12 @@
 """The engine `vectorized`, on real Keras: the same answers as `fit`, whoever is in the pack."""
 
-import functools
 import itertools
 import math
 
 import numpy as np
 import pytest
 
-from tests.conftest import PROBLEMS, TINY
-from tuning import load_problem
-from tuning.packing import discover
+from tests.conftest import PROBLEMS, changed, packing_of
 from tuning.problem import load_data
 from tuning.training import lifting, vectorized
 from tuning.training.fit import compiled_model
@@ -22,8 +19,7 @@ ACTIVATIONS = ("relu", "elu", "tanh", "sigmoid", "softplus")
 
 
 def load(path):
-    problem = load_problem(str(path))
-    packing, _ = discover(problem, functools.partial(compiled_model, problem, seed=0))
+    problem, packing = packing_of(path)
     return problem, load_data(problem), packing
 
 
@@ -169,9 +165,13 @@ def test_fit_and_a_pack_agree_where_there_is_no_noise(dense):
 
 
 def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
-    text = TINY.read_text().replace("[0.001, 0.1]", "[0.001, 1e38]").replace("Adam", "SGD")
-    path = tmp_path / "diverging.py"
-    path.write_text(text.replace('"binary_crossentropy"', '"mse"').replace('"sigmoid"', '"linear"'))
+    path = changed(
+        tmp_path,
+        ("[0.001, 0.1]", "[0.001, 1e38]"),
+        ("Adam", "SGD"),
+        ('"binary_crossentropy"', '"mse"'),
+        ('"sigmoid"', '"linear"'),
+    )
     problem, data, packing = load(path)
     trials = trials_of(problem, batch_size=16, units=8, activation="relu")
     outcomes = {o.trial: o for o in train_pack(problem, data, trials, 0, packing)}
@@ -185,11 +185,10 @@ def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
 
 
 def test_a_value_outside_its_domain_fails_that_trial_alone(tmp_path):
-    path = tmp_path / "outside.py"
-    path.write_text(
-        TINY.read_text()
-        .replace('"epochs": [1, 2],', '"rate": [0.1, 1.2], "epochs": [1, 2],')
-        .replace("Dropout(0.1)", 'Dropout(config["rate"])')
+    path = changed(
+        tmp_path,
+        ('"epochs": [1, 2],', '"rate": [0.1, 1.2], "epochs": [1, 2],'),
+        ("Dropout(0.1)", 'Dropout(config["rate"])'),
     )
     problem, data, packing = load(path)
     trials = trials_of(problem, batch_size=16, units=8, activation="relu", learning_rate=0.1)
@@ -200,11 +199,10 @@ def test_a_value_outside_its_domain_fails_that_trial_alone(tmp_path):
 
 def test_what_is_not_as_discovery_found_it_trains_alone_and_right(tmp_path):
     """Two axes that change nothing one at a time, and the network together."""
-    path = tmp_path / "conspiracy.py"
-    path.write_text(
-        TINY.read_text()
-        .replace('"epochs": [1, 2],', '"a": [0, 1], "b": [0, 1], "epochs": [1, 2],')
-        .replace('Dense(config["units"]', 'Dense(config["units"] + config["a"] * config["b"]')
+    path = changed(
+        tmp_path,
+        ('"epochs": [1, 2],', '"a": [0, 1], "b": [0, 1], "epochs": [1, 2],'),
+        ('Dense(config["units"]', 'Dense(config["units"] + config["a"] * config["b"]'),
     )
     problem, data, packing = load(path)
     assert packing.axes["a"].kind == packing.axes["b"].kind == "lifted"
@@ -220,14 +218,15 @@ def test_what_is_not_as_discovery_found_it_trains_alone_and_right(tmp_path):
 
 
 def test_a_program_whose_own_model_does_not_build_costs_only_those_that_do_not(tmp_path):
-    path = tmp_path / "gap.py"
-    path.write_text(
-        TINY.read_text()
-        .replace('"epochs": [1, 2],', '"rate": [0.0, 0.5], "epochs": [2],')
-        .replace("Dropout(0.1)", 'Dropout(config["rate"])')
-        .replace("    import keras\n", "    import keras\n    assert config['units'] * "
-                 "config['rate'] != 4, 'no'\n")
-    )  # fmt: skip
+    path = changed(
+        tmp_path,
+        ('"epochs": [1, 2],', '"rate": [0.0, 0.5], "epochs": [2],'),
+        ("Dropout(0.1)", 'Dropout(config["rate"])'),
+        (
+            "    import keras\n",
+            "    import keras\n    assert config['units'] * config['rate'] != 4, 'no'\n",
+        ),
+    )
     problem, data, packing = load(path)
     assert packing.axes["rate"].built_with == 0.5
     trials = trials_of(problem, batch_size=16, units=8, activation="relu", learning_rate=0.1)
@@ -272,8 +271,7 @@ def test_blocks_are_trained_one_after_another_with_the_same_answer(dense, monkey
 
 
 def test_a_batch_larger_than_the_data_is_one_short_batch(tmp_path):
-    path = tmp_path / "large.py"
-    path.write_text(TINY.read_text().replace('"batch_size": [16, 64]', '"batch_size": [500]'))
+    path = changed(tmp_path, ('"batch_size": [16, 64]', '"batch_size": [500]'))
     problem, data, packing = load(path)
     outcomes = train_pack(problem, data, [0, 1], 0, packing)
     assert [o.status for o in outcomes] == ["ok", "ok"]

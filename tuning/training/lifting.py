@@ -100,7 +100,7 @@ def describe(model: keras.Model) -> str:
 
     serialized = [keras.saving.serialize_keras_object(model)]
     for layer in model._flatten_layers(include_self=False):
-        if not _is_keras(type(layer)):  # its get_config may leave out what it was made with
+        if not is_keras(type(layer)):  # its get_config may leave out what it was made with
             made_with = getattr(layer, "_auto_config", None)
             serialized.append(made_with.config if made_with is not None else {})
     text = "\n".join(f"{path} = {value}" for path, value in sorted(_leaves(serialized, "")))
@@ -166,7 +166,7 @@ def _of_optimizer(optimizer: Any) -> dict[str, Place]:
         found["learning_rate"] = Place(
             lambda: float(np.asarray(rate.value)), rate.assign, lambda _: None
         )
-    if isinstance(getattr(optimizer, "weight_decay", None), float) and _is_keras(type(optimizer)):
+    if isinstance(getattr(optimizer, "weight_decay", None), float) and is_keras(type(optimizer)):
 
         def lift(lifted: Lifted) -> None:
             inner = optimizer._apply_weight_decay
@@ -364,7 +364,8 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, json.dumps(value, default=repr)
 
 
-def _is_keras(kind: type) -> bool:
+def is_keras(kind: type) -> bool:
+    """Whether a class is one of Keras' own."""
     return kind.__module__.partition(".")[0] == "keras"
 
 
@@ -389,9 +390,9 @@ def _doubts_of(value: Any) -> Iterator[str]:
         keras.optimizers.Optimizer,
         keras.optimizers.schedules.LearningRateSchedule,
     )
-    if _is_keras(kind) or not (isinstance(value, serializable) or _is_foreign_callable(value)):
+    if is_keras(kind) or not (isinstance(value, serializable) or _is_foreign_callable(value)):
         return
-    mine = [parent for parent in kind.__mro__ if not _is_keras(parent) and parent is not object]
+    mine = [parent for parent in kind.__mro__ if not is_keras(parent) and parent is not object]
     if "<locals>" in kind.__qualname__:
         yield f"class {kind.__name__} is made anew for every model"
     elif not any("get_config" in vars(parent) for parent in mine):

@@ -23,6 +23,7 @@ from tuning.grid import Configuration
 from tuning.packing import Blueprint, Packing, blueprint
 from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs, n_samples
 from tuning.training.batches import in_floatx, map_arrays, row_order
+from tuning.training.columns import trim
 from tuning.training.fit import compiled_model, fit, score_metrics
 from tuning.training.lifting import Lifted, places
 from tuning.training.outcome import Outcome, divergence, shortest_float32
@@ -41,17 +42,21 @@ MOST_AT_ONCE = 64
 TIDY_SECONDS = 10.0  # a pack that took longer is worth 0.3 s of freeing what it left
 EVALUATION_ROWS = (128, 1024)  # a batch that scores takes a divisor of the rows in this range
 
-# How XLA compiles, measured for width 128 and Adam: seconds to compile a training step, and
-# milliseconds an epoch. By itself 0.88 and 71.
-FAST_TO_RUN = {"xla_backend_optimization_level": 1}  # 0.77 and 71
+# How XLA compiles, measured for batches of 16, width 64 and Adagrad: seconds to compile a training
+# epoch, and milliseconds to run it. With Adam, whose factors the second computes anew for every
+# number, they run 64, 154 and 360.
+FAST_TO_RUN = {"xla_backend_optimization_level": 1}  # 1.08 and 73
 IN_BETWEEN = {
     "xla_backend_optimization_level": 1,
     "xla_cpu_use_fusion_emitters": False,
-}  # 0.45, 154
-FAST_TO_COMPILE = {"xla_backend_optimization_level": 0, "xla_cpu_use_fusion_emitters": False}
-# 0.13 and 372: for what runs once an epoch, or less
+    "xla_cpu_parallel_codegen_split_count": 1,  # more is for more CPUs: 0.49 in place of 0.36
+}  # 0.42 and 80
+FAST_TO_COMPILE = {**IN_BETWEEN, "xla_backend_optimization_level": 0}
+# 0.23 and 319: for what runs once an epoch, or less
 LONG = 100  # epochs of all members from which that too is compiled to run fast
-SHORT = 10**8  # parameters times steps of all members up to which compiling well does not pay
+SHORT = (10**9, 10**8)
+"""Parameters times steps of all members up to which compiling well does not pay, if the optimizer
+keeps up to one number a parameter, and if it keeps more."""
 
 
 @dataclass
@@ -135,7 +140,7 @@ def train_pack(
     for trial in alone:
         task = _Task(problem, data, problem.grid[trial], seed, time.perf_counter())
         try:
-            own = blueprint(lambda chosen: compiled_model(problem, chosen, seed), task.built_with)
+            own = _look(problem, task.built_with, seed)
         except Exception as error:
             outcomes[trial] = _failed(trial, seed, error)
         else:
@@ -155,10 +160,7 @@ def trace(problem: Problem, data: Data, configuration: Configuration, seed: int)
     Exception
         If the model cannot be vectorized: what JAX or Keras says of it.
     """
-    import jax
-
-    program = Program(compiled_model(problem, configuration, seed), data, batch_size(configuration))
-    program.trace(jax.eval_shape)
+    Program(compiled_model(problem, configuration, seed), data, batch_size(configuration)).trace()
 
 
 def _trajectories(
@@ -176,9 +178,13 @@ def _trajectories(
 def _reference(problem: Problem, built_with: Configuration, seed: int) -> Blueprint | None:
     """The blueprint of the program's own model; None if that does not build."""
     try:
-        return blueprint(lambda chosen: compiled_model(problem, chosen, seed), built_with)
+        return _look(problem, built_with, seed)
     except Exception:
         return None
+
+
+def _look(problem: Problem, configuration: Configuration, seed: int) -> Blueprint:
+    return blueprint(lambda chosen: compiled_model(problem, chosen, seed), configuration)
 
 
 def _numbers(
@@ -193,9 +199,7 @@ def _numbers(
     first = None
     for trial in trials:
         try:
-            look = blueprint(
-                lambda chosen: compiled_model(problem, chosen, seed), problem.grid[trial]
-            )
+            look = _look(problem, problem.grid[trial], seed)
         except Exception:
             return None
         first = first or look
@@ -263,7 +267,7 @@ def _run(task: _Task, members: list[Member], at_once: int) -> None:
         batch_size(task.built_with),
         sum(member.last for member in members),
     )
-    train = tuple(map_arrays(in_floatx, part) for part in task.data["train"])
+    train = program.rows(task.data["train"])
     order = sorted(members, key=lambda member: -member.last)
     size = program.block_size(len(order), at_once)
     blocks = [order[i : i + size] for i in range(0, len(order), size)]
@@ -352,17 +356,18 @@ class Program:
         parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
         steps = math.ceil(n_samples(data["train"][0]) / batch_size)
         self._long = epochs >= LONG
-        self._short = parameters * steps * epochs <= SHORT
         self._model = model
         self._batch_size = batch_size
         self._lifted: Lifted = {}
         self._places = places(model)
         first = map_arrays(lambda array: in_floatx(array[:batch_size]), data["train"][0])
         target = map_arrays(lambda array: in_floatx(array[:batch_size]), data["train"][1])
+        layers = _make_products_wide(model) if model.built else []
+        self._columns = trim(model, layers, data)
         model._symbolic_build(data_batch=(first, target))
         for place in self._places.values():
             place.lift(self._lifted)
-        wide = {id(kernel) for kernel in _make_products_wide(model)}
+        wide = {id(layer._kernel) for layer in layers or _make_products_wide(model)}
         shapes = {tuple(v.shape) for v in model.trainable_variables if id(v) in wide}
 
         def axis(variable: Any) -> int:
@@ -379,10 +384,12 @@ class Program:
                 optimizer.variables,
             )
         )
+        kept = sum(math.prod(v.shape) for v in optimizer.variables)
+        self._short = parameters * steps * epochs <= SHORT[kept >= 2 * parameters]
         self._rate = [v is getattr(optimizer, "_learning_rate", None) for v in optimizer.variables]
         self._metric_values = [variable.value for variable in model.metrics_variables]
         self._scored = {
-            split: _device_batches(data[split], _evaluation_rows(n_samples(data[split][0])))
+            split: _in_batches(self.rows(data[split]), _evaluation_rows(n_samples(data[split][0])))
             for split in SPLITS[1:]
         }
         self._compiled: dict[Any, Any] = {}
@@ -402,6 +409,16 @@ class Program:
         convolves = any("conv" in type(layer).__name__.lower() for layer in _layers(model))
         fitting = 1 if convolves else max(1, min(most, BLOCK_BYTES // max(each, 1)))
         return math.ceil(n / math.ceil(n / fitting))
+
+    def rows(self, pair: tuple[Arrays, Arrays]) -> tuple[Arrays, ...]:
+        """x and y as the program takes them."""
+        x, *rest = (map_arrays(in_floatx, part) for part in pair)
+        return (x if self._columns is None else self._columns.take(x), *rest)
+
+    def _shown(self, batch: Any) -> Any:
+        """A batch as the model takes it."""
+        x, *rest = batch
+        return (x if self._columns is None else self._columns.shown(x), *rest)
 
     def start(self, block: Sequence[Member]) -> State:
         """The block's initial variables."""
@@ -429,27 +446,7 @@ class Program:
 
     def batches(self, train: tuple[Arrays, ...], rows: np.ndarray) -> tuple[Any, Any]:
         """The training rows in an order: all full batches stacked, and the short last one."""
-        import jax
-
-        full = len(rows) // self._batch_size * self._batch_size
-
-        def split(array: np.ndarray) -> tuple[Any, Any]:
-            head = np.take(array, rows[:full], axis=0)
-            shape = (full // self._batch_size, self._batch_size, *array.shape[1:])
-            head, tail = jax.device_put((head.reshape(shape), array[rows[full:]]))
-            return head, tail
-
-        parts = [map_arrays(split, part) for part in train]
-        heads, tails = (
-            tuple(
-                {name: pair[i] for name, pair in part.items()}
-                if isinstance(part, dict)
-                else part[i]
-                for part in parts
-            )
-            for i in (0, 1)
-        )
-        return (heads if full else None), (tails if full < len(rows) else None)
+        return _in_batches(train, self._batch_size, rows)
 
     def epoch(self, state: State, batches: tuple[Any, Any]) -> tuple[State, dict[str, Any]]:
         """Train one epoch and validate: the logs of Keras' `fit`, each of shape (members,)."""
@@ -466,19 +463,19 @@ class Program:
         scores = self._score("validation", state)
         return state, {**logs, **{f"val_{name}": value for name, value in scores.items()}}
 
-    def trace(self, evaluate: Any) -> None:
-        """Go through a step of two members and a score with `jax.eval_shape`, computing nothing."""
+    def trace(self) -> None:
+        """Go through a step of two members and a score, computing nothing."""
+        import jax
+
         numbers = {name: place.get() for name, place in self._places.items()}
         state = self.start([Member({}, numbers, [], {}, [])] * 2)
         metrics = [_stack(value, 2, 0) for value in self._metric_values]
         batch = next(part for part in self._scored["validation"] if part is not None)
         if self._scored["validation"][0] is not None:
-            import jax
-
             batch = jax.tree.map(lambda array: array[0], batch)
         variables = (state.trainable, state.non_trainable, state.optimizer)
-        evaluate(self._step, variables, metrics, state.lifted, batch)
-        evaluate(
+        jax.eval_shape(self._step, variables, metrics, state.lifted, batch)
+        jax.eval_shape(
             self._scores,
             state.trainable,
             state.non_trainable,
@@ -536,7 +533,7 @@ class Program:
         ) -> Any:
             self._lifted.update(lifted)
             state = (trainable, non_trainable, optimizer, metrics)
-            return self._model.train_step(state, batch)[1]
+            return self._model.train_step(state, self._shown(batch))[1]
 
         return jax.vmap(one, in_axes=(*axes, 0), out_axes=axes)(*variables, metrics, lifted)
 
@@ -550,7 +547,7 @@ class Program:
         def one(trainable: Any, non_trainable: Any, metrics: Any, lifted: Any, batch: Any) -> Any:
             self._lifted.update(lifted)
             state = (trainable, non_trainable, metrics)
-            return self._model.test_step(state, batch)[1][2]
+            return self._model.test_step(state, self._shown(batch))[1][2]
 
         scored = jax.vmap(one, in_axes=(*axes, 0, None), out_axes=0)
 
@@ -604,33 +601,42 @@ def _evaluation_rows(n: int) -> int:
     return next((size for size in range(high, low - 1, -1) if n % size == 0), 256)
 
 
-def _device_batches(pair: tuple[Arrays, Arrays], rows: int) -> tuple[Any, Any]:
-    """The rows in batches on the device: all full ones stacked, and the short last one."""
+def _in_batches(
+    parts: tuple[Arrays, ...], size: int, order: np.ndarray | None = None
+) -> tuple[Any, Any]:
+    """The rows on the device: all full batches stacked, and the short last one; None for none."""
     import jax
 
-    converted = tuple(map_arrays(in_floatx, part) for part in pair)
-    full = n_samples(converted[0]) // rows * rows
-    heads = jax.tree.map(
-        lambda array: jax.device_put(array[:full].reshape(-1, rows, *array.shape[1:])), converted
+    order = np.arange(n_samples(parts[0])) if order is None else order
+    whole = len(order) // size
+
+    def head(array: np.ndarray) -> np.ndarray:
+        rows = np.take(array, order[: whole * size], axis=0)
+        return rows.reshape(whole, size, *array.shape[1:])
+
+    def tail(array: np.ndarray) -> np.ndarray:
+        return array[order[whole * size :]]
+
+    heads, tails = (
+        jax.device_put(tuple(map_arrays(cut, part) for part in parts)) for cut in (head, tail)
     )
-    tails = jax.tree.map(lambda array: jax.device_put(array[full:]), converted)
-    return (heads if full else None), (tails if full < n_samples(converted[0]) else None)
+    return (heads if whole else None), (tails if whole * size < len(order) else None)
 
 
 def _make_products_wide(model: keras.Model) -> list[Any]:
     """Have Dense layers that read rows of the model's input form their gradient as it is stored.
 
-    Returns their kernels.
+    Returns them.
     """
     import keras
 
-    kernels = []
+    layers = []
     for layer in _layers(model):
         plain = type(layer) is keras.layers.Dense and not layer.lora_rank
         if plain and layer.quantization_mode is None and _reads_the_input(layer):
             layer.call = functools.partial(_dense, layer)
-            kernels.append(layer._kernel)
-    return kernels
+            layers.append(layer)
+    return layers
 
 
 def _reads_the_input(layer: Any) -> bool:
@@ -650,10 +656,11 @@ def _reads_the_input(layer: Any) -> bool:
 
 
 def _dense(layer: Any, inputs: Any, training: bool | None = None) -> Any:
-    """What `keras.layers.Dense` computes, by `_product`."""
+    """What `keras.layers.Dense` computes of the columns its kernel is for, by `_product`."""
     import keras
 
-    outputs = _product()(inputs, keras.ops.convert_to_tensor(layer.kernel))
+    kernel = keras.ops.convert_to_tensor(layer.kernel)
+    outputs = _product()(inputs[:, : kernel.shape[0]], kernel)
     if layer.bias is not None:
         outputs = keras.ops.add(outputs, layer.bias)
     return outputs if layer.activation is None else layer.activation(outputs)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tuning.errors import first_line
+from tuning.grid import Configuration
 from tuning.packing import UNPACKED, Packing
 from tuning.problem import Data, Problem
 from tuning.training import threads
@@ -157,14 +158,15 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
         size = problem.grid.size
         errors = []
         for trial in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
+            configuration = problem.grid[trial]
             try:
-                model = compiled_model(problem, problem.grid[trial], seed)
+                model = compiled_model(problem, configuration, seed)
                 digest = hashlib.sha256(describe(model).encode()).hexdigest()
                 metrics = score_names(model, data)
             except Exception as error:
                 errors.append(first_line(error))
             else:
-                found = _packing(problem, data, seed) if pack else UNPACKED
+                found = _packing(problem, data, seed, configuration) if pack else UNPACKED
                 return Probe(metrics, digest, packing=found)
         return Probe(error=errors[0])
 
@@ -176,14 +178,14 @@ def thread_report(job: Job) -> dict[str, Any]:
         return threads.report()
 
 
-def _packing(problem: Problem, data: Data, seed: int) -> Packing:
+def _packing(problem: Problem, data: Data, seed: int, base: Configuration) -> Packing:
     """How the problem's configurations share programs; with a reason if they cannot."""
     from tuning.packing import discover
     from tuning.training.fit import compiled_model
     from tuning.training.vectorized import trace
 
     try:
-        found, base = discover(problem, lambda config: compiled_model(problem, config, seed))
+        found = discover(problem, lambda chosen: compiled_model(problem, chosen, seed), base)
         if not found.reason:
             trace(problem, data, found.built_with(base), seed)
     except Exception as error:
