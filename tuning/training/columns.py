@@ -44,7 +44,7 @@ class Columns:
 
     def take(self, x: np.ndarray) -> np.ndarray:
         """The rows with only these columns: shape (rows, columns kept)."""
-        return x.reshape(len(x), -1)[:, self.kept]
+        return np.take(x.reshape(len(x), -1), self.kept, axis=1)
 
     def shown(self, x: Any) -> Any:
         """Such rows in the model's shape: with zeros behind, where the trimmed layer never looks.
