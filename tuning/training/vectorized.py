@@ -459,9 +459,7 @@ class Program:
         if tails is not None:
             *variables, metrics = self._call("step", variables, metrics, state.lifted, tails)
         state = State(*variables, state.lifted)
-        logs = self._call("results", metrics)
-        scores = self._score("validation", state)
-        return state, {**logs, **{f"val_{name}": value for name, value in scores.items()}}
+        return state, self._score("validation", state, metrics)
 
     def trace(self) -> None:
         """Go through a step of two members and a score, computing nothing."""
@@ -481,18 +479,19 @@ class Program:
             state.non_trainable,
             state.lifted,
             self._scored["validation"],
+            metrics,
         )
 
     def test(self, state: State) -> dict[str, Any]:
         """The scores on the test data, each of shape (members,)."""
-        return self._score("test", state)
+        return self._score("test", state, None)
 
     def _members(self, state: State) -> int:
         return int(state.trainable[0].shape[self._axes[0][0]])
 
-    def _score(self, split: str, state: State) -> dict[str, Any]:
+    def _score(self, split: str, state: State, trained: Any) -> dict[str, Any]:
         scores: dict[str, Any] = self._call(
-            split, state.trainable, state.non_trainable, state.lifted, self._scored[split]
+            split, state.trainable, state.non_trainable, state.lifted, self._scored[split], trained
         )
         return scores
 
@@ -508,7 +507,6 @@ class Program:
                 "step": (self._step, (), FAST_TO_RUN if self._long else FAST_TO_COMPILE),
                 "validation": (self._scores, (), FAST_TO_RUN if self._long else IN_BETWEEN),
                 "test": (self._scores, (), FAST_TO_COMPILE),
-                "results": (self._results, (), FAST_TO_COMPILE),
             }[name]
             jitted = jax.jit(function, donate_argnums=donated)
             self._compiled[key] = _compile(jitted.lower(*arguments), options)
@@ -537,7 +535,10 @@ class Program:
 
         return jax.vmap(one, in_axes=(*axes, 0), out_axes=axes)(*variables, metrics, lifted)
 
-    def _scores(self, trainable: Any, non_trainable: Any, lifted: Lifted, batches: Any) -> Any:
+    def _scores(
+        self, trainable: Any, non_trainable: Any, lifted: Lifted, batches: Any, trained: Any
+    ) -> Any:
+        """The scores of every member; in validation with the results of the epoch's metrics."""
         import jax
 
         n = trainable[0].shape[self._axes[0][0]]
@@ -559,7 +560,11 @@ class Program:
             metrics, _ = jax.lax.scan(step, metrics, heads)
         if tails is not None:
             metrics, _ = step(metrics, tails)
-        return self._results(metrics)
+        scores = self._results(metrics)
+        if trained is None:
+            return scores
+        validated = {f"val_{name}": value for name, value in scores.items()}
+        return {**self._results(trained), **validated}
 
     def _results(self, metrics: Any) -> Any:
         import jax

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tuning.errors import first_line
@@ -124,10 +125,21 @@ def _prepare_jax(cache: str | None) -> None:
     jax.config.update("jax_platforms", "cpu")
     logging.getLogger("jax").setLevel(logging.ERROR)
     if cache is not None:
+        _make_room(Path(cache))
         jax.config.update("jax_compilation_cache_dir", cache)
-        jax.config.update("jax_compilation_cache_max_size", CACHE_BYTES)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _make_room(cache: Path) -> None:
+    """Delete the oldest compiled programs; JAX itself would do so under a lock at every one."""
+    files = [(path.stat(), path) for path in cache.glob("*") if path.is_file()]
+    excess = sum(stat.st_size for stat, _ in files) - CACHE_BYTES
+    for stat, path in sorted(files, key=lambda file: file[0].st_mtime):
+        if excess <= 0:
+            break
+        path.unlink(missing_ok=True)
+        excess -= stat.st_size
 
 
 def train(problem: Problem, data: Data, trials: list[int], job: Job) -> list[Outcome]:
