@@ -30,18 +30,16 @@ def program_of(path, trial=0):
     return Program(model, load_data(problem), configuration["batch_size"])
 
 
-@pytest.mark.parametrize("optimizer", ["Adam", "SGD", "RMSprop", "Adagrad", "AdamW", "Ftrl"])
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD", "Ftrl"])
 def test_without_them_it_trains_as_keras_fit_does(tmp_path, optimizer):
     quiet = ("keras.layers.Dropout(0.1),", "")
     path = changed(tmp_path, BORDER, FLATTENED, quiet, ("Adam", optimizer))
     assert program_of(path)._columns.kept.tolist() == KEPT
     problem, packing = packing_of(path)
     data = load_data(problem)
-    trials = [t for t in range(8) if problem.grid[t]["epochs"] == 2]
-    for packed in train_pack(problem, data, trials, 0, packing):
-        by_fit = fit(problem, data, packed.trial, 0)
-        assert packed.engine == "vectorized"
-        assert packed.metrics == pytest.approx(by_fit.metrics, rel=1e-4)
+    (packed,) = train_pack(problem, data, [1], 0, packing)
+    assert (packed.engine, len(packed.curve)) == ("vectorized", 2)
+    assert packed.metrics == pytest.approx(fit(problem, data, 1, 0).metrics, rel=1e-4)
 
 
 def test_nothing_of_the_whole_shape_is_made(tmp_path):
