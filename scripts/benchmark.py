@@ -436,10 +436,13 @@ def draw(medians: pd.DataFrame, path: Path) -> None:
 
     panels = {"20 random configurations, cold start: seconds": ("a", "")}
     panels |= {f"Sweep of the {where}: configurations/s": ("b", f"{where}: ") for where in BLOCKS}
-    figure, axes = plt.subplots(1, 3, figsize=(13, 3), layout="constrained")
-    for axis, (title, (part, prefix)) in zip(axes, panels.items(), strict=True):
-        if part not in medians.index:
-            continue
+    panels = {title: of for title, of in panels.items() if of[0] in medians.index}
+    if not panels:
+        return
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(4.3 * len(panels), 3), layout="constrained", squeeze=False
+    )
+    for axis, (title, (part, prefix)) in zip(axes.flat, panels.items(), strict=True):
         values = medians.loc[part, "median"][::-1]
         values = values[values.index.str.startswith(prefix)]
         names = values.index.str.removeprefix(prefix)
