@@ -23,7 +23,7 @@ from tuning.training.outcome import Outcome
 from tuning.training.threads import one_cpu, use_one_thread
 
 PROBES = 8
-CACHE_BYTES = 2 * 2**30  # of compiled programs; the oldest go
+CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,18 @@ def _prepare_jax(cache: str | None) -> None:
 
 def _make_room(cache: Path) -> None:
     """Delete the oldest compiled programs; JAX itself would do so under a lock at every one."""
-    files = [(path.stat(), path) for path in cache.glob("*") if path.is_file()]
-    excess = sum(stat.st_size for stat, _ in files) - CACHE_BYTES
-    for stat, path in sorted(files, key=lambda file: file[0].st_mtime):
+    files = []
+    for path in cache.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another worker makes room, too
+            stat = path.stat()
+            files.append((stat.st_mtime, stat.st_size, path))
+    excess = sum(size for _, size, _ in files) - CACHE_BYTES
+    for _, size, path in sorted(files):
         if excess <= 0:
             break
-        path.unlink(missing_ok=True)
-        excess -= stat.st_size
+        with contextlib.suppress(OSError):
+            path.unlink()
+        excess -= size
 
 
 def train(problem: Problem, data: Data, trials: list[int], job: Job) -> list[Outcome]:
