@@ -335,14 +335,12 @@ def epoch_shares(problem, data, chosen, products, bandwidth) -> dict[str, float]
     import jax
 
     from tuning.training.fit import compiled_model
-    from tuning.training.lifting import places
     from tuning.training.vectorized import LONG, Member, Program
 
     batch_size, width = chosen["batch_size"], chosen["neurons"]
-    numbers = {name: p.get() for name, p in places(compiled_model(problem, chosen, 0)).items()}
     program = Program(compiled_model(problem, chosen, 0), data, batch_size, epochs=LONG)
     n = program.block_size(48, 64)
-    state = program.start([Member({}, numbers, [], {}, []) for _ in range(n)])
+    state = program.start([Member({}, program.numbers)] * n)
     train = program.rows(data["train"])
     rows, pixels = train[0].shape
     batches = program.batches(train, np.random.default_rng(0).permutation(rows))

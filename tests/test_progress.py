@@ -1,11 +1,15 @@
 """The time left, and how it is said."""
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+from tuning.driver import Pack
 from tuning.problem import Work
-from tuning.progress import TimeLeft, duration
+from tuning.progress import TerminalProgress, TimeLeft, duration
 
 
 def seconds(work: Work) -> tuple[float, list[float]]:
@@ -32,6 +36,19 @@ def test_after_two_batch_sizes_it_is_exact(trials):
     assert left.seconds(1) == pytest.approx(rest, rel=1e-6)
     assert left.seconds(2) == pytest.approx(max(1.0, rest / 2), rel=1e-6)
     assert left.seconds(2, since=rest) == 1.0
+
+
+def test_a_pack_that_is_halved_starts_twice():
+    progress = TerminalProgress(
+        4, workers=1, metric="val_accuracy", mode="max", console=Console(file=io.StringIO())
+    )
+    work = Work(400, 4)
+    for _ in range(2):
+        progress.planned(Pack([0, 1], work))
+    progress._time_left.observe(work, *seconds(work))
+    assert progress._time_left.seconds(1) == pytest.approx(seconds(work)[0])
+    progress.halved()
+    assert progress._time_left.seconds(1) == pytest.approx(seconds(work)[0] + 1.5)
 
 
 def test_a_trial_that_failed_at_once_does_not_break_it():

@@ -115,9 +115,10 @@ def _noted(name: str, reads_one: bool) -> Any:
 
 for _name in ("__getitem__", "__contains__", "get", "pop", "setdefault"):
     setattr(Recorded, _name, _noted(_name, reads_one=True))
-for _name in ("__iter__", "__reversed__", "__eq__", "__ne__", "__or__", "__ror__", "__repr__"):
-    setattr(Recorded, _name, _noted(_name, reads_one=False))
-for _name in ("keys", "values", "items", "copy", "popitem"):
+for _name in (
+    "__iter__", "__reversed__", "__eq__", "__ne__", "__or__", "__ror__", "__repr__",
+    "keys", "values", "items", "copy", "popitem",
+):  # fmt: skip
     setattr(Recorded, _name, _noted(_name, reads_one=False))
 
 

@@ -8,13 +8,15 @@ import pytest
 import ray
 
 from tests.conftest import PROBLEMS, TINY
+from tuning import driver as driver_module
 from tuning.cluster import ray_cluster
-from tuning.driver import Driver
+from tuning.driver import Driver, Pack, _Plan
 from tuning.manifest import make_manifest
-from tuning.problem import load_data, load_problem
+from tuning.problem import Work, load_data, load_problem
 from tuning.results import Run, load_results
 from tuning.samplers import RandomSampler, SweepSampler
 from tuning.training.fit import fit
+from tuning.training.outcome import Outcome
 from tuning.training.threads import CAN_PIN, one_cpu
 from tuning.training.worker import prepare
 
@@ -69,6 +71,26 @@ def test_a_worker_has_one_thread_in_every_library(cluster):
     assert set(report["pools"].values()) == {1}
     if CAN_PIN:
         assert len(report["cpus"]) == 1
+
+
+def test_a_long_sweep_is_planned_by_halves(tmp_path, monkeypatch):
+    """So that its packs stay large, which a trial or two at a time would not make."""
+    monkeypatch.setattr(driver_module, "HORIZON", 8)
+    problem = load_problem(str(TINY))
+    planned = []
+
+    def one_pack(trials):
+        planned.append(len(list(trials)))
+        return []
+
+    with new_run(tmp_path / "r", problem) as run:
+        plan = _Plan({"sweep": SweepSampler(problem.grid)}, run, one_pack)
+        plan.refill(Silent())
+        for trial in range(4):
+            outcome = Outcome(trial, 0, "ok", "fit", "jax", {"val_accuracy": 0.5})
+            plan.count([(Pack([trial], Work(1, 1)), [outcome])], Silent())
+            plan.refill(Silent())
+    assert planned == [8, 4]
 
 
 @pytest.mark.skipif(not CAN_PIN, reason="the platform cannot pin a process to a CPU")

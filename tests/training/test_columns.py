@@ -46,8 +46,7 @@ def test_nothing_of_the_whole_shape_is_made(tmp_path):
     """XLA has to drop the zeros that stand for the columns left out."""
     path = changed(tmp_path, BORDER, FLATTENED)
     program = program_of(path)
-    numbers = {name: place.get() for name, place in program._places.items()}
-    state = program.start([Member({}, numbers, [], {}, [])] * 3)
+    state = program.start([Member({}, program.numbers)] * 3)
     train = program.rows(load_data(load_problem(str(path)))["train"])
     program.epoch(state, program.batches(train, np.arange(192)))
     steps = next(c for key, c in program._compiled.items() if key[0] == "steps")

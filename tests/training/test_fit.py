@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from tests.conftest import PROBLEMS, TINY
+from tests.conftest import PROBLEMS, TINY, changed
 from tuning.problem import load_data, load_problem
 from tuning.training.fit import compiled_model, fit, score_names
 from tuning.training.worker import PROBES, Job, probe
@@ -109,11 +109,9 @@ def test_a_worker_keeps_nothing_of_the_models_it_trained(tiny):
 
 
 def test_the_probe_passes_over_models_that_do_not_build(tmp_path):
-    text = TINY.read_text().replace(
-        "    import keras\n", "    import keras\n    assert config['batch_size'] == 64\n"
-    )
-    (tmp_path / "half.py").write_text(text)
-    problem = load_problem(str(tmp_path / "half.py"))
+    old = "    import keras\n"
+    path = changed(tmp_path, (old, f"{old}    assert config['batch_size'] == 64\n"))
+    problem = load_problem(str(path))
     found = probe(problem, load_data(problem), Job(0, "jax"), pack=False)
     assert (found.metrics, found.error) == (["loss", "accuracy"], "")
     assert len(found.model_fingerprint) == 64
@@ -128,8 +126,7 @@ def test_the_probe_passes_over_models_that_do_not_build(tmp_path):
     ],
 )
 def test_what_is_no_compiled_model_is_refused(tmp_path, returned, says):
-    text = TINY.read_text().replace("    model = keras", f"    {returned}\n    model = keras")
-    (tmp_path / "wrong.py").write_text(text)
-    problem = load_problem(str(tmp_path / "wrong.py"))
+    path = changed(tmp_path, ("    model = keras", f"    {returned}\n    model = keras"))
+    problem = load_problem(str(path))
     found = probe(problem, load_data(problem), Job(0, "jax"), pack=False)
     assert says in found.error

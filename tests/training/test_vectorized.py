@@ -75,7 +75,7 @@ def weights_by_pack(problem, data, configurations, built_with, order):
     members = []
     for configuration in configurations:
         places = lifting.places(compiled_model(problem, configuration, seed=0))
-        members.append(Member({}, {name: p.get() for name, p in places.items()}, [], {}, []))
+        members.append(Member({}, {name: p.get() for name, p in places.items()}))
     model = compiled_model(problem, built_with, seed=0)
     program = Program(model, data, built_with["batch_size"])
     state, _ = program.epoch(program.start(members), program.batches(data["train"], order))

@@ -13,7 +13,7 @@ import gc
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,9 +81,9 @@ class Member:
 
     trials: dict[int, int]
     numbers: dict[str, float]
-    curve: list[dict[str, float]]
-    tests: dict[int, dict[str, float]]
-    epoch_seconds: list[float]
+    curve: list[dict[str, float]] = field(default_factory=list)
+    tests: dict[int, dict[str, float]] = field(default_factory=dict)
+    epoch_seconds: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
@@ -134,7 +134,7 @@ def train_pack(
         if numbers is None:
             alone += group
         else:
-            members.append(Member(group, numbers, [], {}, []))
+            members.append(Member(group, numbers))
     if members:
         outcomes |= _train(_Task(problem, data, built_with, seed, started), members)
     for trial in alone:
@@ -144,7 +144,7 @@ def train_pack(
         except Exception as error:
             outcomes[trial] = _failed(trial, seed, error)
         else:
-            lone = Member({trial: epochs(task.built_with)}, own.numbers, [], {}, [])
+            lone = Member({trial: epochs(task.built_with)}, own.numbers)
             outcomes |= _train(task, [lone])
     if time.perf_counter() - started > TIDY_SECONDS:
         jax.clear_caches()
@@ -350,6 +350,11 @@ class Program:
         Rows.
     epochs : int
         Of all members: whether it pays to compile well what runs once an epoch.
+
+    Attributes
+    ----------
+    numbers : dict of str to float
+        What the model was built with at its places.
     """
 
     def __init__(self, model: keras.Model, data: Data, batch_size: int, epochs: int = 0) -> None:
@@ -360,6 +365,7 @@ class Program:
         self._batch_size = batch_size
         self._lifted: Lifted = {}
         self._places = places(model)
+        self.numbers = {name: place.get() for name, place in self._places.items()}
         first = map_arrays(lambda array: in_floatx(array[:batch_size]), data["train"][0])
         target = map_arrays(lambda array: in_floatx(array[:batch_size]), data["train"][1])
         layers = _make_products_wide(model) if model.built else []
@@ -465,8 +471,7 @@ class Program:
         """Go through a step of two members and a score, computing nothing."""
         import jax
 
-        numbers = {name: place.get() for name, place in self._places.items()}
-        state = self.start([Member({}, numbers, [], {}, [])] * 2)
+        state = self.start([Member({}, self.numbers)] * 2)
         metrics = [_stack(value, 2, 0) for value in self._metric_values]
         batch = next(part for part in self._scored["validation"] if part is not None)
         if self._scored["validation"][0] is not None:
