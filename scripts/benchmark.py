@@ -335,11 +335,14 @@ def epoch_shares(problem, data, chosen, products, bandwidth) -> dict[str, float]
     import jax
 
     from tuning.training.fit import compiled_model
-    from tuning.training.vectorized import LONG, Member, Program
+    from tuning.training.vectorized import MOST_AT_ONCE, Member, Program
 
     batch_size, width = chosen["batch_size"], chosen["neurons"]
-    program = Program(compiled_model(problem, chosen, 0), data, batch_size, epochs=LONG)
-    n = program.block_size(48, 64)
+    members = 48  # of a program of the grid
+    program = Program(
+        compiled_model(problem, chosen, 0), data, batch_size, epochs=members * chosen["epochs"]
+    )
+    n = program.block_size(members, MOST_AT_ONCE)
     state = program.start([Member({}, program.numbers)] * n)
     train = program.rows(data["train"])
     rows, pixels = train[0].shape
