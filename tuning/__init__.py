@@ -3,8 +3,9 @@
 from tuning.errors import RunStopped, TuningError
 from tuning.grid import Configuration, Grid
 from tuning.problem import Problem, load_problem
-from tuning.results import load_results
+from tuning.publish import publish
 from tuning.samplers import RandomSampler, SweepSampler
+from tuning.table import load_curves, load_results
 
 __all__ = [
     "Configuration",
@@ -14,6 +15,8 @@ __all__ = [
     "RunStopped",
     "SweepSampler",
     "TuningError",
+    "load_curves",
     "load_problem",
     "load_results",
+    "publish",
 ]

@@ -88,13 +88,74 @@ def run_ray(arguments: list[str] | None = None) -> int:
 
 def analyse(arguments: list[str] | None = None) -> int:
     """What a run's files say: `scripts/analyse.py`. Arguments and exit codes as for `run_ray`."""
-    parser = _Parser(description="Print the comparison of a run again, and draw its figures.")
+    parser = _Parser(
+        description="Print the comparison of a run again, and write its report and figures."
+    )
     parser.add_argument("run", type=Path, metavar="DIR", help="a run directory")
+    parser.add_argument(
+        "others",
+        type=Path,
+        nargs="*",
+        metavar="SEED_DIR",
+        help="runs of the same problem with other seeds, which tell the noise between seeds",
+    )
 
     def job() -> int:
         from tuning.analysis import report
 
-        report.analyse(parser.parse_args(arguments).run, _output())
+        options = parser.parse_args(arguments)
+        report.analyse(options.run, options.others, _output())
+        return 0
+
+    return _exit_code(job)
+
+
+def replay(arguments: list[str] | None = None) -> int:
+    """Searches over a table: `scripts/replay.py`. Arguments and exit codes as for `run_ray`."""
+    parser = _Parser(
+        description="Run a search many times over the results of a run, in place of training."
+    )
+    add = parser.add_argument
+    add("table", type=Path, metavar="TABLE", help="a run directory")
+    add(
+        "--sampler",
+        default="random",
+        help="random (default), sweep, spaced, or a class of one's own as FILE.py:CLASS, called "
+        "with the grid, the number of trials and a seed",
+    )
+    add("--trials", type=int, default=20, metavar="N", help="of each search (20)")
+    add("--repeats", type=int, default=1000, metavar="N", help="searches, each another seed (1000)")
+    add("--seed", type=int, default=0, metavar="S", help="of the first search (0)")
+    add("--at-once", type=int, default=1, metavar="N", help="trials asked for at once (1)")
+    add("--out", type=Path, metavar="FILE", help="write the searches there, as CSV, one row each")
+
+    def job() -> int:
+        from tuning.analysis import report
+
+        options = vars(parser.parse_args(arguments))
+        report.print_replays(options.pop("table"), _output(), **options)
+        return 0
+
+    return _exit_code(job)
+
+
+def publish(arguments: list[str] | None = None) -> int:
+    """A run made small: `scripts/publish.py`. Arguments and exit codes as for `run_ray`."""
+    parser = _Parser(description="Write a run's tables compactly, to be kept and passed on.")
+    parser.add_argument("run", type=Path, metavar="DIR", help="a run directory")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the directory to make")
+
+    def job() -> int:
+        from tuning.publish import publish
+        from tuning.results import shown
+
+        options = parser.parse_args(arguments)
+        about = publish(options.run, options.out)["published"]
+        _output().print(
+            f"{about['trials']:,} trials and {about['epochs']:,} epochs are in "
+            f"{shown(options.out)}/.",
+            soft_wrap=True,
+        )
         return 0
 
     return _exit_code(job)

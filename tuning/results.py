@@ -11,15 +11,12 @@ import platform
 import shutil
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from tuning.errors import RunStopped, TuningError
 from tuning.grid import Row
 from tuning.manifest import MANIFEST, manifest_grid, manifest_text, read_manifest, write_text
 from tuning.training.outcome import Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TRIALS = "trials.csv"
 CURVES = "curves.csv"
@@ -265,40 +262,6 @@ class Run:
                     ) from None
         _drop_uncounted(self.path / CURVES, done)
         return done
-
-
-def load_results(path: str | Path) -> pd.DataFrame:
-    """The trials of a run as a table, each strategy's in the order it asked for them.
-
-    Parameters
-    ----------
-    path : str or Path
-        A run directory.
-
-    Returns
-    -------
-    DataFrame
-        One row a trial: ``run``, ``strategy``, ``number`` (its place in the strategy's order,
-        from 0), ``trial`` (grid index), ``seed``, a column for each axis, ``status``, ``val_…``,
-        ``test_…`` and ``train_…`` of each metric, ``train_seconds``, ``engine``, ``backend``,
-        ``worker``, ``finished_at`` (UTC), ``error``.
-
-    Raises
-    ------
-    TuningError
-        If the directory is not a run or its table cannot be read.
-    """
-    import pandas as pd
-
-    read_manifest(path)
-    file = Path(path) / TRIALS
-    try:
-        content = file.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]  # a driver may be writing the last line
-        table = pd.read_csv(io.BytesIO(whole))
-        return table.sort_values(["strategy", "number"], kind="stable", ignore_index=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise TuningError(f"{file} cannot be read as a table of trials: {error}") from error
 
 
 def shown(path: Path) -> Path:

@@ -31,8 +31,9 @@ from tuning.problem import (
 )
 from tuning.progress import TerminalProgress, duration
 from tuning.quiet import quiet
-from tuning.results import Run, load_results, shown, trial_columns
+from tuning.results import Run, shown, trial_columns
 from tuning.samplers import RandomSampler, Sampler, parse_sweep
+from tuning.table import load_results
 from tuning.training import worker
 from tuning.training.worker import Probe
 

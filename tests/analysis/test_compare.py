@@ -1,56 +1,14 @@
 """The comparison: best so far, the exact expected best, and what the sentences claim."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuning.analysis.compare import best_so_far, compare, expected_best, sentences
+from tuning.analysis.compare import best_so_far, compare, sentences
 from tuning.analysis.tables import axis_means, axis_positions
 from tuning.grid import Grid
-
-scores = st.lists(st.sampled_from([0.1, 0.25, 0.5, 0.75, 0.9]), min_size=1, max_size=7)
-
-
-@given(scores, st.sampled_from(["max", "min"]))
-def test_expected_best_is_the_mean_over_all_draws(values, mode):
-    better = max if mode == "max" else min
-    expected = [
-        np.mean([better(draw) for draw in itertools.combinations(values, n)])
-        for n in range(1, len(values) + 1)
-    ]
-    assert expected_best(np.array(values), mode) == pytest.approx(expected)
-
-
-@given(scores, st.data())
-def test_expected_test_score_is_that_of_what_validation_chose(values, data):
-    tests = data.draw(st.lists(st.floats(0, 1), min_size=len(values), max_size=len(values)))
-    expected = []
-    for n in range(1, len(values) + 1):
-        of_draws = []
-        for draw in itertools.combinations(range(len(values)), n):
-            best = max(values[i] for i in draw)
-            of_draws.append(np.mean([tests[i] for i in draw if values[i] == best]))
-        expected.append(np.mean(of_draws))
-    found = expected_best(np.array(values), "max", np.array(tests))
-    assert found == pytest.approx(expected)
-
-
-def test_expected_best_of_many_is_exact_at_both_ends():
-    values = np.random.default_rng(0).permutation(np.arange(20_000.0))
-    expected = expected_best(values, "max", most=2000)
-    n = np.arange(1, 2001)
-    assert expected == pytest.approx((n * 20_001) / (n + 1) - 1)  # of 0 … N-1, uniform
-    assert expected_best(np.arange(300.0), "min")[-1] == 0.0
-
-
-def test_trials_without_a_result_count_as_drawn():
-    expected = expected_best(np.array([np.nan, 0.5, 0.7]), "max")
-    assert np.isnan(expected[0])
-    assert expected[1:] == pytest.approx([(0.5 + 0.7 + 0.7) / 3, 0.7])
 
 
 @given(st.lists(st.sampled_from([0.1, 0.5, 0.9, float("nan")]), max_size=8))

@@ -13,8 +13,9 @@ from tuning.cluster import ray_cluster
 from tuning.driver import Driver, Pack, _Plan
 from tuning.manifest import make_manifest
 from tuning.problem import Work, load_data, load_problem
-from tuning.results import Run, load_results
+from tuning.results import Run
 from tuning.samplers import RandomSampler, SweepSampler
+from tuning.table import load_results
 from tuning.training.fit import fit
 from tuning.training.outcome import Outcome
 from tuning.training.threads import CAN_PIN, one_cpu

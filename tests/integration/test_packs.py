@@ -7,8 +7,8 @@ import pytest
 from tests.conftest import PROBLEMS, TINY, changed
 from tests.integration.test_driver import Silent, driver_of, new_run
 from tuning.cluster import ray_cluster
-from tuning.results import load_results
 from tuning.samplers import SweepSampler
+from tuning.table import load_results
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tuning.analysis.chance import best_of
 from tuning.problem import KERAS_EPOCHS, Mode
 from tuning.progress import duration
 
@@ -49,60 +50,6 @@ def best_so_far(values: np.ndarray, mode: Mode) -> np.ndarray:
     return best
 
 
-def expected_best(
-    values: np.ndarray, mode: Mode, others: np.ndarray | None = None, most: int | None = None
-) -> np.ndarray:
-    r"""The exact expectation of the best of n values drawn without replacement.
-
-    With the N values sorted from worst to best, :math:`x_{(1)} … x_{(N)}`, the best of n drawn is
-    the k-th with probability
-
-    .. math:: p_n(k) = \binom{k-1}{n-1} \Big/ \binom{N}{n}
-
-    (n - 1 of the k - 1 worse ones go with it), and the expectation is
-    :math:`\sum_k p_n(k)\,x_{(k)}`. From n to n + 1,
-    :math:`p_{n+1}(k) = p_n(k)\,\frac{k-n}{n}\,\frac{n+1}{N-n}`.
-
-    Source: order statistics of a finite population: David & Nagaraja, "Order Statistics", 3rd ed.,
-    Wiley 2003, section 2.4 (exchangeable and finite-population case); used for the budget of a
-    random search by Dodge et al., "Show Your Work", EMNLP 2019, there with replacement.
-
-    Parameters
-    ----------
-    values : array of float, shape (N,)
-        NaN (a trial without a result) ranks below everything and counts as drawn.
-    mode : {"max", "min"}
-    others : array of float, shape (N,), optional
-        Return the expectation of these, of the one that `values` chose, instead; where values
-        are equal each is as likely to be chosen.
-    most : int, optional
-        The largest n; N unless told.
-
-    Returns
-    -------
-    array of float, shape (most,)
-        For n = 1 … most; NaN where the best may be a trial without a result.
-    """
-    size = len(values)
-    missing = np.isnan(values)
-    signed = np.where(missing, -np.inf, values if mode == "max" else -values)
-    order = np.argsort(signed, kind="stable")
-    targets = pd.Series(values if others is None else others, dtype=float)
-    ranked = targets.groupby(signed).transform("mean").to_numpy()[order]
-    ranked[: missing.sum()] = 0.0
-    k = np.arange(1, size + 1)
-    probability = np.full(size, 1.0 / max(size, 1))
-    expected = np.empty(size if most is None else min(most, size))
-    for n in range(1, len(expected) + 1):
-        expected[n - 1] = probability @ ranked[-len(probability) :]
-        worse = k[-len(probability) :]
-        probability = probability * np.maximum(worse - n, 0) / n * (n + 1) / max(size - n, 1)
-        # What is too unlikely to change a sum of doubles is left out: the worst go first.
-        probability = probability[np.argmax(probability > 1e-30) :]
-    expected[: missing.sum()] = np.nan
-    return expected
-
-
 @dataclass(frozen=True)
 class Comparison:
     """What the strategies of a run had found after each trial.
@@ -114,7 +61,7 @@ class Comparison:
         ``strategy``, ``trials`` (n), ``total_epochs`` and ``total_cpu_seconds`` spent on them, the
         metric's best so far and that model's test value, ``trial`` (its grid index), its
         configuration, and ``expected_…``: both values of the best of n drawn at random from all
-        that the strategy trained.
+        that the strategy trained (`tuning.analysis.chance.best_of`).
     manifest : dict
     """
 
@@ -187,8 +134,9 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
         )
         for axis in axes:
             part[axis] = chosen[axis].mask(nothing)
-        part[f"expected_{metric}"] = expected_best(values, mode)
-        part[f"expected_{test}"] = expected_best(values, mode, tests)
+        expected = best_of(values, mode, tests)
+        part[f"expected_{metric}"] = expected.mean
+        part[f"expected_{test}"] = expected.chosen_mean
         parts.append(part)
     return Comparison(pd.concat(parts, ignore_index=True), manifest)
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
+from tuning.analysis.answer import answer, random_trials
+from tuning.analysis.chance import best_of
 from tuning.analysis.compare import Comparison, compare, sentences
-from tuning.analysis.tables import axis_means, axis_table, best_table, comparison_table
+from tuning.analysis.landscape import landscape
+from tuning.analysis.replay import find_sampler, replays
+from tuning.analysis.tables import (
+    axis_means,
+    axis_table,
+    best_table,
+    comparison_table,
+    replay_table,
+)
 from tuning.errors import TuningError
 from tuning.manifest import manifest_grid, read_manifest
-from tuning.results import load_results, shown
+from tuning.results import shown
+from tuning.table import load_results
 
 
 def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
@@ -28,7 +40,7 @@ def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
     comparison = compare(results, read_manifest(path))
     comparison.table.to_csv(path / "comparison.csv", index=False)
     console.print(comparison_table(comparison))
-    for sentence in sentences(comparison):
+    for sentence in _sentences(results, comparison):
         console.print(sentence, highlight=False, soft_wrap=not console.is_terminal)
     failed = results[results["status"] != "ok"]
     for status, rows in failed.groupby("status"):
@@ -42,15 +54,37 @@ def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
     return results, comparison
 
 
-def analyse(path: Path, console: Console) -> None:
-    """Print all that a run's tables say, and draw its figures in the run directory.
+def _sentences(results: pd.DataFrame, comparison: Comparison) -> list[str]:
+    """The comparison, or, of a whole grid, what any random search of it would find."""
+    if (results["status"] == "ok").any():
+        land = landscape(results, comparison.manifest)
+        if land.whole:
+            found = best_of(land.values, land.mode, land.tests, most=random_trials(land))
+            return answer(comparison, land, found, None)
+    return sentences(comparison)
+
+
+def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
+    """Print all that a run's tables say, and write its report and figures in the run directory.
+
+    Parameters
+    ----------
+    path : Path
+        A run directory.
+    others : sequence of Path
+        Runs of the same problem with other seeds, which tell noise.
+    console : rich.console.Console
 
     Raises
     ------
     TuningError
-        If the directory is not a run, or it has no trials yet.
+        If a directory is not a run, its table is damaged or it has no trials yet, or the others are
+        not of the same problem.
     """
+    from tuning.analysis.page import PAGE, write_page
     from tuning.analysis.plots import plot_axes, plot_best_so_far
+
+    lands = [landscape(load_results(other), read_manifest(other)) for other in others]
 
     results, comparison = report(path, console)
     metric, mode = comparison.metric, comparison.manifest["problem"]["mode"]
@@ -65,5 +99,73 @@ def analyse(path: Path, console: Console) -> None:
     console.print(axis_table(means, metric, mode))
     plot_best_so_far(comparison, path / "best_so_far.png")
     plot_axes(results, means, grid, metric, path / "axes.png")
-    for name in ("comparison.csv", "best_so_far.png", "axes.png"):
+    land = landscape(results, comparison.manifest)
+    with console.status("Writing the report"):
+        write_page(path / PAGE, comparison, land, lands)
+    for name in ("comparison.csv", "best_so_far.png", "axes.png", PAGE):
         console.print(f"wrote {shown(path) / name}", soft_wrap=True)
+
+
+def print_replays(
+    table: Path,
+    console: Console,
+    *,
+    sampler: str,
+    trials: int,
+    repeats: int,
+    seed: int,
+    at_once: int,
+    out: Path | None,
+) -> None:
+    """Run a search many times over a run's results, and print what it finds.
+
+    Parameters
+    ----------
+    table : Path
+        A run directory.
+    console : rich.console.Console
+    sampler : str
+        As `tuning.analysis.replay.find_sampler` takes it.
+    trials, repeats, seed, at_once : int
+        Of each search; how many; the first one's seed; and how many trials are asked for at once.
+    out : Path, optional
+        Where to write the searches, as CSV.
+
+    Raises
+    ------
+    TuningError
+        If the directory is not a run or its table is damaged, there is no such sampler, or it does
+        not do what a sampler does.
+    """
+    for name, number in (("--trials", trials), ("--repeats", repeats), ("--at-once", at_once)):
+        if number < 1:
+            raise TuningError(f"{name} takes a number from 1, not {number}")
+    make = find_sampler(sampler)
+    land = landscape(load_results(table), read_manifest(table))
+    if trials > len(land.trials):
+        raise TuningError(
+            f"a search cannot have {trials:,} trials: the table has {len(land.trials):,}"
+        )
+    with console.status("Searching"):
+        found = replays(land, make, trials, range(seed, seed + repeats), at_once)
+    whole = "all" if land.whole else f"{len(land.trials):,}"
+    console.print(
+        f"{repeats:,} searches of {trials:,} trials by {sampler}, over {whole} of the grid's "
+        f"{land.grid.size:,} configurations:",
+        highlight=False,
+    )
+    exact = None
+    if sampler == "random":
+        exact = best_of(land.values, land.mode, land.tests, most=trials)
+    console.print(replay_table(found, land, exact))
+    if found["trials"].min() < trials:
+        console.print(
+            f"The table has not all they asked for: some had {found['trials'].min():,} trials.",
+            highlight=False,
+        )
+    if out:
+        try:
+            found.to_csv(out, index=False)
+        except OSError as error:
+            raise TuningError(f"cannot write {out}: {error.strerror}") from error
+        console.print(f"wrote {shown(out)}", soft_wrap=True)

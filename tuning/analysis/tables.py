@@ -9,7 +9,9 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
+from tuning.analysis.chance import BestOf
 from tuning.analysis.compare import Comparison, number_text, strategy_name, test_metric
+from tuning.analysis.landscape import Landscape
 from tuning.grid import Grid
 from tuning.problem import Mode
 from tuning.progress import duration
@@ -45,6 +47,31 @@ def comparison_table(comparison: Comparison) -> Table:
             "" if seconds is None else duration(seconds),
             number_text(row.get(metric)),
             number_text(row.get(test)),
+        )
+    return table
+
+
+def replay_table(found: pd.DataFrame, land: Landscape, exact: BestOf | None) -> Table:
+    """What replayed searches found, and what is exact of it, if it can be told."""
+    scores = [land.metric, land.test_metric]
+    table = _table("", f"best {land.metric}", f"its {land.test_metric}", "its rank", "CPU time")
+    lines: dict[str, dict[str, Any]] = {"mean": dict(found.mean(numeric_only=True))}
+    for name, good in (("best 5 %", 0.95), ("median", 0.5), ("worst 5 %", 0.05)):
+        up = land.mode == "max"
+        shares = dict.fromkeys(scores, good if up else 1 - good)
+        shares |= {"rank": 1 - good, "cpu_seconds": 1 - good}
+        lines[name] = {column: found[column].quantile(share) for column, share in shares.items()}
+    for name, row in lines.items():
+        table.add_row(
+            name,
+            *(number_text(row[score]) for score in scores),
+            "–" if pd.isna(row["rank"]) else f"{row['rank']:,.0f}",
+            duration(row["cpu_seconds"]),
+        )
+    if exact:
+        table.add_section()
+        table.add_row(
+            "mean, exact", number_text(exact.mean[-1]), number_text(exact.chosen_mean[-1])
         )
     return table
 

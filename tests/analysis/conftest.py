@@ -1,0 +1,99 @@
+"""Runs made without training, as files a driver would have written."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from tuning import Grid
+from tuning.analysis.landscape import Landscape, landscape
+from tuning.manifest import read_manifest
+from tuning.results import Run
+from tuning.table import load_results
+from tuning.training.outcome import Outcome
+
+AXES = {
+    "width": [8, 16],
+    "activation": ["relu", None],
+    "rate": [0.1, 0.01, 0.001],
+    "epochs": [1, 2],
+}
+
+Score = Callable[[dict, int], float | None]
+MakeRun = Callable[..., Path]
+
+
+def by_rate(configuration: dict, trial: int) -> float:
+    """A landscape with effects of its own, and no two trials alike."""
+    rate = AXES["rate"].index(configuration["rate"])
+    return 0.9 + 0.02 * rate + 0.01 * (configuration["width"] == 16) + 0.0001 * trial
+
+
+def manifest_of(axes: dict, seed: int = 0, mode: str = "max", **problem: object) -> dict:
+    return {
+        "format": 1,
+        "created_at": "2026-01-01T00:00:00Z",
+        "problem": {
+            "name": "made",
+            "source": "made.py",
+            "metric": "val_accuracy",
+            "mode": mode,
+            "axes": axes,
+            "fingerprint": {"code": "c", "model": "m", "data": "d"},
+            "references": [],
+            **problem,
+        },
+        "metrics": ["loss", "accuracy"],
+        "seed": seed,
+        "engine": "auto",
+        "backend": "jax",
+        "search": {"random": 0, "sweep": "all", "sweep_order": "grid"},
+        "versions": {"python": "3.11"},
+        "machine": {"platform": "p", "processor": "c", "cpus": 2},
+    }
+
+
+def outcome_of(trial: int, score: float | None, epochs: int, seed: int) -> Outcome:
+    if score is None:
+        return Outcome(trial, seed, "diverged", "vectorized", "jax", error="the loss was <inf>")
+    metrics = {
+        f"{split}_{name}": value
+        for split, less in (("val", 0.0), ("test", 0.01), ("train", -0.01))
+        for name, value in (("loss", 1 - score + less), ("accuracy", score - less))
+    }
+    curve = [
+        {"loss": 1.0, "val_loss": 1.0 / epoch, "val_accuracy": 0.5 + 0.01 * epoch}
+        for epoch in range(1, epochs + 1)
+    ]
+    return Outcome(trial, seed, "ok", "vectorized", "jax", metrics, curve, 0.5)
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Writes a run whose trials score as a function of (configuration, trial) says."""
+
+    def make(
+        score: Score = by_rate,
+        trials: Iterable[int] | None = None,
+        axes: dict | None = None,
+        name: str = "run",
+        seed: int = 0,
+        **problem: object,
+    ) -> Path:
+        axes = AXES if axes is None else axes
+        grid = Grid(axes)
+        path = tmp_path / name
+        with Run.create(path, manifest_of(axes, seed, **problem)) as run:
+            for number, trial in enumerate(range(grid.size) if trials is None else trials):
+                configuration = grid[trial]
+                epochs = int(configuration.get("epochs", 1))
+                outcome = outcome_of(trial, score(configuration, trial), epochs, seed)
+                rows = run.rows(outcome, [("sweep", number)])
+                run.append(rows, [(row, outcome.curve) for row in rows])
+        return path
+
+    return make
+
+
+def land_of(path: Path) -> Landscape:
+    return landscape(load_results(path), read_manifest(path))

@@ -1,0 +1,45 @@
+"""A sweep stopped early: what it has found after n trials, in grid order or evenly spaced."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tuning.analysis.compare import best_so_far
+from tuning.analysis.landscape import Landscape
+from tuning.samplers import SweepSampler
+
+POINTS = 240  # of a logarithmic axis
+
+
+def stopped_early(land: Landscape) -> pd.DataFrame:
+    """The incumbent of sweeps of a whole grid, by how many trials they were given.
+
+    In grid order a longer sweep goes on from a shorter one; n evenly spaced trials are others for
+    every n (`tuning.SweepSampler`).
+
+    Parameters
+    ----------
+    land : Landscape
+        Of the whole grid.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``trials`` (n), and the metric of the best of them in ``grid`` and ``spaced`` order;
+        NaN where none of them has a result.
+    """
+    size = land.grid.size
+    n = log_spaced(size)
+    values = np.append(land.values, np.nan)  # the last for "none yet"
+    in_order = values[best_so_far(land.values, land.mode)[n - 1]]
+    spaced = []
+    for trials in n:
+        asked = np.array(SweepSampler(land.grid, n_trials=int(trials)).ask(size))
+        spaced.append(values[asked][best_so_far(values[asked], land.mode)[-1]])
+    return pd.DataFrame({"trials": n, "grid": in_order, "spaced": spaced})
+
+
+def log_spaced(size: int, points: int = POINTS) -> np.ndarray:
+    """Distinct integers from 1 to `size`, evenly spaced in their logarithm where there are many."""
+    return np.unique(np.round(np.geomspace(1, size, points)).astype(int))
