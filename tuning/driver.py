@@ -245,7 +245,7 @@ class _Plan:
         run: Run,
         pack: Callable[[Iterable[int]], list[Pack]],
     ) -> None:
-        self.queue: list[tuple[int, int, Pack]] = []
+        self.queue: list[tuple[int, int, int, Pack]] = []
         self._samplers = samplers
         self._run = run
         self._pack = pack
@@ -285,7 +285,7 @@ class _Plan:
 
     def next(self) -> Pack:
         """The longest pack that waits."""
-        return heapq.heappop(self.queue)[2]
+        return heapq.heappop(self.queue)[-1]
 
     def split(self, pack: Pack, pack_of: Callable[[list[int]], Pack]) -> None:
         """Plan a pack again in two halves."""
@@ -310,7 +310,9 @@ class _Plan:
             self._samplers[strategy].tell([row for row in rows if row["strategy"] == strategy])
 
     def _push(self, pack: Pack) -> None:
-        heapq.heappush(self.queue, (-pack.work.steps, pack.trials[0], pack))
+        # Equals in no order: neighbours are alike, and the time left is learnt from all kinds.
+        scattered = pack.trials[0] * 2_654_435_761 % 2**32
+        heapq.heappush(self.queue, (-pack.work.steps, scattered, pack.trials[0], pack))
 
 
 def _packs(

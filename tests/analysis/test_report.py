@@ -44,7 +44,7 @@ def test_a_strategy_without_a_result_is_not_compared(run):
     run.append(run.rows(outcome(9), [("sweep", 0)]), [])
     said = analysed(run.path)
     assert "a strategy without a result cannot be compared" in said
-    assert len(list(run.path.glob("*.png"))) == 2
+    assert len(list(run.path.glob("*.png"))) == 3
 
 
 def test_a_run_without_trials_is_refused(run):

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tuning.analysis.chance import best_of
+from tuning.analysis.judged import Judged, test_metric
 from tuning.problem import KERAS_EPOCHS, Mode
 from tuning.progress import duration
 
@@ -19,11 +20,6 @@ STRATEGIES = {"random": "random search", "sweep": "sweep"}
 def strategy_name(strategy: Any) -> str:
     """A strategy as sentences, tables and figures call it."""
     return STRATEGIES.get(strategy, str(strategy))
-
-
-def test_metric(metric: str) -> str:
-    """The metric on the test data that goes with one on the validation data."""
-    return metric.replace("val_", "test_", 1)
 
 
 def best_so_far(values: np.ndarray, mode: Mode) -> np.ndarray:
@@ -51,7 +47,7 @@ def best_so_far(values: np.ndarray, mode: Mode) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Judged):
     """What the strategies of a run had found after each trial.
 
     Attributes
@@ -62,21 +58,10 @@ class Comparison:
         metric's best so far and that model's test value, ``trial`` (its grid index), its
         configuration, and ``expected_…``: both values of the best of n drawn at random from all
         that the strategy trained (`tuning.analysis.chance.best_of`).
-    manifest : dict
+    manifest : mapping
     """
 
     table: pd.DataFrame
-    manifest: Mapping[str, Any]
-
-    @property
-    def metric(self) -> str:
-        """The validation metric that chooses."""
-        return str(self.manifest["problem"]["metric"])
-
-    @property
-    def test_metric(self) -> str:
-        """The same metric on the test data."""
-        return test_metric(self.metric)
 
     @property
     def last(self) -> pd.DataFrame:
@@ -138,7 +123,7 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
         part[f"expected_{metric}"] = expected.mean
         part[f"expected_{test}"] = expected.chosen_mean
         parts.append(part)
-    return Comparison(pd.concat(parts, ignore_index=True), manifest)
+    return Comparison(manifest, pd.concat(parts, ignore_index=True))
 
 
 def sentences(comparison: Comparison) -> list[str]:

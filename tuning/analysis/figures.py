@@ -6,6 +6,7 @@ import io
 import re
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -61,6 +62,16 @@ def svg(draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text)
     return re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r"<svg \1", text, count=1)
+
+
+def png(draw: Callable[[Axes], None], path: Path) -> None:
+    """A figure as a PNG file, for where a page is too much."""
+    import matplotlib.figure
+
+    with mpl.rc_context(STYLE):
+        figure = matplotlib.figure.Figure(figsize=(7, 4.2))
+        draw(figure.add_subplot())
+        figure.savefig(path)
 
 
 def best_of_n(axes: Axes, land: Landscape, found: BestOf) -> None:

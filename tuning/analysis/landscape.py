@@ -10,47 +10,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tuning.analysis.compare import test_metric
+from tuning.analysis.judged import Judged
 from tuning.errors import TuningError
 from tuning.grid import Grid
 from tuning.manifest import manifest_grid
-from tuning.problem import Mode
 
 
 @dataclass(frozen=True)
-class Landscape:
+class Landscape(Judged):
     """A table of trials, each configuration once, in grid order.
 
     Attributes
     ----------
+    manifest : mapping
     trials : DataFrame
         Rows of `tuning.load_results`, with the grid index ``trial`` as index.
-    manifest : mapping
     """
 
     trials: pd.DataFrame
-    manifest: Mapping[str, Any]
 
     @cached_property
     def grid(self) -> Grid:
         """The grid it is of."""
         return manifest_grid(self.manifest)
-
-    @property
-    def metric(self) -> str:
-        """The validation metric that chooses."""
-        return str(self.manifest["problem"]["metric"])
-
-    @property
-    def test_metric(self) -> str:
-        """The same metric on the test data."""
-        return test_metric(self.metric)
-
-    @property
-    def mode(self) -> Mode:
-        """Whether more of the metric is better, or less."""
-        mode: Mode = self.manifest["problem"]["mode"]
-        return mode
 
     @property
     def whole(self) -> bool:
@@ -92,7 +74,7 @@ def landscape(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Landscape:
         If no trial has a result.
     """
     trials = results.drop_duplicates("trial").set_index("trial").sort_index()
-    found = Landscape(trials, manifest)
+    found = Landscape(manifest, trials)
     if np.isnan(found.values).all():
         raise TuningError("no trial has a result: there is nothing to rank")
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
         If a directory is not a run, its table is damaged or it has no trials yet, or the others are
         not of the same problem.
     """
+    from tuning.analysis.figures import best_of_n, png
     from tuning.analysis.page import PAGE, write_page
     from tuning.analysis.plots import plot_axes, plot_best_so_far
 
@@ -101,8 +103,10 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     plot_axes(results, means, grid, metric, path / "axes.png")
     land = landscape(results, comparison.manifest)
     with console.status("Writing the report"):
-        write_page(path / PAGE, comparison, land, lands)
-    for name in ("comparison.csv", "best_so_far.png", "axes.png", PAGE):
+        found = best_of(land.values, land.mode, land.tests)
+        png(functools.partial(best_of_n, land=land, found=found), path / "best_of_n.png")
+        write_page(path / PAGE, comparison, land, found, lands)
+    for name in ("comparison.csv", "best_so_far.png", "best_of_n.png", "axes.png", PAGE):
         console.print(f"wrote {shown(path) / name}", soft_wrap=True)
 
 

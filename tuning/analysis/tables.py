@@ -10,7 +10,8 @@ from rich import box
 from rich.table import Table
 
 from tuning.analysis.chance import BestOf
-from tuning.analysis.compare import Comparison, number_text, strategy_name, test_metric
+from tuning.analysis.compare import Comparison, number_text, strategy_name
+from tuning.analysis.judged import test_metric
 from tuning.analysis.landscape import Landscape
 from tuning.grid import Grid
 from tuning.problem import Mode
