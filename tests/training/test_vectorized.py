@@ -2,15 +2,16 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
 
 from tests.conftest import PROBLEMS, changed, packing_of
-from tuning.problem import load_data
+from tuning.problem import load_data, n_samples
 from tuning.training import lifting, vectorized
 from tuning.training.fit import compiled_model
-from tuning.training.vectorized import Member, Program, train_pack
+from tuning.training.vectorized import LONG, Member, Program, train_pack
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -268,6 +269,20 @@ def test_blocks_are_trained_one_after_another_with_the_same_answer(dense, monkey
     monkeypatch.setattr(vectorized, "MOST_AT_ONCE", 5)
     blocks = train_pack(problem, data, trials, 0, packing)
     assert all(same(one, other) for one, other in zip(whole, blocks, strict=True))
+
+
+def test_a_member_alone_has_no_kernel_copied_at_its_steps(dense):
+    """With its axis of length one, XLA forms a gradient transposed, and copies it."""
+    problem, data, _ = dense
+    configuration = {**problem.grid[0], "neurons": 8, "dropout_1": 0.5, "dropout_2": 0.5}
+    model = compiled_model(problem, configuration, seed=0)
+    program = Program(model, data, configuration["batch_size"], epochs=LONG)
+    train = program.rows(data["train"])
+    state = program.start([Member({}, program.numbers)])
+    state, _ = program.epoch(state, program.batches(train, np.arange(n_samples(train[0]))))
+    assert [variable.shape for variable in state.trainable][2] == (1, 8, 8)
+    steps = next(c for key, c in program._compiled.items() if key[0] == "steps")
+    assert not re.search(r"f32\[(1,)?8,8\]\S* copy\(%transpose", steps.as_text())
 
 
 def test_a_batch_larger_than_the_data_is_one_short_batch(tmp_path):
