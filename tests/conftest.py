@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.made import write_run
 from tuning import Problem, load_problem
 from tuning.packing import Packing, discover
 from tuning.training.fit import compiled_model
@@ -56,6 +57,12 @@ def packing_of(path: str | Path) -> tuple[Problem, Packing]:
 def worker() -> None:
     """Makes the test's own process what a Ray worker is."""
     prepare("jax")
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a run without training: `tests.made.write_run`."""
+    return functools.partial(write_run, tmp_path)
 
 
 @pytest.fixture

@@ -27,9 +27,12 @@ def manifest(problem_file=TINY, **changes):
 
 def outcome(trial: int, accuracy: float = 0.5) -> Outcome:
     curve = [{"loss": 1.0, "accuracy": 0.4, "val_loss": 0.7, "val_accuracy": accuracy}] * 2
-    return Outcome(
-        trial, 0, "ok", "fit", "tensorflow", {"val_loss": 0.7, "val_accuracy": accuracy}, curve, 1.5
-    )
+    scores = {
+        f"{split}_{name}": value
+        for split in ("val", "test", "train")
+        for name, value in (("loss", 0.7), ("accuracy", accuracy))
+    }
+    return Outcome(trial, 0, "ok", "fit", "tensorflow", scores, curve, 1.5)
 
 
 def count(run: Run, trial: int, strategy: str = "random", number: int | None = None) -> None:
@@ -54,7 +57,7 @@ def test_a_run_is_three_files_that_pandas_reads_as_they_are(tmp_path):
     assert table["learning_rate"].dtype == "float64"
     assert table["val_accuracy"].dtype == "float64"
     assert table.loc[0, "activation"] == "relu"
-    assert math.isnan(table.loc[0, "test_loss"])
+    assert math.isnan(table.loc[0, "error"])
     curves = pd.read_csv(tmp_path / "r" / "curves.csv")
     assert list(curves.columns) == (
         ["run", "strategy", "trial", "seed", "epoch", "loss", "val_loss", "val_accuracy"]

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.analysis.conftest import by_rate, make_run
+from tests.made import by_rate
 from tuning import Grid, TuningError, load_curves, load_results, publish
 
-__all__ = ["make_run"]
-
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(-9, 9), st.floats(-9, 9), st.text("ab", max_size=2)
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**60), 2**60),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=3),
+    st.sampled_from(["None", "NA", "null", "nan", "true", "0.5", "01", "1e-3", "a\tb", "=1+1"]),
 )
 ROW = "run,sweep,3,3,0,8,relu,0.01,2,ok,"
 
@@ -36,7 +39,10 @@ def edited(path, name, old, new):
         (ROW, ROW.replace("3,3", "3,2"), "row 4: epochs '2' is not what the manifest's grid has"),
         (ROW, ROW.replace("8,relu", "16,relu"), "row 4: width '16' is not what the manifest's"),
         (ROW, ROW.replace("relu", "elu"), "row 4: activation 'elu' is not what the manifest's"),
-        (ROW, ROW.replace("ok", "fine"), "row 4: status 'fine' is none"),
+        (ROW, ROW.replace("ok", "fine"), "row 4: status 'fine' is not one"),
+        (ROW, ROW.replace("sweep", "swep"), "row 4: strategy 'swep' is not one"),
+        (ROW, ROW.replace(",0,8", ",1,8"), "row 4: seed '1' is not the run's, 0"),
+        (ROW, ROW.replace("3,3", "2,3"), "row 4: number '2' is there a second time"),
         (ROW, ROW + "much", "row 4: val_loss 'much"),
         ("val_accuracy", "accuracy", "it has no column 'val_accuracy'"),
         ("run,sweep,4,4,", "run,sweep,3,3,", "row 5: rate '0.001' is not what"),
@@ -73,7 +79,7 @@ def test_a_table_of_another_problem_is_refused(make_run):
         min_size=1, max_size=4, unique_by=lambda value: str(value).lower(),
     )
 )  # fmt: skip
-def test_values_of_any_kind_are_recognised_after_a_csv(make_run_again, values):
+def test_values_of_any_kind_come_back_as_they_are(make_run_again, values):
     try:
         Grid({"axis": values})
     except TuningError:
@@ -81,7 +87,14 @@ def test_values_of_any_kind_are_recognised_after_a_csv(make_run_again, values):
     path = make_run_again(
         axes={"axis": values, "rate": [0.1, 0.2]}, score=lambda _, trial: trial / 9
     )
-    assert len(load_results(path)) == 2 * len(values)
+    for form in (path, path.with_name(f"{path.name}-published")):
+        if form != path:
+            publish(path, form)
+        table = load_results(form)
+        back = [values[i // 2] for i in range(2 * len(values))]
+        assert [(type(cell), cell) for cell in table["axis"].tolist()] == [
+            (type(value), value) for value in back
+        ]
 
 
 @pytest.fixture
@@ -147,3 +160,45 @@ def test_what_is_there_is_not_overwritten(make_run, tmp_path):
         publish(make_run(), tmp_path / "taken")
     assert [file.name for file in (tmp_path / "taken").iterdir()] == ["notes.txt"]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_an_ok_row_cut_before_its_scores_is_named(make_run):
+    path = make_run(trials=range(3))
+    lines = (path / "trials.csv").read_text().splitlines()
+    lines[2] = lines[2][: lines[2].index("ok") + 2]
+    (path / "trials.csv").write_text("\n".join(lines) + "\n")
+    with pytest.raises(TuningError, match="row 2: val_loss '' is not a score"):
+        load_results(path)
+
+
+def test_a_grid_no_processor_can_number_is_read(make_run):
+    axes = {f"axis {i}": list(range(1000)) for i in range(7)}
+    last = 1000**7 - 1
+    table = load_results(make_run(lambda *_: 0.5, trials=[last, 5], axes=axes))
+    assert table["trial"].tolist() == [last, 5]
+    assert table["axis 6"].tolist() == [999, 5]
+
+
+def test_a_broken_archive_is_refused(make_run, tmp_path):
+    out = tmp_path / "published"
+    publish(make_run(), out)
+    (out / "trials.parquet").unlink()
+    content = bytearray((out / "trials.csv.gz").read_bytes())
+    content[100:140] = bytes(40)
+    (out / "trials.csv.gz").write_bytes(bytes(content))
+    with pytest.raises(TuningError, match="cannot be read as a table"):
+        load_results(out)
+
+
+def test_an_epoch_that_is_there_twice_is_named(make_run):
+    path = make_run(trials=range(3))
+    text = (path / "curves.csv").read_text()
+    (path / "curves.csv").write_text(text + text.splitlines()[2] + "\n")
+    with pytest.raises(TuningError, match="row 5: epoch '1' is there a second time"):
+        load_curves(path)
+
+
+def test_the_longest_training_need_not_come_last(make_run, tmp_path):
+    axes = {"rate": [0.1, 0.01], "epochs": [2, 1]}
+    publish(make_run(lambda *_: 0.5, axes=axes), tmp_path / "published")
+    assert load_curves(tmp_path / "published")["trial"].unique().tolist() == [0, 2]

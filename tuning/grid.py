@@ -85,6 +85,22 @@ class Grid:
             configuration[name] = self._axes[name][position]
         return {name: configuration[name] for name in self._axes}
 
+    def stride(self, axis: str) -> int:
+        """How far apart, by number, two points are that are neighbours on an axis."""
+        faster = list(self._axes)[list(self._axes).index(axis) + 1 :]
+        return math.prod(len(self._axes[name]) for name in faster)
+
+    def line(self, axis: str, index: Any) -> Any:
+        """The line along an axis that a point lies on: the number of its first point.
+
+        Parameters
+        ----------
+        axis : str
+        index : int or array of int
+        """
+        stride = self.stride(axis)
+        return index - index // stride % len(self._axes[axis]) * stride
+
     def index(self, configuration: Mapping[str, Value]) -> int:
         """The number of a configuration, in ``range(size)``.
 

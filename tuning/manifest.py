@@ -18,6 +18,11 @@ from tuning.training.outcome import now
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+KEYS = {
+    "created_at", "problem", "metrics", "seed", "engine", "backend", "search", "versions",
+    "machine",
+}  # fmt: skip
+OF_PROBLEM = {"name", "source", "metric", "mode", "axes", "fingerprint", "references"}
 LIBRARIES = ("tuning", "keras", "tensorflow", "tensorflow-cpu", "jax", "ray", "numpy")
 
 
@@ -83,7 +88,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         manifest_grid(manifest)
         known = manifest["format"] == FORMAT
-        complete = {"metrics", "seed", "engine", "backend", "search", "versions"} <= set(manifest)
+        complete = set(manifest) >= KEYS and set(manifest["problem"]) >= OF_PROBLEM
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TuningError(f"{path} is not a run: it has no readable {MANIFEST}") from error
     if not known or not complete:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuning.errors import TuningError
-from tuning.manifest import MANIFEST, manifest_text, read_manifest, write_text
-from tuning.results import CURVES, TRIALS
+from tuning.grid import Grid
+from tuning.manifest import MANIFEST, manifest_grid, manifest_text, read_manifest, write_text
+from tuning.results import CURVES, TRIALS, cell_text
 from tuning.table import load_curves, load_results
 
 if TYPE_CHECKING:
@@ -44,21 +46,22 @@ def publish(run: str | Path, out: str | Path) -> dict[str, Any]:
     manifest, trials, curves = read_manifest(run), load_results(run), load_curves(run)
     if trials.empty:
         raise TuningError(f"{run} has no trials yet")
-    curves = longest(trials, curves, list(manifest["problem"]["axes"]))
+    grid = manifest_grid(manifest)
+    curves = longest(trials, curves, grid)
     manifest["published"] = {
         "trials": len(trials),
         "epochs": len(curves),
         "started_at": manifest["created_at"],
         "finished_at": trials["finished_at"].max(),
-        "cpu_seconds": round(float(trials["train_seconds"].sum()), 3),
+        "cpu_seconds": round(float(trials.drop_duplicates("trial")["train_seconds"].sum()), 3),
     }
-    out = Path(out)
+    out = Path(out).absolute()
     draft = out.with_name(f".{out.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     try:
         draft.mkdir(parents=True)
-        for name, table in ((TRIALS, trials), (CURVES, curves)):
-            _to_parquet(table, draft / Path(name).with_suffix(".parquet"))
+        _to_parquet(trials, draft / Path(TRIALS).with_suffix(".parquet"), grid.axes)
+        _to_parquet(curves, draft / Path(CURVES).with_suffix(".parquet"))
         text = trials.to_csv(index=False).encode()
         (draft / f"{TRIALS}.gz").write_bytes(gzip.compress(text, mtime=0))
         write_text(draft / MANIFEST, manifest_text(manifest))
@@ -70,21 +73,26 @@ def publish(run: str | Path, out: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def longest(trials: pd.DataFrame, curves: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
-    """The curves without those that are the beginning of another of their trajectory."""
-    if "epochs" not in axes:
+def longest(trials: pd.DataFrame, curves: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+    """The curves of counted trials, without those that are the beginning of another."""
+    key = ["strategy", "trial"]
+    counted = trials[key]
+    curves = curves.merge(counted, on=key)
+    if "epochs" not in grid.axes:
         return curves
-    group = ["strategy", "seed", *(axis for axis in axes if axis != "epochs")]
-    of_longest = trials.sort_values("epochs", kind="stable").groupby(group, dropna=False)["trial"]
-    keys = trials[["strategy", "seed", "trial"]].assign(longest=of_longest.transform("last"))
-    logs = curves.merge(keys, on=["strategy", "seed", "trial"], how="left")
-    names = [name for name in curves if name not in ("run", "trial")]
-    whole = curves.rename(columns={"trial": "longest"})[["longest", *names]]
-    matched = logs.merge(whole.assign(is_in_it=True), on=["longest", *names], how="left")
-    apart = matched["is_in_it"].isna() | (logs["trial"] == logs["longest"])
-    kept = apart.groupby([logs["strategy"], logs["seed"], logs["trial"]]).transform("any")
-    return curves[kept.to_numpy()].reset_index(drop=True)
+    line = grid.line("epochs", trials["trial"]).rename("line")
+    of_longest = trials.groupby(["strategy", line])["epochs"].transform("idxmax")
+    counted = counted.assign(longest=trials["trial"].loc[of_longest].to_numpy())
+    curves = curves.merge(counted, on=key)
+    names = [name for name in curves if name not in ("run", "trial", "longest")]
+    whole = curves[curves["trial"] == curves["longest"]][["longest", *names]]
+    found = curves.merge(whole.assign(is_in_it=True), on=["longest", *names], how="left")
+    apart = found["is_in_it"].isna() | (found["trial"] == found["longest"])
+    kept = apart.groupby([found["strategy"], found["trial"]]).transform("any")
+    return curves[kept.to_numpy()].drop(columns="longest").reset_index(drop=True)
 
 
-def _to_parquet(table: pd.DataFrame, path: Path) -> None:
-    table.to_parquet(path, index=False, engine="pyarrow", compression="zstd")
+def _to_parquet(table: pd.DataFrame, path: Path, axes: Iterable[str] = ()) -> None:
+    """An axis of values of more than one kind becomes the text that CSV has of them."""
+    mixed = {axis: table[axis].map(cell_text) for axis in axes if table[axis].dtype == object}
+    table.assign(**mixed).to_parquet(path, index=False, compression="zstd")

@@ -308,10 +308,10 @@ def _lock(path: Path) -> IO[str]:
 
 
 def _cells(row: Mapping[str, Any], columns: list[str]) -> list[str]:
-    return [_cell(row.get(column)) for column in columns]
+    return [cell_text(row.get(column)) for column in columns]
 
 
-def _cell(value: Any) -> str:
+def cell_text(value: Any) -> str:
     """A value as CSV text on one line: nothing for None, escapes for what does not print."""
     if value is None:
         return ""

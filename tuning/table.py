@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuning.errors import TuningError, first_line
-from tuning.grid import Grid, Value
+from tuning.grid import Grid
 from tuning.manifest import manifest_grid, read_manifest
-from tuning.results import CURVES, TRIALS, curve_columns, trial_columns
+from tuning.results import CURVES, TRIALS, cell_text, curve_columns, trial_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
 STATUSES = ("ok", "diverged", "failed")
+STRATEGIES = ("random", "sweep")
 
 
 def load_results(path: str | Path) -> pd.DataFrame:
@@ -26,37 +29,47 @@ def load_results(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : str or Path
-        A run directory, as a run made it or as `tuning.publish` wrote it.
+        A run directory, as a run made it or as `tuning.publish.publish` wrote it.
 
     Returns
     -------
     DataFrame
         One row a trial: ``run``, ``strategy``, ``number`` (its place in the strategy's order,
-        from 0), ``trial`` (grid index), ``seed``, a column for each axis, ``status``, ``val_…``,
-        ``test_…`` and ``train_…`` of each metric, ``train_seconds``, ``engine``, ``backend``,
-        ``worker``, ``finished_at`` (UTC), ``error``.
+        from 0), ``trial`` (grid index), ``seed``, a column for each axis with the grid's own
+        values, ``status``, ``val_…``, ``test_…`` and ``train_…`` of each metric, ``train_seconds``,
+        ``engine``, ``backend``, ``worker``, ``finished_at`` (UTC), ``error``.
 
     Raises
     ------
     TuningError
-        If the directory is not a run, or its table is damaged: a column or row is missing, a row
-        is there twice, a number is none, or a configuration is not its grid's.
+        If the directory is not a run, or its table is damaged: a column is missing, a row is there
+        twice, a number is not one, or a configuration is not its grid's; of a published run also if
+        rows are missing.
     """
     manifest = read_manifest(path)
     file, table = _read(Path(path), TRIALS)
     grid = manifest_grid(manifest)
     columns = trial_columns(grid.axes, manifest["metrics"])
     _check_columns(table, columns, file)
-    _check_integers(table, ["number", "trial", "seed"], file)
-    _check(table["status"].isin(STATUSES), "status", table, file, "is none")
-    _check_numbers(table, columns[columns.index("status") + 1 : columns.index("engine")], file)
-    inside = table["trial"].between(0, grid.size - 1)
+    _check(table["strategy"].isin(STRATEGIES), "strategy", table, file, "is not one")
+    _check(table["status"].isin(STATUSES), "status", table, file, "is not one")
+    _to_integers(table, ["number", "trial", "seed"], file)
+    own = table["seed"] == manifest["seed"]
+    _check(own, "seed", table, file, f"is not the run's, {manifest['seed']}")
+    inside = (table["trial"] >= 0) & (table["trial"] < grid.size)
     _check(inside, "trial", table, file, f"is not in a grid of {grid.size:,}")
-    for axis, values in grid.axes.items():
-        right = _is_of_grid(table, axis, values, grid)
-        _check(right, axis, table, file, "is not what the manifest's grid has there")
-    doubled = table.duplicated(["strategy", "trial", "seed"])
-    _check(~doubled, "trial", table, file, "is there a second time")
+    for axis in grid.axes:
+        _to_values(table, axis, grid, file)
+    scores = columns[columns.index("status") + 1 : columns.index("train_seconds")]
+    for name in scores:
+        there = (table["status"] != "ok") | (table[name] != "")
+        _check(there, name, table, file, "is not a score")
+    _to_numbers(table, [*scores, "train_seconds"], file)
+    for name in columns[columns.index("engine") :]:
+        table[name] = table[name].mask(table[name] == "")
+    for key in ("trial", "number"):
+        again = table.duplicated(["strategy", key])
+        _check(~again, key, table, file, "is there a second time")
     _check_complete(len(table), manifest, "trials", file)
     return table.sort_values(["strategy", "number"], kind="stable", ignore_index=True)
 
@@ -74,20 +87,23 @@ def load_curves(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     TuningError
-        As `load_results`.
+        If the directory is not a run, or the table lacks a column, has an epoch twice, or a number
+        is not one; of a published run also if rows are missing.
     """
     manifest = read_manifest(path)
     file, table = _read(Path(path), CURVES)
     columns = curve_columns(manifest["problem"]["metric"])
     _check_columns(table, columns, file)
-    _check_integers(table, ["trial", "seed", "epoch"], file)
-    _check_numbers(table, columns[columns.index("epoch") + 1 :], file)
+    _to_integers(table, ["trial", "seed", "epoch"], file)
+    _to_numbers(table, columns[columns.index("epoch") + 1 :], file)
+    again = table.duplicated(["strategy", "trial", "epoch"])
+    _check(~again, "epoch", table, file, "is there a second time")
     _check_complete(len(table), manifest, "epochs", file)
     return table
 
 
 def _read(path: Path, name: str) -> tuple[Path, pd.DataFrame]:
-    """A table of a run, from the form it is there in."""
+    """A table of a run, from the form it is there in; what is CSV as text."""
     import pandas as pd
 
     stem = Path(name).stem
@@ -96,14 +112,13 @@ def _read(path: Path, name: str) -> tuple[Path, pd.DataFrame]:
     try:
         if file.suffix == ".parquet":
             return file, pd.read_parquet(file)
-        if file.suffix == ".gz":
-            return file, pd.read_csv(file)
         content = file.read_bytes()
+        if file.suffix == ".gz":
+            content = gzip.decompress(content)
         whole = content[: content.rfind(b"\n") + 1]  # a driver may be writing the last line
-        return file, pd.read_csv(io.BytesIO(whole))
-    except (OSError, EOFError, ValueError, KeyError) as error:
-        said = first_line(error)
-        raise TuningError(f"{file} cannot be read as a table: {said}") from error
+        return file, pd.read_csv(io.BytesIO(whole), dtype=str, keep_default_na=False)
+    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+        raise TuningError(f"{file} cannot be read as a table: {first_line(error)}") from error
 
 
 def _check_columns(table: pd.DataFrame, columns: list[str], file: Path) -> None:
@@ -111,44 +126,41 @@ def _check_columns(table: pd.DataFrame, columns: list[str], file: Path) -> None:
         raise TuningError(f"{file} is not of this run: it has no column {missing[0]!r}")
 
 
-def _check_integers(table: pd.DataFrame, columns: list[str], file: Path) -> None:
+def _to_integers(table: pd.DataFrame, columns: list[str], file: Path) -> None:
+    for name in columns:
+        text = table[name].astype(str)
+        right = text.str.fullmatch("-?[0-9]+").astype(bool)
+        _check(right, name, table, file, "is not an integer")
+        table[name] = [int(cell) for cell in text]  # of any size: a grid may have 10**18 points
+
+
+def _to_numbers(table: pd.DataFrame, columns: list[str], file: Path) -> None:
+    """Every cell of these columns is a number, infinite ones and NaN among them, or empty."""
     import pandas as pd
 
     for name in columns:
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        _check(numbers % 1 == 0, name, table, file, "is not an integer")
+        cells = table[name]
+        numbers = pd.to_numeric(cells, errors="coerce")
+        right = numbers.notna() | cells.isna() | cells.isin(["", "nan"])
+        _check(right, name, table, file, "is not a number")
+        table[name] = numbers.astype(float)
 
 
-def _check_numbers(table: pd.DataFrame, columns: list[str], file: Path) -> None:
-    """Every cell of these columns is a number, or empty."""
+def _to_values(table: pd.DataFrame, axis: str, grid: Grid, file: Path) -> None:
+    """Every cell of an axis is the text of what the grid has at that trial, and becomes that."""
     import pandas as pd
 
-    for name in columns:
-        numbers = pd.to_numeric(table[name], errors="coerce")
-        _check(numbers.notna() | table[name].isna(), name, table, file, "is not a number")
-
-
-def _is_of_grid(
-    table: pd.DataFrame, axis: str, values: tuple[Value, ...], grid: Grid
-) -> pd.Series[bool]:
-    """Whether each row has the axis's value that its grid index says."""
-    import pandas as pd
-
-    slower = list(grid.axes)[list(grid.axes).index(axis) + 1 :]
-    stride = int(np.prod([len(grid.axes[name]) for name in slower], dtype=object))
-    positions = table["trial"].to_numpy() // stride % len(values)
+    if table.empty:
+        return
+    values = grid.axes[axis]
+    positions = (table["trial"].to_numpy() // grid.stride(axis) % len(values)).astype(int)
     codes, cells = pd.factorize(table[axis], use_na_sentinel=False)
-    same = np.array([[_same(cell, value) for value in values] for cell in cells], dtype=bool)
-    return pd.Series(same[codes, positions] if len(table) else [], table.index, dtype=bool)
-
-
-def _same(cell: Any, value: Value) -> bool:
-    """Whether a cell of a table is this value of an axis, which may have become a float or text."""
-    import pandas as pd
-
-    if value is None or value == "":
-        return bool(pd.isna(cell)) or cell == ""
-    return bool(cell == value or str(cell) == str(value))
+    texts = ["" if pd.isna(cell) else cell_text(cell) for cell in cells]
+    same = np.array([[text == cell_text(value) for value in values] for text in texts])
+    right = pd.Series(same[codes, positions], table.index)
+    _check(right, axis, table, file, "is not what the manifest's grid has there")
+    own = pd.Series(np.array(values, dtype=object)[positions], table.index, dtype=object)
+    table[axis] = own.infer_objects() if len(set(map(type, values))) == 1 else own
 
 
 def _check(
@@ -156,10 +168,9 @@ def _check(
 ) -> None:
     if right.all():
         return
-    row = right.index[~right][0]
-    raise TuningError(
-        f"{file} is damaged in row {row + 1:,}: {column} {str(table.loc[row, column])!r} {fault}"
-    )
+    row = int(np.argmin(right.to_numpy()))
+    cell = str(table[column].iloc[row])
+    raise TuningError(f"{file} is damaged in row {row + 1:,}: {column} {cell!r} {fault}")
 
 
 def _check_complete(rows: int, manifest: Mapping[str, Any], what: str, file: Path) -> None:

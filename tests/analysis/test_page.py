@@ -10,7 +10,7 @@ import subprocess
 import pytest
 from rich.console import Console
 
-from tests.analysis.conftest import AXES, by_rate
+from tests.made import AXES, by_rate
 from tuning.analysis.report import analyse
 
 WIDTHS = (400, 800, 1280)
@@ -97,12 +97,25 @@ def test_less_may_be_better(make_run, given):
 
 def test_trials_without_a_result_are_counted_and_left_out(make_run):
     path = make_run(lambda c, trial: None if trial in (3, 23) else by_rate(c, trial))
-    page = report(path)
-    assert "What matters" not in page
-    text = Text(page).text
-    assert "the best has val_accuracy 0.9522" in text
+    text = Text(report(path)).text
+    assert "a table without holes, and 2 trials have no result" in text
+    assert "Of all 24 configurations (2 without a result) the best has val_accuracy" in text
     assert "24 of 24 configurations, 2 diverged" in text
     assert "The best 22 configurations" in text
+
+
+def test_equals_share_the_first_place(make_run):
+    text = Text(report(make_run(lambda _, trial: 0.9 - 0.1 * (trial % 2)))).text
+    assert "the best 12, equal in val_accuracy at 0.9000, have test_accuracy 0.8900 to" in text
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_tiny_grids_have_a_report(make_run, size):
+    axes = {"rate": [0.1 * (i + 1) for i in range(size)]}
+    text = Text(report(make_run(lambda _, trial: 0.5, axes=axes))).text
+    assert "How many trials it takes" not in text
+    assert "Nothing does: all configurations are equal" in text
+    assert f"A random search of {size} trial{'s' if size > 1 else ''} finds" in text
 
 
 def test_what_a_run_holds_cannot_become_part_of_the_page(make_run):

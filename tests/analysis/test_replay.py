@@ -1,9 +1,8 @@
 """Searches over a table: what a search that trains would have found."""
 
-import numpy as np
 import pytest
 
-from tests.analysis.conftest import by_rate, land_of
+from tests.made import by_rate, land_of
 from tuning import RandomSampler, TuningError
 from tuning.analysis.chance import best_of
 from tuning.analysis.replay import SAMPLERS, TableTrainer, find_sampler, replay, replays
@@ -50,7 +49,7 @@ class Listening:
 def test_a_sampler_hears_the_rows_of_the_table(make_run):
     land = land_of(make_run())
     sampler = Listening(land.grid, 4, 20)
-    found = replay(sampler, TableTrainer(land), 6)
+    found = replay(sampler, land, TableTrainer(land), 6)
     assert [outcome.trial for outcome in found] == [20, 21, 22, 23, 0, 1]
     assert sampler.heard[0]["rate"] == land.grid[20]["rate"]
     assert sampler.heard[0]["val_accuracy"] == land.values[20]
@@ -72,13 +71,48 @@ def test_of_a_part_of_the_grid_only_that_part_is_searched(make_run):
     land = land_of(make_run(trials=[1, 4, 9, 16]))
     found = replays(land, SAMPLERS["random"], 4, range(20))
     assert found["val_accuracy"].unique().tolist() == [land.values.max()]
-    trials = replay(RandomSampler(land.grid, 24, 0), TableTrainer(land), 9)
-    assert sorted(outcome.trial for outcome in trials) == [1, 4, 9, 16]
+    assert len(set(replays(land, SAMPLERS["random"], 1, range(20))["trial"])) == 4
     (row,) = replays(land, SAMPLERS["sweep"], 2, [0]).itertuples()
     assert (row.trials, row.trial) == (2, 4)
-    (row,) = replays(land, SAMPLERS["spaced"], 4, [0]).itertuples()
-    assert row.trials == 0
-    assert np.isnan(row.val_accuracy)
+    (row,) = replays(land, SAMPLERS["spaced"], 2, [0]).itertuples()
+    assert (row.trials, row.trial) == (2, 9)
+    trials = replay(RandomSampler(land.grid, 24, 0), land, TableTrainer(land), 9)
+    assert sorted(outcome.trial for outcome in trials) == [1, 4, 9, 16]
+
+
+def test_what_is_told_is_what_the_driver_tells(make_run):
+    """Values of the grid's own kind, and no scores of a trial that has none."""
+    axes = {"width": [64, None], "test_augment": ["flip", "none"]}
+    land = land_of(make_run(lambda _, trial: None if trial == 3 else 0.5, axes=axes))
+    sampler = Listening(land.grid, 4, 0)
+    replay(sampler, land, TableTrainer(land), 4)
+    for trial, row in enumerate(sampler.heard):
+        assert land.grid.index({axis: row[axis] for axis in axes}) == row["trial"] == trial
+        assert ("val_accuracy" in row) == (row["status"] == "ok")
+        assert row["number"] == trial
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("def ask(self, n): return [10**9]", "asks for trial 1,000,000,000 of a grid of 24"),
+        ("def ask(self, n): return [5]", "asks for nothing that the table has"),
+        ("def ask(self, n): return None", "the sampler's ask failed: TypeError"),
+        ("def ask(self, n): return 1 / 0", "the sampler's ask failed: ZeroDivisionError"),
+        (
+            "def ask(self, n): return [1]\n    def tell(self, rows): rows[0]['no']",
+            "the sampler's tell failed: KeyError",
+        ),
+        ("def __init__(self): pass", "the sampler cannot be made: TypeError"),
+    ],
+)
+def test_a_sampler_that_misbehaves_is_said_to(make_run, tmp_path, body, said):
+    land = land_of(make_run(trials=range(4)))
+    init = "" if "__init__" in body else "def __init__(self, *given): pass\n    "
+    (tmp_path / "own.py").write_text(f"class Own:\n    {init}{body}\n")
+    with pytest.raises(TuningError) as error:
+        replays(land, find_sampler(f"{tmp_path / 'own.py'}:Own"), 2, [0])
+    assert said in str(error.value)
 
 
 def test_the_command_prints_and_writes_what_searches_find(make_run, run, tmp_path):

@@ -1,11 +1,11 @@
-"""What a run says about random search, in three sentences."""
+"""What a run says about random search, in a few sentences."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tuning.analysis.chance import BestOf, chance_of_top, needed_for
-from tuning.analysis.compare import Comparison, number_text, sentences
+from tuning.analysis.compare import Comparison, counted, number_text, sentences
 from tuning.analysis.landscape import Landscape
 from tuning.analysis.noise import Noise
 
@@ -14,55 +14,80 @@ CONFIDENT = 0.95
 
 
 def answer(
-    comparison: Comparison, land: Landscape, found: BestOf | None, noise: Noise | None
+    comparison: Comparison, land: Landscape, found: BestOf, noise: Noise | None
 ) -> list[str]:
-    """The run in three sentences; a whole grid's are about every random search there could be.
+    """The run in a few sentences; a whole grid's are about every random search there could be.
 
     Parameters
     ----------
     comparison : Comparison
     land : Landscape
-    found : BestOf, optional
-        Of the landscape; needed only of a whole grid.
+    found : BestOf
+        Of the landscape, at least up to the trials of the random search that is judged.
     noise : Noise, optional
     """
-    if not land.whole or found is None:
+    if not land.whole:
         trained = f"{len(land.trials):,} of the grid's {land.grid.size:,}"
         return [
             *sentences(comparison),
             f"All of this is about the {trained} configurations that were trained, and says "
             "nothing of the others.",
         ]
-    n = random_trials(land)
-    i, size, metric, test = n - 1, land.grid.size, land.metric, land.test_metric
-    best = int(np.nanargmin(land.ranks))
-    _, hundredth = as_good_as(land)["1%"] if size >= 100 else (1, int((land.ranks == 1).sum()))
-    top = "best hundredth" if size >= 100 else "best"
-    reach = (
-        f"{n} trials hold one as good as the {top} with a chance of "
-        f"{chance_of_top(size, hundredth, np.array(n)):.0%}, and {CONFIDENT:.0%} takes "
-        f"{needed_for(size, hundredth, CONFIDENT):,}"
-    )
-    if noise:
-        reach += (
-            f"; {within_noise(land, noise):,} configurations are no further from the best than "
-            "the seed alone can move one"
-        )
-    return [
-        f"Of all {size:,} configurations the best has {metric} "
-        f"{number_text(land.values[best])} and {test} {number_text(land.tests[best])}.",
-        f"A random search of {n} trials finds {number_text(found.mean[i])} on average "
+    n, metric, test = random_trials(land), land.metric, land.test_metric
+    i = n - 1
+    said = [
+        _best(land),
+        f"A random search of {counted(n, 'trial')} finds {number_text(found.mean[i])} on average "
         f"({number_text(found.low[i])} to {number_text(found.high[i])} in nine of ten), and what "
         f"it chooses has {test} {number_text(found.chosen_mean[i])} "
         f"({number_text(found.chosen_low[i])} to {number_text(found.chosen_high[i])}).",
-        f"{reach}.",
     ]
+    if reach := as_good_as(land).get("1%"):
+        chance = chance_of_top(land.grid.size, reach[1], np.array(n))
+        needed = needed_for(land.grid.size, reach[1], CONFIDENT)
+        said.append(
+            f"One as good as the best hundredth is among {n:,} random trials with a chance of "
+            f"{percent(float(chance))}; {percent(CONFIDENT)} takes {counted(needed, 'trial')}."
+        )
+    if noise:
+        said.append(
+            f"{within_noise(land, noise):,} configurations are no further from the best {metric} "
+            "than the seed alone can move one."
+        )
+    return said
+
+
+def _best(land: Landscape) -> str:
+    """The best of the whole grid, and how well it and its equals do on the test data."""
+    best = land.ranks == 1
+    tests = land.tests[best]
+    of = f"Of all {land.grid.size:,} configurations"
+    if land.without:
+        of += f" ({land.without:,} without a result)"
+    if best.sum() == 1:
+        return (
+            f"{of} the best has {land.metric} {number_text(land.best)} and {land.test_metric} "
+            f"{number_text(tests[0])}."
+        )
+    return (
+        f"{of} the best {best.sum():,}, equal in {land.metric} at {number_text(land.best)}, have "
+        f"{land.test_metric} {number_text(tests.min())} to {number_text(tests.max())}."
+    )
+
+
+def percent(share: float) -> str:
+    """A share, never rounded to none or all of it."""
+    if 0 < share < 0.005:
+        return "under 1%"
+    if 0.995 <= share < 1:
+        return "over 99%"
+    return f"{share:.0%}"
 
 
 def random_trials(land: Landscape) -> int:
     """The trials of the random search that is judged: the run's own, or 20."""
-    asked = land.manifest["search"]["random"] if "search" in land.manifest else 0
-    return min(int(asked or TRIALS), land.grid.size)
+    asked = int(land.manifest["search"].get("random", 0))
+    return min(asked or TRIALS, land.grid.size)
 
 
 def as_good_as(land: Landscape) -> dict[str, tuple[int, int]]:
@@ -79,5 +104,4 @@ def as_good_as(land: Landscape) -> dict[str, tuple[int, int]]:
 
 def within_noise(land: Landscape, noise: Noise) -> int:
     """How many configurations, the best included, are within noise of it."""
-    best = np.nanmax(land.values) if land.mode == "max" else np.nanmin(land.values)
-    return int((np.abs(land.values - best) <= noise.resolution + 1e-12).sum())
+    return int((np.abs(land.values - land.best) <= noise.resolution + 1e-12).sum())

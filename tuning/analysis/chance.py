@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from tuning.problem import Mode
 
 BAND = (0.05, 0.95)
-NEGLIGIBLE = 1e-18  # a probability that changes no sum of doubles
+NEGLIGIBLE = 1e-18  # a share that changes no sum of doubles
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,11 @@ class BestOf:
     chosen_mean: np.ndarray
     chosen_low: np.ndarray
     chosen_high: np.ndarray
+
+    def optimism(self, mode: Mode) -> np.ndarray:
+        """By how much the best is better than the other value of the same trial, on average."""
+        gap: np.ndarray = self.mean - self.chosen_mean
+        return gap if mode == "max" else -gap
 
 
 def best_of(
@@ -78,6 +85,8 @@ def best_of(
     ends = missing + np.cumsum(sizes)
     below, nothing = ends / max(size, 1), missing / max(size, 1)  # G_1
     found = np.full((6, most), np.nan)
+    spread = np.ptp(levels) / max(abs(levels[-1]), 1e-300) if len(levels) else 0.0
+    out_of_reach = NEGLIGIBLE / max(1.0, spread)
     for n in range(1, most + 1 if len(known) else 1):
         share = np.diff(below, prepend=nothing) / (1.0 - nothing)
         each = (share / sizes)[level_of]
@@ -87,10 +96,13 @@ def best_of(
             share @ level_other,
             *_quantiles(other, each),
         )
+        if len(levels) == 1:
+            found[:, n:] = found[:, n - 1 : n]
+            break
         below = below * np.maximum(ends - n, 0) / max(size - n, 1)
         nothing *= max(missing - n, 0) / max(size - n, 1)
-        gone = int(np.searchsorted(below[:-1], NEGLIGIBLE))
-        if gone > len(below) // 16:  # the worst are out of reach
+        gone = int(np.searchsorted(below[:-1], out_of_reach))
+        if gone > len(below) // 16:
             ends, sizes, below = ends[gone:], sizes[gone:], below[gone:]
             levels, level_other, nothing = levels[gone:], level_other[gone:], 0.0
             near = level_of >= gone
@@ -130,10 +142,12 @@ def chance_of_top(size: int, top: int, n: np.ndarray) -> np.ndarray:
 
 def needed_for(size: int, top: int, chance: float = 0.95) -> int:
     """The fewest draws that hold one of the best `top` of `size` with at least this probability."""
+    miss, whole = (1 - Fraction(str(chance))).as_integer_ratio()
+    draws = math.comb(size, top)
     low, high = 1, size - top + 1
     while low < high:
         middle = (low + high) // 2
-        if chance_of_top(size, top, np.array(middle)) >= chance:
+        if whole * math.comb(size - middle, top) <= miss * draws:
             high = middle
         else:
             low = middle + 1

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from tuning.analysis.chance import best_of
-from tuning.analysis.judged import Judged, test_metric
+from tuning.analysis.judged import Judged, scores_of, test_metric
+from tuning.manifest import manifest_grid
 from tuning.problem import KERAS_EPOCHS, Mode
 from tuning.progress import duration
 
@@ -98,8 +99,8 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
     parts = []
     for strategy, rows in results.groupby("strategy", sort=True):
         ordered = rows.sort_values("number", kind="stable", ignore_index=True)
-        values = _results_of(ordered, metric)
-        tests = _results_of(ordered, test)
+        values = scores_of(ordered, metric)
+        tests = scores_of(ordered, test)
         best = best_so_far(values, mode)
         chosen = ordered.iloc[np.maximum(best, 0)].reset_index(drop=True)
         nothing = pd.Series(best < 0)
@@ -130,7 +131,7 @@ def sentences(comparison: Comparison) -> list[str]:
     """The comparison in three sentences: each strategy's best, and both at an equal budget."""
     manifest, metric, test = comparison.manifest, comparison.metric, comparison.test_metric
     found = [
-        _found(strategy, row, metric, test, _whole_grid(manifest))
+        _found(strategy, row, metric, test, manifest_grid(manifest).size)
         for strategy, row in comparison.last.iterrows()
     ]
     n = comparison.equal_budget
@@ -152,7 +153,7 @@ def sentences(comparison: Comparison) -> list[str]:
         expected = f" (any {n:,} of what it trained: {value} expected)"
     return [
         *found,
-        f"At an equal budget of {_count(n, 'trial')}, random search reached "
+        f"At an equal budget of {counted(n, 'trial')}, random search reached "
         f"{number_text(random[metric])} and the sweep's first {n:,} {number_text(sweep[metric])}"
         f"{expected}: {verdict}.",
     ]
@@ -163,7 +164,7 @@ def _found(
 ) -> str:
     name = strategy_name(strategy).capitalize()
     share = f" of the grid's {size:,}" if strategy == "sweep" else ""
-    spent = f"{_count(row['trials'], 'trial')}{share}, {_count(row['total_epochs'], 'epoch')}, "
+    spent = f"{counted(row['trials'], 'trial')}{share}, {counted(row['total_epochs'], 'epoch')}, "
     spent += f"{duration(row['total_cpu_seconds'])} of one CPU"
     if pd.isna(row[metric]):
         return f"{name} ({spent}) trained no model with a result."
@@ -173,22 +174,12 @@ def _found(
     )
 
 
-def _results_of(rows: pd.DataFrame, metric: str) -> np.ndarray:
-    """The metric of the trials that have a result, NaN for the others."""
-    values = rows[metric].where(rows["status"] == "ok")
-    return values.to_numpy(dtype=float, na_value=np.nan)
-
-
-def _whole_grid(manifest: Mapping[str, Any]) -> int:
-    return int(
-        np.prod([len(values) for values in manifest["problem"]["axes"].values()], dtype=object)
-    )
-
-
-def _count(n: Any, noun: str) -> str:
+def counted(n: Any, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def number_text(value: Any) -> str:
     """A metric as sentences and tables show it."""
-    return "–" if pd.isna(value) else f"{value:.4f}" if abs(value) < 1000 else f"{value:.4g}"
+    if pd.isna(value):
+        return "–"
+    return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.3g}"

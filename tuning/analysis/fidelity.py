@@ -7,7 +7,7 @@ import pandas as pd
 
 from tuning.analysis.landscape import Landscape
 
-TOP = 0.01
+HUNDREDTH = 0.01
 
 
 def fidelities(land: Landscape) -> pd.DataFrame:
@@ -29,19 +29,14 @@ def fidelities(land: Landscape) -> pd.DataFrame:
     -------
     DataFrame
         One row for each number of epochs: ``epochs``, ``trajectories``, ``correlation``,
-        ``top_share`` (of the best hundredth
-        after the most epochs, how many are of the best hundredth after fewer; equals count),
-        ``regret`` (of the metric, at least 0). Empty where the grid has no axis ``epochs`` or no
-        trajectory has more than one.
+        ``top_share`` (of the best hundredth after the most epochs, how many are of the best
+        hundredth after fewer; equals are ordered at random), ``regret`` (of the metric, at least
+        0). Empty where the grid has no axis ``epochs`` or no trajectory has more than one.
     """
     columns = ["epochs", "trajectories", "correlation", "top_share", "regret"]
-    axes = list(land.grid.axes)
-    if "epochs" not in axes:
+    if "epochs" not in land.grid.axes:
         return pd.DataFrame(columns=columns)
-    others = [axis for axis in axes if axis != "epochs"]
-    frame = land.trials[axes].assign(value=land.values)
-    frame["trajectory"] = frame.groupby(others, dropna=False).ngroup() if others else 0
-    wide = frame.pivot(index="trajectory", columns="epochs", values="value")
+    wide = by_epochs(land)
     rows = []
     longest = wide.columns.max()
     for epochs in sorted(set(wide.columns) - {longest}):
@@ -51,17 +46,31 @@ def fidelities(land: Landscape) -> pd.DataFrame:
         short, full = (both[name].to_numpy() for name in (epochs, longest))
         if land.mode == "min":
             short, full = -short, -full
+        best = max(1, round(HUNDREDTH * len(both)))
+        chances = chance_in_top(short, best) * chance_in_top(full, best)
         ranks = both.rank()
-        best = max(1, round(TOP * len(both)))
-        top_short, top_full = (scores >= np.sort(scores)[-best] for scores in (short, full))
-        chosen = full[short == short.max()].mean()  # of equals, each as likely
         rows.append(
             (
                 int(epochs),
                 len(both),
                 ranks[epochs].corr(ranks[longest]),
-                np.mean(top_short[top_full]),
-                full.max() - chosen,
+                chances.sum() / best,
+                full.max() - full[short == short.max()].mean(),  # of equals, each as likely
             )
         )
     return pd.DataFrame(rows, columns=columns)
+
+
+def by_epochs(land: Landscape) -> pd.DataFrame:
+    """The metric of each trajectory, a row, after each number of epochs, a column."""
+    trials = land.trials.index.to_numpy()
+    line = land.grid.line("epochs", trials)
+    scores = pd.Series(land.values, index=[line, land.trials["epochs"]])
+    return scores.unstack()
+
+
+def chance_in_top(scores: np.ndarray, n: int) -> np.ndarray:
+    """How likely each is among the n highest, where equals are ordered at random."""
+    edge = np.sort(scores)[-n]
+    above, equal = scores > edge, scores == edge
+    return np.where(above, 1.0, np.where(equal, (n - above.sum()) / equal.sum(), 0.0))

@@ -15,6 +15,7 @@ import pandas as pd
 
 from tuning.analysis.answer import within_noise
 from tuning.analysis.chance import BestOf, chance_of_top
+from tuning.analysis.fidelity import by_epochs
 from tuning.analysis.landscape import Landscape
 from tuning.analysis.noise import Noise
 from tuning.analysis.order import log_spaced
@@ -34,6 +35,7 @@ ON_PAGE: Any = {
 }
 WIDTH, HEIGHT = 4.4, 3.2  # inches: a figure is read at half of a page, and at the whole of a phone
 MOST_EFFECTS = 12
+MOST_LETTERS = 40  # of an axis's values side by side
 FEW = 8  # trials, from which on a figure shows all
 
 
@@ -61,7 +63,8 @@ def svg(draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
     name = f"f{zlib.crc32(text.encode()):08x}"
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text)
-    return re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', r"<svg \1", text, count=1)
+    hidden = '<svg aria-hidden="true" '  # its caption says it
+    return re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', rf"{hidden}\1", text, count=1)
 
 
 def png(draw: Callable[[Axes], None], path: Path) -> None:
@@ -162,22 +165,25 @@ def indistinguishable(axes: Axes, land: Landscape, noise: Noise) -> None:
 def winners_curse(axes: Axes, land: Landscape, found: BestOf) -> None:
     """By how much the chosen looks better in validation than on the test data."""
     shown = log_spaced(len(found.mean))
-    gap = (found.mean - found.chosen_mean)[shown - 1]
     axes.axhline(0, color=GREY, lw=1)
-    axes.plot(shown, gap, color=RANDOM, lw=2)
+    axes.plot(shown, found.optimism(land.mode)[shown - 1], color=RANDOM, lw=2)
     _log_trials(axes)
-    axes.set_ylabel(f"{land.metric} − {land.test_metric}")
+    one, other = land.metric, land.test_metric
+    axes.set_ylabel(f"{one} − {other}" if land.mode == "max" else f"{other} − {one}")
 
 
 def shorter_trainings(axes: Axes, land: Landscape, epochs: int, longest: int) -> None:
     """The rank of each trajectory after few epochs, and after the most."""
-    others = [axis for axis in land.grid.axes if axis != "epochs"]
-    frame = land.trials[list(land.grid.axes)].assign(value=land.values)
-    frame["trajectory"] = frame.groupby(others, dropna=False).ngroup()
-    wide = frame.pivot(index="trajectory", columns="epochs", values="value")
-    both = wide[[epochs, longest]].dropna().rank(pct=True, ascending=land.mode == "max") * 100
+    both = by_epochs(land)[[epochs, longest]].dropna()
+    ranks = both.rank(pct=True, ascending=land.mode == "max") * 100
     axes.hexbin(
-        both[epochs], both[longest], gridsize=28, cmap="Blues", mincnt=1, bins="log", linewidths=0.1
+        ranks[epochs],
+        ranks[longest],
+        gridsize=28,
+        cmap="Blues",
+        mincnt=1,
+        bins="log",
+        linewidths=0.1,
     )
     axes.set_xlabel(f"rank after {epochs} epochs, % (100 the best)")
     axes.set_ylabel(f"rank after {longest} epochs, %")
@@ -196,6 +202,7 @@ def by_axis(axes: Axes, land: Landscape, axis: str) -> None:
             axes.plot([place, place], [q1, q3], color=RANDOM, lw=7, solid_capstyle="butt")
             axes.plot(place, median, "_", color="white", ms=9, mew=2)
     axes.set_xticks(range(len(values)), values)
+    axes.tick_params("x", rotation=25 if len("".join(values)) > MOST_LETTERS else 0)
     axes.set_xlim(-0.6, len(values) - 0.4)
     axes.set_ylim(
         *_padded(*np.nanquantile(land.values, [0.05, 1] if land.mode == "max" else [0, 0.95]))

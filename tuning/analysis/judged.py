@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from tuning.problem import Mode
 
 
@@ -41,3 +44,9 @@ class Judged:
 def test_metric(metric: str) -> str:
     """The metric on the test data that goes with one on the validation data."""
     return metric.replace("val_", "test_", 1)
+
+
+def scores_of(rows: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of scores: NaN for trials without a result, or with one that is not finite."""
+    scores = rows[column].where(rows["status"] == "ok").to_numpy(dtype=float, na_value=np.nan)
+    return np.where(np.isfinite(scores), scores, np.nan)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tuning.analysis.judged import Judged
+from tuning.analysis.judged import Judged, scores_of
 from tuning.errors import TuningError
 from tuning.grid import Grid
 from tuning.manifest import manifest_grid
@@ -41,20 +41,27 @@ class Landscape(Judged):
 
     @cached_property
     def values(self) -> np.ndarray:
-        """The metric of each trial; NaN without a result."""
-        return self.scores(self.metric)
+        """The metric of each trial; NaN without finite scores."""
+        values = scores_of(self.trials, self.metric)
+        return np.where(np.isnan(scores_of(self.trials, self.test_metric)), np.nan, values)
 
     @cached_property
     def tests(self) -> np.ndarray:
-        """The test metric of each trial; NaN without a result."""
-        return self.scores(self.test_metric)
-
-    def scores(self, column: str) -> np.ndarray:
-        """A column of scores, NaN for trials without a result."""
-        scores = self.trials[column].where(self.trials["status"] == "ok")
-        return scores.to_numpy(dtype=float, na_value=np.nan)
+        """The test metric of each trial; NaN without finite scores."""
+        tests = scores_of(self.trials, self.test_metric)
+        return np.where(np.isnan(self.values), np.nan, tests)
 
     @property
+    def best(self) -> float:
+        """The best value."""
+        return float(np.nanmax(self.values) if self.mode == "max" else np.nanmin(self.values))
+
+    @property
+    def without(self) -> int:
+        """How many trials have no finite scores."""
+        return int(np.isnan(self.values).sum())
+
+    @cached_property
     def ranks(self) -> np.ndarray:
         """The rank of each trial by the metric, 1 the best; the better of equals' ranks."""
         ranks = pd.Series(self.values).rank(method="min", ascending=self.mode == "min")
@@ -75,6 +82,7 @@ def landscape(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Landscape:
     """
     trials = results.drop_duplicates("trial").set_index("trial").sort_index()
     found = Landscape(manifest, trials)
-    if np.isnan(found.values).all():
-        raise TuningError("no trial has a result: there is nothing to rank")
+    if found.without == len(trials):
+        name = f"{results['run'].iloc[0]}: " if len(results) else ""
+        raise TuningError(f"{name}no trial has a result, so that there is nothing to rank")
     return found

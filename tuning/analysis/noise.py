@@ -13,8 +13,8 @@ from tuning.analysis.landscape import Landscape
 from tuning.errors import TuningError
 from tuning.manifest import differences
 
-TOP = 0.1
-CONFIDENT = 1.96  # standard deviations: 95 % of a normal distribution
+TENTH = 0.1
+DEVIATIONS = 1.96  # hold 95% of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,15 @@ class Noise:
     between, within : float
         Variance of the metric between configurations, and between seeds of one configuration.
     top_trials : int
-        How many the figures of the top are of: the best tenth by the first seed.
+        The best tenth of them.
     top_deviation : float
-        Standard deviation between seeds there; of the other seeds where there are at least two of
-        them, as the first has chosen.
+        Standard deviation between seeds in the best tenth by the mean over all seeds, which tells
+        nothing of how far they are apart.
     correlation : float
-        Mean of Spearman's rank correlations between two seeds.
+        Mean of Spearman's rank correlations between two seeds; NaN where nothing varies.
     top_correlation : float
-        The same of the top, between the other seeds; NaN with less than two of them.
+        The same in the best tenth by the first seed, between the others; NaN with less than three
+        seeds.
     chosen : float
         The metric of the best by the first seed.
     chosen_again : float
@@ -61,7 +62,7 @@ class Noise:
         1.96 √2 standard deviations: of two normal results with this noise, and no true difference,
         5 % differ by more.
         """
-        return CONFIDENT * math.sqrt(2) * self.top_deviation
+        return DEVIATIONS * math.sqrt(2) * self.top_deviation
 
     @property
     def share(self) -> float:
@@ -93,9 +94,9 @@ def seed_noise(lands: Sequence[Landscape]) -> Noise:
     """
     first = lands[0]
     for other in lands[1:]:
-        found = differences({**first.manifest, "seed": 0}, {**other.manifest, "seed": 0})
-        if found:
-            raise TuningError(f"the runs are not of one problem: in the second {'; '.join(found)}")
+        seed = other.manifest["seed"]
+        if found := differences({**other.manifest, "seed": 0}, {**first.manifest, "seed": 0}):
+            raise TuningError(f"the run of seed {seed} is another problem's: {'; '.join(found)}")
     seeds = [int(land.manifest["seed"]) for land in lands]
     if len(set(seeds)) < len(seeds):
         raise TuningError(f"seed {max(seeds, key=seeds.count)} is given twice")
@@ -105,19 +106,21 @@ def seed_noise(lands: Sequence[Landscape]) -> Noise:
         raise TuningError("fewer than two configurations have a result for every seed")
     within = float(scores.var(axis=1, ddof=1).mean())
     between = float(scores.mean(axis=1).var(ddof=1)) - within / len(seeds)
-    signed = scores[:, 0] if first.mode == "max" else -scores[:, 0]
-    top = scores[np.argsort(-signed, kind="stable")[: max(2, round(TOP * len(scores)))]]
-    others = top[:, 1:] if len(seeds) > 2 else top
+    sign = 1.0 if first.mode == "max" else -1.0
+    n_top = max(2, round(TENTH * len(scores)))
+    top = scores[np.argsort(-sign * scores.mean(axis=1), kind="stable")[:n_top]]
+    top_by_first = scores[np.argsort(-sign * scores[:, 0], kind="stable")[:n_top]]
+    signed = sign * scores[:, 0]
     best = scores[signed == signed.max()]
     return Noise(
         seeds=seeds,
         trials=len(scores),
         between=max(0.0, between),
         within=within,
-        top_trials=len(top),
-        top_deviation=math.sqrt(float(others.var(axis=1, ddof=1).mean())),
+        top_trials=n_top,
+        top_deviation=math.sqrt(float(top.var(axis=1, ddof=1).mean())),
         correlation=_mean_correlation(scores),
-        top_correlation=_mean_correlation(top[:, 1:]),
+        top_correlation=_mean_correlation(top_by_first[:, 1:]),
         chosen=float(best[0, 0]),
         chosen_again=float(best[:, 1:].mean()),
     )

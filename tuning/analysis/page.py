@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from tuning.analysis.answer import answer
 from tuning.analysis.chance import BestOf
 from tuning.analysis.compare import Comparison, number_text
 from tuning.analysis.landscape import Landscape
-from tuning.analysis.noise import seed_noise
+from tuning.analysis.noise import Noise
 from tuning.analysis.sections import sections
 from tuning.analysis.tables import value_text
 from tuning.manifest import write_text
@@ -27,7 +27,7 @@ def write_page(
     comparison: Comparison,
     land: Landscape,
     found: BestOf,
-    others: Sequence[Landscape],
+    noise: Noise | None,
 ) -> None:
     """Write a run's report.
 
@@ -42,17 +42,11 @@ def write_page(
     land : Landscape
     found : BestOf
         Of the landscape.
-    others : sequence of Landscape
-        The same problem trained with other seeds.
-
-    Raises
-    ------
-    TuningError
-        If the others are not of the same problem, or of the same seed.
+    noise : Noise, optional
+        Of the same problem trained with other seeds too.
     """
     import jinja2
 
-    noise = seed_noise([land, *others]) if others else None
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("tuning.analysis", "."),
         autoescape=True,
@@ -67,7 +61,7 @@ def write_page(
         whole=land.whole,
         sections=sections(land, found, noise),
         best=_best(land),
-        made=_made(land, others),
+        made=_made(land, noise),
     )
     write_text(path, html)
 
@@ -89,7 +83,7 @@ def _best(land: Landscape) -> dict[str, Any]:
     return {"columns": ["rank", *names, "trial", *land.grid.axes], "rows": rows}
 
 
-def _made(land: Landscape, others: Sequence[Landscape]) -> dict[str, str]:
+def _made(land: Landscape, noise: Noise | None) -> dict[str, str]:
     """How the run was made, as names and values."""
     manifest: Mapping[str, Any] = land.manifest
     trials, machine = land.trials, manifest["machine"]
@@ -98,7 +92,7 @@ def _made(land: Landscape, others: Sequence[Landscape]) -> dict[str, str]:
         "trained": f"{len(trials):,} of {land.grid.size:,} configurations"
         + "".join(f", {status[name]:,} {name}" for name in status.index if name != "ok"),
         "seed": str(manifest["seed"])
-        + (f"; also {', '.join(str(o.manifest['seed']) for o in others)}" if others else ""),
+        + (f"; also {', '.join(map(str, noise.seeds[1:]))}" if noise else ""),
         "CPU time": duration(float(trials["train_seconds"].sum())) + ", one thread a trial",
         "from": f"{manifest['created_at']} to {trials['finished_at'].max()}",
         "engine": f"{', '.join(sorted(trials['engine'].dropna().unique()))} on "

@@ -27,6 +27,7 @@ STYLE: Any = {
     "font.size": 10,
     "savefig.dpi": 150,
     "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # an axis value may hold a $
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import runpy
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,17 +13,13 @@ import pandas as pd
 
 from tuning.analysis.landscape import Landscape
 from tuning.errors import TuningError, first_line
-from tuning.grid import Grid, Row
+from tuning.grid import Row
 from tuning.samplers import RandomSampler, Sampler, SweepSampler
 from tuning.training.outcome import Outcome
 
-MakeSampler = Callable[[Grid, int, int], Sampler]
-SAMPLERS: dict[str, MakeSampler] = {
-    # over a part of the grid more are asked for than are answered
-    "random": lambda grid, trials, seed: RandomSampler(grid, grid.size, seed),
-    "sweep": lambda grid, trials, seed: SweepSampler(grid),
-    "spaced": lambda grid, trials, seed: SweepSampler(grid, n_trials=trials),
-}
+MakeSampler = Callable[[Landscape, int, int], Sampler]
+"""From a table, a number of trials and a seed."""
+PATIENCE = 10_000  # trials in a row that the table does not have
 
 
 class TableTrainer:
@@ -40,15 +38,15 @@ class TableTrainer:
     """
 
     def __init__(self, land: Landscape) -> None:
-        self.land = land
         self._places = {int(trial): i for i, trial in enumerate(land.trials.index)}
-        self._columns = {str(name): land.trials[name].to_numpy() for name in land.trials}
-        self._scores = [name for name in self._columns if name.startswith(("val_", "test_"))]
+        self._columns = {str(name): land.trials[name].tolist() for name in land.trials}
+        metrics = land.manifest["metrics"]
+        self._scores = [f"{split}_{name}" for split in ("val", "test", "train") for name in metrics]
 
     def __contains__(self, trial: object) -> bool:
         return trial in self._places
 
-    def train(self, trials: list[int]) -> list[Outcome]:
+    def train(self, trials: Sequence[int]) -> list[Outcome]:
         """The outcomes of these trials, in the same order, as `Driver.train` returns them.
 
         Raises
@@ -58,40 +56,74 @@ class TableTrainer:
         """
         return [self._outcome(trial) for trial in trials]
 
-    def row(self, trial: int) -> Row:
-        """A trial's row, as a sampler is told of it."""
-        place = self._places[trial]
-        return {"trial": trial, **{name: cells[place] for name, cells in self._columns.items()}}
-
     def _outcome(self, trial: int) -> Outcome:
         if trial not in self._places:
             raise TuningError(f"the table has no trial {trial:,}")
         place, of = self._places[trial], self._columns
         ok = of["status"][place] == "ok"
+        seconds = of["train_seconds"][place]
         return Outcome(
             trial,
-            int(of["seed"][place]),
+            of["seed"][place],
             of["status"][place],
             of["engine"][place],
             of["backend"][place],
-            {name: float(of[name][place]) for name in self._scores} if ok else {},
-            seconds=float(of["train_seconds"][place]),
+            {name: of[name][place] for name in self._scores} if ok else {},
+            seconds=0.0 if np.isnan(seconds) else seconds,
             error="" if ok else str(of["error"][place]),
             worker=of["worker"][place],
             finished_at=of["finished_at"][place],
         )
 
 
-def replay(sampler: Sampler, trainer: TableTrainer, trials: int, at_once: int = 1) -> list[Outcome]:
+class _Listed:
+    """Gives these trials, one after another."""
+
+    def __init__(self, trials: Sequence[int]) -> None:
+        self.n_trials = len(trials)
+        self._left = iter(trials)
+
+    def ask(self, n: int) -> list[int]:
+        return [trial for _, trial in zip(range(n), self._left, strict=False)]
+
+    def tell(self, rows: Sequence[Row]) -> None:
+        """Nothing: the list is given."""
+
+
+def _random(land: Landscape, trials: int, seed: int) -> Sampler:
+    if land.whole:
+        return RandomSampler(land.grid, trials, seed)
+    return _Listed(random.Random(seed).sample(land.trials.index.tolist(), trials))
+
+
+def _sweep(land: Landscape, trials: int, seed: int) -> Sampler:
+    return _Listed(land.trials.index.tolist()[:trials])
+
+
+def _spaced(land: Landscape, trials: int, seed: int) -> Sampler:
+    if land.whole:
+        return SweepSampler(land.grid, n_trials=trials)
+    known = land.trials.index.tolist()
+    return _Listed([known[i * len(known) // trials] for i in range(trials)])
+
+
+SAMPLERS: dict[str, MakeSampler] = {"random": _random, "sweep": _sweep, "spaced": _spaced}
+"""Of a part of the grid, they search that part: at random, in grid order, or evenly spaced."""
+
+
+def replay(
+    sampler: Sampler, land: Landscape, trainer: TableTrainer, trials: int, at_once: int = 1
+) -> list[Outcome]:
     """Run one search over the table.
 
-    What the sampler asks for and the table does not have is passed over: over a part of a grid,
-    random search is a random search of that part.
+    What the sampler asks for and the table does not have is passed over, and it is not told of it.
 
     Parameters
     ----------
     sampler : Sampler
+    land : Landscape
     trainer : TableTrainer
+        Of the landscape.
     trials : int
         After how many it ends, if the sampler does not end before.
     at_once : int
@@ -101,16 +133,64 @@ def replay(sampler: Sampler, trainer: TableTrainer, trials: int, at_once: int = 
     -------
     list of Outcome
         In the order they were asked for.
+
+    Raises
+    ------
+    TuningError
+        If the sampler raises, gives what is no grid index, or keeps asking for what is not there.
     """
     found: list[Outcome] = []
+    passed_over = 0
     while len(found) < trials:
-        asked = sampler.ask(min(at_once, trials - len(found)))
+        asked = _asked(sampler, min(at_once, trials - len(found)), land.grid.size)
         if not asked:
             break
         known = [trial for trial in asked if trial in trainer]
-        found += trainer.train(known)
-        sampler.tell([trainer.row(trial) for trial in known])
+        passed_over = 0 if known else passed_over + len(asked)
+        if passed_over > PATIENCE:
+            raise TuningError(
+                f"the sampler asks for nothing that the table has, {PATIENCE:,} times in a row"
+            )
+        outcomes = trainer.train(known)
+        rows = [_row(outcome, number, land) for number, outcome in enumerate(outcomes, len(found))]
+        try:
+            if rows:
+                sampler.tell(rows)
+        except Exception as error:
+            raise TuningError(f"the sampler's tell failed: {first_line(error)}") from error
+        found += outcomes
     return found
+
+
+def _asked(sampler: Sampler, n: int, size: int) -> list[int]:
+    try:
+        asked = [int(trial) for trial in sampler.ask(n)]
+    except Exception as error:
+        raise TuningError(f"the sampler's ask failed: {first_line(error)}") from error
+    for trial in asked:
+        if not 0 <= trial < size:
+            raise TuningError(f"the sampler asks for trial {trial:,} of a grid of {size:,}")
+    return asked
+
+
+def _row(outcome: Outcome, number: int, land: Landscape) -> Row:
+    """What the driver would tell a sampler of this outcome."""
+    return {
+        "run": land.trials["run"].iloc[0],
+        "strategy": "replay",
+        "number": number,
+        "trial": outcome.trial,
+        "seed": outcome.seed,
+        **land.grid[outcome.trial],
+        "status": outcome.status,
+        **outcome.metrics,
+        "train_seconds": outcome.seconds,
+        "engine": outcome.engine,
+        "backend": outcome.backend,
+        "worker": outcome.worker,
+        "finished_at": outcome.finished_at,
+        "error": outcome.error,
+    }
 
 
 def replays(
@@ -122,7 +202,7 @@ def replays(
     ----------
     land : Landscape
     make : callable
-        Gives the sampler, from grid, number of trials and seed.
+        Gives the sampler, from table, number of trials and seed.
     trials : int
     seeds : sequence of int
         One search each.
@@ -135,26 +215,36 @@ def replays(
         One row a search: ``seed``, ``trials`` (answered), the metric and the test metric of what
         it chose, ``trial`` (its grid index), ``rank`` (among all in the table, 1 the best; equals
         have the same), ``cpu_seconds``. Without a result, the scores are NaN and the trial is -1.
+
+    Raises
+    ------
+    TuningError
+        As `replay`, or if the sampler cannot be made.
     """
     trainer = TableTrainer(land)
-    ranks = dict(zip(land.trials.index, land.ranks, strict=True))
+    places = {int(trial): i for i, trial in enumerate(land.trials.index)}
     rows = []
     for seed in seeds:
-        outcomes = replay(make(land.grid, trials, seed), trainer, trials, at_once)
-        best: Outcome | None = None
+        try:
+            sampler = make(land, trials, seed)
+        except Exception as error:
+            raise TuningError(f"the sampler cannot be made: {first_line(error)}") from error
+        outcomes = replay(sampler, land, trainer, trials, at_once)
+        best = -1
         for outcome in outcomes:
-            if outcome.status == "ok" and (
-                best is None or land.better(outcome.metrics[land.metric], best.metrics[land.metric])
-            ):
-                best = outcome
+            place = places[outcome.trial]
+            value = land.values[place]
+            if not np.isnan(value) and (best < 0 or land.better(value, land.values[best])):
+                best = place
+        nothing = best < 0
         rows.append(
             (
                 seed,
                 len(outcomes),
-                np.nan if best is None else best.metrics[land.metric],
-                np.nan if best is None else best.metrics[land.test_metric],
-                -1 if best is None else best.trial,
-                np.nan if best is None else ranks[best.trial],
+                np.nan if nothing else land.values[best],
+                np.nan if nothing else land.tests[best],
+                -1 if nothing else int(land.trials.index[best]),
+                np.nan if nothing else land.ranks[best],
                 sum(outcome.seconds for outcome in outcomes),
             )
         )
@@ -181,10 +271,11 @@ def find_sampler(text: str) -> MakeSampler:
         )
     if not Path(file).is_file():
         raise TuningError(f"there is no file {file} to take the sampler {name} from")
+    sys.path.append(str(Path(file).absolute().parent))  # it may import what stands beside it
     try:
-        made: MakeSampler = runpy.run_path(file)[name]
-    except KeyError:
-        raise TuningError(f"{file} has no {name}") from None
-    except Exception as error:
+        names = runpy.run_path(file)
+    except (Exception, SystemExit) as error:
         raise TuningError(f"{file} does not run: {first_line(error)}") from error
-    return made
+    if name not in names:
+        raise TuningError(f"{file} has no {name}")
+    return lambda land, trials, seed: names[name](land.grid, trials, seed)

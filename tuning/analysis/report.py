@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 
 from tuning.analysis.answer import answer, random_trials
 from tuning.analysis.chance import best_of
 from tuning.analysis.compare import Comparison, compare, sentences
+from tuning.analysis.judged import scores_of
 from tuning.analysis.landscape import landscape
+from tuning.analysis.noise import seed_noise
 from tuning.analysis.replay import find_sampler, replays
 from tuning.analysis.tables import (
     axis_means,
@@ -35,11 +40,12 @@ def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
     TuningError
         If the directory is not a run, or it has no trials yet.
     """
-    results = load_results(path)
+    results, manifest = _tables(path)
     if results.empty:
         raise TuningError(f"{path} has no trials yet")
-    comparison = compare(results, read_manifest(path))
-    comparison.table.to_csv(path / "comparison.csv", index=False)
+    comparison = compare(results, manifest)
+    with _writing(path):
+        comparison.table.to_csv(path / "comparison.csv", index=False)
     console.print(comparison_table(comparison))
     for sentence in _sentences(results, comparison):
         console.print(sentence, highlight=False, soft_wrap=not console.is_terminal)
@@ -57,7 +63,7 @@ def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
 
 def _sentences(results: pd.DataFrame, comparison: Comparison) -> list[str]:
     """The comparison, or, of a whole grid, what any random search of it would find."""
-    if (results["status"] == "ok").any():
+    if not np.isnan(scores_of(results, comparison.metric)).all():
         land = landscape(results, comparison.manifest)
         if land.whole:
             found = best_of(land.values, land.mode, land.tests, most=random_trials(land))
@@ -86,11 +92,12 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     from tuning.analysis.page import PAGE, write_page
     from tuning.analysis.plots import plot_axes, plot_best_so_far
 
-    lands = [landscape(load_results(other), read_manifest(other)) for other in others]
-
+    noise = None
+    if others:
+        noise = seed_noise([landscape(*_tables(each)) for each in (path, *others)])
     results, comparison = report(path, console)
     metric, mode = comparison.metric, comparison.manifest["problem"]["mode"]
-    if not (results["status"] == "ok").any():
+    if np.isnan(scores_of(results, metric)).all():
         console.print("No trial has a result: there is nothing to rank or to draw.")
         return
     grid = manifest_grid(comparison.manifest)
@@ -99,13 +106,13 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     means = axis_means(results, metric, grid)
     console.print("By value of each axis", style="bold")
     console.print(axis_table(means, metric, mode))
-    plot_best_so_far(comparison, path / "best_so_far.png")
-    plot_axes(results, means, grid, metric, path / "axes.png")
     land = landscape(results, comparison.manifest)
-    with console.status("Writing the report"):
+    with console.status("Writing the report"), _writing(path):
         found = best_of(land.values, land.mode, land.tests)
+        plot_best_so_far(comparison, path / "best_so_far.png")
+        plot_axes(results, means, grid, metric, path / "axes.png")
         png(functools.partial(best_of_n, land=land, found=found), path / "best_of_n.png")
-        write_page(path / PAGE, comparison, land, found, lands)
+        write_page(path / PAGE, comparison, land, found, noise)
     for name in ("comparison.csv", "best_so_far.png", "best_of_n.png", "axes.png", PAGE):
         console.print(f"wrote {shown(path) / name}", soft_wrap=True)
 
@@ -145,7 +152,7 @@ def print_replays(
         if number < 1:
             raise TuningError(f"{name} takes a number from 1, not {number}")
     make = find_sampler(sampler)
-    land = landscape(load_results(table), read_manifest(table))
+    land = landscape(*_tables(table))
     if trials > len(land.trials):
         raise TuningError(
             f"a search cannot have {trials:,} trials: the table has {len(land.trials):,}"
@@ -163,13 +170,20 @@ def print_replays(
         exact = best_of(land.values, land.mode, land.tests, most=trials)
     console.print(replay_table(found, land, exact))
     if found["trials"].min() < trials:
-        console.print(
-            f"The table has not all they asked for: some had {found['trials'].min():,} trials.",
-            highlight=False,
-        )
+        console.print(f"Some ended after {found['trials'].min():,} trials.", highlight=False)
     if out:
-        try:
+        with _writing(out):
             found.to_csv(out, index=False)
-        except OSError as error:
-            raise TuningError(f"cannot write {out}: {error.strerror}") from error
         console.print(f"wrote {shown(out)}", soft_wrap=True)
+
+
+def _tables(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    return load_results(path), read_manifest(path)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TuningError(f"cannot write {path}: {error.strerror or error}") from error

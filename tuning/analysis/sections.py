@@ -8,10 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuning.analysis import figures
-from tuning.analysis.answer import CONFIDENT, as_good_as, within_noise
+from tuning.analysis.answer import (
+    CONFIDENT,
+    as_good_as,
+    percent,
+    random_trials,
+    within_noise,
+)
 from tuning.analysis.chance import BestOf, needed_for
-from tuning.analysis.compare import number_text
+from tuning.analysis.compare import best_so_far, counted, number_text
 from tuning.analysis.fidelity import fidelities
+from tuning.analysis.judged import scores_of
 from tuning.analysis.landscape import Landscape
 from tuning.analysis.noise import Noise
 from tuning.analysis.order import stopped_early
@@ -31,8 +38,8 @@ def sections(land: Landscape, found: BestOf, noise: Noise | None) -> list[Sectio
     """All that a landscape supports, in the order of the page."""
     parts = [_random(land, found)]
     if land.whole:
-        parts += [_reach(land), _early(land, found)]
-        parts += [_variance(land)] if not np.isnan(land.values).any() else []
+        parts += [_reach(land)] if as_good_as(land) else []
+        parts += [_early(land, found), _variance(land)]
     parts += [_curse(land, found)]
     parts += [_noise(land, noise)] if noise else []
     parts += _fidelity(land)
@@ -71,8 +78,8 @@ def _reach(land: Landscape) -> Section:
     return Section(
         "How many trials it takes",
         [
-            f"To hold one of the {name} with a chance of {CONFIDENT:.0%} takes "
-            f"{needed_for(size, count, CONFIDENT):,} trials."
+            f"To hold one of the {name} with a chance of {percent(CONFIDENT)} takes "
+            f"{counted(needed_for(size, count, CONFIDENT), 'trial')}."
             for name, count in top.items()
         ],
         [
@@ -86,13 +93,19 @@ def _reach(land: Landscape) -> Section:
 
 def _early(land: Landscape, found: BestOf) -> Section:
     early = stopped_early(land)
-    better = land.better(early["grid"], found.mean[early["trials"] - 1])
-    share = f"{float(np.mean(better)):.0%}"
+    n = random_trials(land)
+    expected = float(found.mean[n - 1])
+    in_order = np.append(land.values, np.nan)[best_so_far(land.values, land.mode)]
+    as_good = int(np.argmax((in_order == expected) | land.better(in_order, expected))) + 1
     return Section(
         "A sweep stopped early",
         [
-            "Swept in its own order and stopped after n trials, the grid is ahead of the mean "
-            f"random search at {share} of the points drawn.",
+            f"The first {counted(n, 'trial')} in grid order reach {number_text(in_order[n - 1])}, "
+            f"where random search reaches {number_text(expected)} on average; that takes, in grid "
+            "order, "
+            f"{counted(as_good, 'trial')}.",
+            "Evenly spaced trials are spread over the grid as random ones are; how well they do "
+            "depends on how their spacing meets the axes, and so on n.",
         ],
         [
             (
@@ -106,21 +119,36 @@ def _early(land: Landscape, found: BestOf) -> Section:
 
 
 def _variance(land: Landscape) -> Section:
+    title = "What matters"
+    if land.without:
+        return Section(
+            title,
+            [
+                "The shares of variance are defined for a table without holes, and "
+                f"{land.without:,} trials have no result."
+            ],
+            [],
+        )
     names = list(land.grid.axes)
     shape = [len(values) for values in land.grid.axes.values()]
-    columns = dict.fromkeys([land.metric, "val_loss"])
     shares = {
-        column: functional_anova(land.scores(column).reshape(shape), names) for column in columns
+        column: functional_anova(scores.reshape(shape), names)
+        for column in dict.fromkeys([land.metric, "val_loss"])
+        if np.isfinite(scores := scores_of(land.trials, column)).all() and np.ptp(scores) > 0
     }
-    shares = {column: table for column, table in shares.items() if table["share"].notna().all()}
+    if not shares:
+        return Section(title, ["Nothing does: all configurations are equal."], [])
     said = []
     for column, table in shares.items():
         largest = table[:-1].head(3)
-        part = ", ".join(f"{row.axes} {row.share:.0%}" for row in largest.itertuples())
-        rest = table["share"].iloc[-1]
-        said.append(f"Of the variance of {column}: {part}; sets of three axes and more {rest:.0%}.")
+        part = ", ".join(
+            f"{name} {percent(share)}"
+            for name, share in zip(largest["axes"], largest["share"], strict=True)
+        )
+        rest = f"; sets of three axes and more {percent(table['share'].iloc[-1])}"
+        said.append(f"Of the variance of {column}: {part}{rest if len(names) > 2 else ''}.")
     return Section(
-        "What matters",
+        title,
         [*said, "Exact functional ANOVA of the whole table (Hoeffding's decomposition)."],
         [
             (
@@ -132,48 +160,51 @@ def _variance(land: Landscape) -> Section:
 
 
 def _curse(land: Landscape, found: BestOf) -> Section:
-    gap = found.mean - found.chosen_mean
-    size = len(gap)
-    said = [f"{gap[n - 1]:+.4f} after {n:,}" for n in (1, 20, 1000) if n <= size]
+    gap = found.optimism(land.mode)
+    said = [f"{gap[n - 1]:+.4f} after {n:,}" for n in (1, 20, 1000) if n <= len(gap)]
+    of = "" if land.whole else " of those trained"
     return Section(
         "The winner's curse",
         [
-            f"What is chosen by {land.metric} looks better by it than it is: {land.metric} less "
-            f"{land.test_metric} of the chosen, on average, is {', '.join(said)} random trials.",
-            "One trial alone is not chosen: its gap is the difference of the two sets of data.",
+            f"By how much what is chosen by {land.metric} is better by it than by "
+            f"{land.test_metric}, on average: {', '.join(said)} random trials{of}.",
+            "One trial is not chosen: its gap is the difference of the two sets of data. What is "
+            "above that is the price of choosing.",
         ],
         [
             (
                 figures.svg(functools.partial(figures.winners_curse, land=land, found=found)),
-                "The chosen one's validation score less its test score, on average.",
+                "By how much the chosen looks better in validation than on the test data.",
             )
         ],
     )
 
 
 def _noise(land: Landscape, noise: Noise) -> Section:
-    within = within_noise(land, noise)
-    known = int((~np.isnan(land.values)).sum())
-    seeds = ", ".join(map(str, noise.seeds))
+    known = len(land.trials) - land.without
+    said = [
+        f"{noise.trials:,} configurations were trained with the seeds "
+        f"{', '.join(map(str, noise.seeds))}: {percent(noise.share)} of the variance of "
+        f"{land.metric} is between configurations, the rest between seeds."
+        if not np.isnan(noise.share)
+        else f"{noise.trials:,} configurations were trained with several seeds, and are all equal.",
+        f"Among the best {noise.top_trials:,} of them the standard deviation between seeds is "
+        f"{number_text(noise.top_deviation)}, so that two trainings there differ by up to "
+        f"{number_text(noise.resolution)} ({percent(CONFIDENT)}) for no reason but the seed: "
+        f"{within_noise(land, noise):,} of {known:,} configurations are no further from the best, "
+        f"{number_text(land.best)}.",
+        f"The best by seed {noise.seeds[0]} among them, {number_text(noise.chosen)}, has "
+        f"{number_text(noise.chosen_again)} with the others.",
+    ]
+    if not np.isnan(noise.correlation):
+        among = f", {noise.top_correlation:.2f} in the best tenth by one of them"
+        said.append(
+            f"Two seeds rank the configurations with a correlation of {noise.correlation:.2f}"
+            f"{'' if np.isnan(noise.top_correlation) else among} (Spearman)."
+        )
     return Section(
         "What is noise",
-        [
-            f"{noise.trials:,} configurations were trained with the seeds {seeds}: "
-            f"{noise.share:.1%} of the variance of {land.metric} is between configurations, the "
-            "rest between seeds.",
-            f"Among the best tenth the standard deviation between seeds is "
-            f"{noise.top_deviation:.4f}, so that two trainings there differ by up to "
-            f"{noise.resolution:.4f} (95%) for no reason but the seed: {within:,} of {known:,} "
-            f"configurations are no further from the best, {number_text(_best_value(land))}.",
-            f"The best by seed {noise.seeds[0]} among them, {number_text(noise.chosen)}, has "
-            f"{number_text(noise.chosen_again)} with the others. Rank correlation between seeds: "
-            f"{noise.correlation:.2f} over all"
-            + (
-                f", {noise.top_correlation:.2f} in the best tenth."
-                if not np.isnan(noise.top_correlation)
-                else "."
-            ),
-        ],
+        said,
         [
             (
                 figures.svg(functools.partial(figures.indistinguishable, land=land, noise=noise)),
@@ -189,12 +220,13 @@ def _fidelity(land: Landscape) -> list[Section]:
         return []
     longest = int(land.trials["epochs"].max())
     first = int(table["epochs"].iloc[0])
+    of = "" if land.whole else " of those trained"
     said = [
         f"{row.epochs:,} epochs rank {row.trajectories:,} trainings as {longest:,} do with a "
-        f"correlation of {row.correlation:.3f} (Spearman); of the best hundredth "
-        f"{row.top_share:.0%} are so already, and training only the best after {row.epochs:,} to "
-        f"the end gives away {row.regret:.4f}."
-        for row in table.itertuples()
+        f"correlation of {row.correlation:.3f} (Spearman); {share} of the best "
+        f"hundredth{of} are in it already, and training only the best after {row.epochs:,} to the "
+        f"end gives away {number_text(row.regret)}."
+        for row, share in zip(table.itertuples(), map(percent, table["top_share"]), strict=True)
     ]
     drawn = functools.partial(figures.shorter_trainings, land=land, epochs=first, longest=longest)
     return [
@@ -227,12 +259,8 @@ def _unsaid(land: Landscape) -> Section:
         [
             f"{missing:,} configurations were not trained. How near the trials come to the best "
             "there is, how many it takes to reach the top, what a sweep would have found in "
-            "another order, and what share each axis has in the variance, only a sweep of all can "
-            "tell: --sweep all, in this run's directory.",
+            "another order, and what share each axis has in the variance, only a run with "
+            "--sweep all can tell.",
         ],
         [],
     )
-
-
-def _best_value(land: Landscape) -> float:
-    return float(np.nanmax(land.values) if land.mode == "max" else np.nanmin(land.values))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from tuning.analysis.chance import BestOf
@@ -41,7 +42,8 @@ def comparison_table(comparison: Comparison) -> Table:
         rows.append((str(reference.get("strategy", "published")), reference))
     for name, row in rows:
         seconds, epochs = row.get("cpu_seconds"), row.get("epochs")
-        table.add_row(
+        _add(
+            table,
             name,
             f"{row['trials']:,}" if "trials" in row else "",
             "" if epochs is None else f"{epochs:,}",
@@ -53,7 +55,10 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def replay_table(found: pd.DataFrame, land: Landscape, exact: BestOf | None) -> Table:
-    """What replayed searches found, and what is exact of it, if it can be told."""
+    """What replayed searches found, and what is exact of it, if it can be told.
+
+    Quantiles are each column's own.
+    """
     scores = [land.metric, land.test_metric]
     table = _table("", f"best {land.metric}", f"its {land.test_metric}", "its rank", "CPU time")
     lines: dict[str, dict[str, Any]] = {"mean": dict(found.mean(numeric_only=True))}
@@ -63,7 +68,8 @@ def replay_table(found: pd.DataFrame, land: Landscape, exact: BestOf | None) -> 
         shares |= {"rank": 1 - good, "cpu_seconds": 1 - good}
         lines[name] = {column: found[column].quantile(share) for column, share in shares.items()}
     for name, row in lines.items():
-        table.add_row(
+        _add(
+            table,
             name,
             *(number_text(row[score]) for score in scores),
             "–" if pd.isna(row["rank"]) else f"{row['rank']:,.0f}",
@@ -71,9 +77,7 @@ def replay_table(found: pd.DataFrame, land: Landscape, exact: BestOf | None) -> 
         )
     if exact:
         table.add_section()
-        table.add_row(
-            "mean, exact", number_text(exact.mean[-1]), number_text(exact.chosen_mean[-1])
-        )
+        _add(table, "mean, exact", number_text(exact.mean[-1]), number_text(exact.chosen_mean[-1]))
     return table
 
 
@@ -108,7 +112,7 @@ def best_table(
     if "configuration" in cells:
         table.columns[-1].justify = "left"
     for row in zip(*cells.values(), strict=True):
-        table.add_row(*row)
+        _add(table, *row)
     return table
 
 
@@ -152,7 +156,8 @@ def axis_table(means: pd.DataFrame, metric: str, mode: Mode) -> Table:
     for axis, rows in means.groupby("axis", sort=False):
         best = rows["mean"].max() if mode == "max" else rows["mean"].min()
         for i, (_, row) in enumerate(rows.iterrows()):
-            table.add_row(
+            _add(
+                table,
                 str(axis) if i == 0 else "",
                 row["value"],
                 f"{row['trials']:,}",
@@ -175,6 +180,11 @@ def _table(first: str, *others: str) -> Table:
     for name in others:
         table.add_column(name, justify="right")
     return table
+
+
+def _add(table: Table, *cells: str, **style: Any) -> None:
+    """A row of cells as they are: none of their text is markup."""
+    table.add_row(*map(escape, cells), **style)
 
 
 def value_text(value: Any) -> str:

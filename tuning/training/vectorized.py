@@ -518,42 +518,29 @@ class Program:
         return self._compiled[key](*arguments)
 
     def _steps(self, variables: Any, metrics: Any, lifted: Lifted, batches: Any) -> Any:
-        """All full batches of every member.
-
-        One alone is trained without its axis, whose length of one has XLA copy the kernels at every
-        step: 199 ms an epoch in place of 268 (batches of 16, width 256, Adam).
-        """
+        """All full batches of every member."""
         import jax
-        import jax.numpy as jnp
 
-        state = (*variables, metrics)
-        if self._members(variables[0]) > 1:
+        def over(step: Any, state: Any) -> Any:
+            return jax.lax.scan(lambda state, batch: (step(state, batch), None), state, batches)[0]
 
-            def step(state: Any, batch: Any) -> tuple[Any, None]:
-                return self._step(state[:3], state[3], lifted, batch), None
-
-            return jax.lax.scan(step, state, batches)[0]
-
-        def step_alone(state: Any, batch: Any) -> tuple[Any, None]:
-            return self._one(state, own, batch), None
-
-        axes = (*self._axes, [0] * len(metrics))
-        own = {name: values[0] for name, values in lifted.items()}
-        state = jax.lax.scan(step_alone, _along(jnp.squeeze, state, axes), batches)[0]
-        return _along(jnp.expand_dims, state, axes)
+        return self._trained(variables, metrics, lifted, over)
 
     def _step(self, variables: Any, metrics: Any, lifted: Lifted, batch: Any) -> Any:
         """One batch of every member."""
-        import jax
+        return self._trained(variables, metrics, lifted, lambda step, state: step(state, batch))
 
-        axes = (*self._axes, [0] * len(metrics))
-        every = jax.vmap(self._one, in_axes=(axes, 0, None), out_axes=axes)
-        return every((*variables, metrics), lifted, batch)
+    def _trained(self, variables: Any, metrics: Any, lifted: Lifted, over: Any) -> Any:
+        """The members' states after what `over` makes of a step and the states before."""
 
-    def _one(self, state: Any, lifted: Lifted, batch: Any) -> Any:
-        """One batch of one member."""
-        self._lifted.update(lifted)
-        return self._model.train_step(state, self._shown(batch))[1]
+        def one(state: Any, lifted: Any, batch: Any) -> Any:
+            self._lifted.update(lifted)
+            return self._model.train_step(state, self._shown(batch))[1]
+
+        n, axes = self._members(variables[0]), (*self._axes, [0] * len(metrics))
+        state, numbers = _taken((*variables, metrics), axes, n), _numbers_of(lifted, n)
+        every = _mapped(one, (axes, 0, None), axes, n)
+        return _stacked(over(lambda state, batch: every(state, numbers, batch), state), axes, n)
 
     def _scores(
         self, trainable: Any, non_trainable: Any, lifted: Lifted, batches: Any, trained: Any
@@ -561,33 +548,32 @@ class Program:
         """The scores of every member; in validation with the results of the epoch's metrics."""
         import jax
 
-        n = self._members(trainable)
-        heads, tails = batches
-        axes = (self._axes[0], self._axes[1], 0)
-
-        def one(trainable: Any, non_trainable: Any, metrics: Any, lifted: Any, batch: Any) -> Any:
+        def one(variables: Any, metrics: Any, lifted: Any, batch: Any) -> Any:
             self._lifted.update(lifted)
-            state = (trainable, non_trainable, metrics)
-            return self._model.test_step(state, self._shown(batch))[1][2]
+            return self._model.test_step((*variables, metrics), self._shown(batch))[1][2]
 
-        scored = jax.vmap(one, in_axes=(*axes, 0, None), out_axes=0)
+        n, axes = self._members(trainable), self._axes[:2]
+        variables, numbers = _taken((trainable, non_trainable), axes, n), _numbers_of(lifted, n)
+        scored = _mapped(one, (axes, 0, 0, None), 0, n)
 
         def step(metrics: Any, batch: Any) -> tuple[Any, None]:
-            return scored(trainable, non_trainable, metrics, lifted, batch), None
+            return scored(variables, metrics, numbers, batch), None
 
-        metrics = [_stack(value, n, 0) for value in self._metric_values]
+        heads, tails = batches
+        metrics = [value if n == 1 else _stack(value, n, 0) for value in self._metric_values]
         if heads is not None:
             metrics, _ = jax.lax.scan(step, metrics, heads)
         if tails is not None:
             metrics, _ = step(metrics, tails)
-        scores = self._results(metrics)
+        scores = self._results(metrics, n)
         if trained is None:
             return scores
+        (trained,) = _taken((trained,), ([0] * len(trained),), n)
         validated = {f"val_{name}": value for name, value in scores.items()}
-        return {**self._results(trained), **validated}
+        return {**self._results(trained, n), **validated}
 
-    def _results(self, metrics: Any) -> Any:
-        import jax
+    def _results(self, metrics: Any, n: int) -> dict[str, Any]:
+        """What the metrics have come to, each of shape (members,)."""
         import keras
 
         def one(values: Any) -> Any:
@@ -595,7 +581,8 @@ class Program:
             with keras.StatelessScope(state_mapping=list(pairs)):
                 return self._model.get_metrics_result()
 
-        return jax.vmap(one)(metrics)
+        results: dict[str, Any] = _mapped(one, 0, 0, n)(metrics)
+        return {name: value.reshape(n) for name, value in results.items()}
 
 
 def _compile(lowered: Any, options: dict[str, Any]) -> Any:
@@ -612,14 +599,42 @@ def _layers(model: keras.Model) -> Iterator[Any]:
     yield from model._flatten_layers(include_self=False)
 
 
-def _along(function: Any, state: Any, axes: Any) -> tuple[list[Any], ...]:
-    """A function of array and axis, of every array of a state that is stacked on an axis."""
+# One member alone is trained and scored without its axis: of length one, it has XLA copy the
+# kernels at every step (199 ms an epoch in place of 268 for batches of 16, width 256 and Adam).
+
+
+def _mapped(function: Any, in_axes: Any, out_axes: Any, n: int) -> Any:
+    import jax
+
+    return function if n == 1 else jax.vmap(function, in_axes=in_axes, out_axes=out_axes)
+
+
+def _taken(parts: Any, axes: Any, n: int) -> tuple[list[Any], ...]:
+    """Stacked variables as what is mapped takes them."""
+    import jax.numpy as jnp
+
+    return _along(jnp.squeeze, parts, axes) if n == 1 else tuple(parts)
+
+
+def _stacked(parts: Any, axes: Any, n: int) -> tuple[list[Any], ...]:
+    """Variables that what is mapped gave, stacked again."""
+    import jax.numpy as jnp
+
+    return _along(jnp.expand_dims, parts, axes) if n == 1 else tuple(parts)
+
+
+def _numbers_of(lifted: Lifted, n: int) -> Lifted:
+    return {name: values[0] for name, values in lifted.items()} if n == 1 else lifted
+
+
+def _along(function: Any, parts: Any, axes: Any) -> tuple[list[Any], ...]:
+    """A function of array and axis, of every array that is stacked on an axis."""
     return tuple(
         [
             array if axis is None else function(array, axis)
-            for array, axis in zip(*parts, strict=True)
+            for array, axis in zip(arrays, places, strict=True)
         ]
-        for parts in zip(state, axes, strict=True)
+        for arrays, places in zip(parts, axes, strict=True)
     )
 
 

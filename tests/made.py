@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import pytest
-
 from tuning import Grid
 from tuning.analysis.landscape import Landscape, landscape
 from tuning.manifest import read_manifest
@@ -20,7 +18,6 @@ AXES = {
 }
 
 Score = Callable[[dict, int], float | None]
-MakeRun = Callable[..., Path]
 
 
 def by_rate(configuration: dict, trial: int) -> float:
@@ -68,31 +65,28 @@ def outcome_of(trial: int, score: float | None, epochs: int, seed: int) -> Outco
     return Outcome(trial, seed, "ok", "vectorized", "jax", metrics, curve, 0.5)
 
 
-@pytest.fixture
-def make_run(tmp_path: Path) -> MakeRun:
-    """Writes a run whose trials score as a function of (configuration, trial) says."""
-
-    def make(
-        score: Score = by_rate,
-        trials: Iterable[int] | None = None,
-        axes: dict | None = None,
-        name: str = "run",
-        seed: int = 0,
-        **problem: object,
-    ) -> Path:
-        axes = AXES if axes is None else axes
-        grid = Grid(axes)
-        path = tmp_path / name
-        with Run.create(path, manifest_of(axes, seed, **problem)) as run:
-            for number, trial in enumerate(range(grid.size) if trials is None else trials):
-                configuration = grid[trial]
-                epochs = int(configuration.get("epochs", 1))
-                outcome = outcome_of(trial, score(configuration, trial), epochs, seed)
-                rows = run.rows(outcome, [("sweep", number)])
-                run.append(rows, [(row, outcome.curve) for row in rows])
-        return path
-
-    return make
+def write_run(
+    folder: Path,
+    score: Score = by_rate,
+    *,
+    trials: Iterable[int] | None = None,
+    axes: dict | None = None,
+    name: str = "run",
+    seed: int = 0,
+    **problem: object,
+) -> Path:
+    """A run whose trials score as a function of (configuration, trial) says."""
+    axes = AXES if axes is None else axes
+    grid = Grid(axes)
+    path = folder / name
+    with Run.create(path, manifest_of(axes, seed, **problem)) as run:
+        for number, trial in enumerate(range(grid.size) if trials is None else trials):
+            configuration = grid[trial]
+            epochs = int(configuration.get("epochs", 1))
+            outcome = outcome_of(trial, score(configuration, trial), epochs, seed)
+            rows = run.rows(outcome, [("sweep", number)])
+            run.append(rows, [(row, outcome.curve) for row in rows])
+    return path
 
 
 def land_of(path: Path) -> Landscape:
