@@ -40,7 +40,7 @@ def edited(path, name, old, new):
         (ROW, ROW.replace("8,relu", "16,relu"), "row 4: width '16' is not what the manifest's"),
         (ROW, ROW.replace("relu", "elu"), "row 4: activation 'elu' is not what the manifest's"),
         (ROW, ROW.replace("ok", "fine"), "row 4: status 'fine' is not one"),
-        (ROW, ROW.replace("sweep", "swep"), "row 4: strategy 'swep' is not one"),
+        (ROW, ROW.replace("sweep", ""), "row 4: strategy '' is not one"),
         (ROW, ROW.replace(",0,8", ",1,8"), "row 4: seed '1' is not the run's, 0"),
         (ROW, ROW.replace("3,3", "2,3"), "row 4: number '2' is there a second time"),
         (ROW, ROW + "much", "row 4: val_loss 'much"),

@@ -135,6 +135,8 @@ def sentences(comparison: Comparison) -> list[str]:
         for strategy, row in comparison.last.iterrows()
     ]
     n = comparison.equal_budget
+    if n and not {"random", "sweep"} <= set(comparison.last.index):
+        return found
     if n == 0:
         only = "a sweep" if "random" in comparison.last.index else "a random search"
         return [*found, f"With only one strategy there is nothing to compare it with: add {only}."]
