@@ -125,3 +125,12 @@ def test_repr_says_the_size_and_the_values():
 def test_axes_are_read_only():
     with pytest.raises(TypeError):
         Grid({"a": [1]}).axes["b"] = (1,)
+
+
+@given(axes, st.data())
+def test_a_point_lies_on_a_line_along_each_axis(axes, data):
+    grid = Grid(axes)
+    point = data.draw(st.integers(0, grid.size - 1))
+    for axis, values in grid.axes.items():
+        assert values[grid.position(axis, point)] == grid[point][axis]
+        assert grid[grid.line(axis, point)] == {**grid[point], axis: values[0]}

@@ -172,11 +172,13 @@ def test_an_ok_row_cut_before_its_scores_is_named(make_run):
 
 
 def test_a_grid_no_processor_can_number_is_read(make_run):
-    axes = {f"axis {i}": list(range(1000)) for i in range(7)}
-    last = 1000**7 - 1
+    axes = {f"axis {i}": list(range(1000)) for i in range(8)}
+    last = 1000**8 - 1
     table = load_results(make_run(lambda *_: 0.5, trials=[last, 5], axes=axes))
     assert table["trial"].tolist() == [last, 5]
-    assert table["axis 6"].tolist() == [999, 5]
+    assert table["axis 7"].tolist() == [999, 5]
+    table = load_results(make_run(lambda *_: 0.5, trials=[5], axes=axes, name="small"))
+    assert table[["axis 0", "axis 7"]].to_numpy().tolist() == [[0, 5]]
 
 
 def test_a_broken_archive_is_refused(make_run, tmp_path):

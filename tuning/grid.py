@@ -85,21 +85,20 @@ class Grid:
             configuration[name] = self._axes[name][position]
         return {name: configuration[name] for name in self._axes}
 
-    def stride(self, axis: str) -> int:
-        """How far apart, by number, two points are that are neighbours on an axis."""
-        faster = list(self._axes)[list(self._axes).index(axis) + 1 :]
-        return math.prod(len(self._axes[name]) for name in faster)
+    def position(self, axis: str, index: Any) -> Any:
+        """Which of an axis's values a point has, counted from 0; of an array of points too."""
+        for name in reversed(self._faster(axis)):  # each in turn: their product may be too large
+            index = index // len(self._axes[name])
+        return index % len(self._axes[axis])
 
     def line(self, axis: str, index: Any) -> Any:
-        """The line along an axis that a point lies on: the number of its first point.
+        """The line along an axis that a point lies on, by its first point; of an array too."""
+        apart = math.prod(len(self._axes[name]) for name in self._faster(axis))
+        return index - self.position(axis, index) * apart
 
-        Parameters
-        ----------
-        axis : str
-        index : int or array of int
-        """
-        stride = self.stride(axis)
-        return index - index // stride % len(self._axes[axis]) * stride
+    def _faster(self, axis: str) -> list[str]:
+        """The axes behind this one, which change faster."""
+        return list(self._axes)[list(self._axes).index(axis) + 1 :]
 
     def index(self, configuration: Mapping[str, Value]) -> int:
         """The number of a configuration, in ``range(size)``.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tuning.errors import RunStopped, TuningError
-from tuning.grid import Row
+from tuning.grid import Configuration, Row
 from tuning.manifest import MANIFEST, manifest_grid, manifest_text, read_manifest, write_text
 from tuning.training.outcome import Outcome
 
@@ -55,6 +55,28 @@ def curve_columns(metric: str) -> list[str]:
     return list(
         dict.fromkeys(["run", "strategy", "trial", "seed", "epoch", "loss", "val_loss", metric])
     )
+
+
+def row_of(
+    outcome: Outcome, configuration: Configuration, *, run: str, strategy: str, number: int
+) -> Row:
+    """An outcome as a strategy's row in trials.csv."""
+    return {
+        "run": run,
+        "strategy": strategy,
+        "number": number,
+        "trial": outcome.trial,
+        "seed": outcome.seed,
+        **configuration,
+        "status": outcome.status,
+        **outcome.metrics,
+        "train_seconds": round(outcome.seconds, 3),
+        "engine": outcome.engine,
+        "backend": outcome.backend,
+        "worker": outcome.worker,
+        "finished_at": outcome.finished_at,
+        "error": outcome.error,
+    }
 
 
 class Run:
@@ -148,24 +170,9 @@ class Run:
 
     def rows(self, outcome: Outcome, wanted_by: Iterable[tuple[str, int]]) -> list[Row]:
         """An outcome as rows, one for each (strategy, number) that asked for the trial."""
-        configuration = self._grid[outcome.trial]
+        run, configuration = self.path.absolute().name, self._grid[outcome.trial]
         return [
-            {
-                "run": self.path.absolute().name,
-                "strategy": strategy,
-                "number": number,
-                "trial": outcome.trial,
-                "seed": outcome.seed,
-                **configuration,
-                "status": outcome.status,
-                **outcome.metrics,
-                "train_seconds": round(outcome.seconds, 3),
-                "engine": outcome.engine,
-                "backend": outcome.backend,
-                "worker": outcome.worker,
-                "finished_at": outcome.finished_at,
-                "error": outcome.error,
-            }
+            row_of(outcome, configuration, run=run, strategy=strategy, number=number)
             for strategy, number in wanted_by
         ]
 

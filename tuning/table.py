@@ -152,7 +152,7 @@ def _to_values(table: pd.DataFrame, axis: str, grid: Grid, file: Path) -> None:
     if table.empty:
         return
     values = grid.axes[axis]
-    positions = (table["trial"].to_numpy() // grid.stride(axis) % len(values)).astype(int)
+    positions = grid.position(axis, table["trial"].to_numpy()).astype(int)
     codes, cells = pd.factorize(table[axis], use_na_sentinel=False)
     texts = ["" if pd.isna(cell) else cell_text(cell) for cell in cells]
     same = np.array([[text == cell_text(value) for value in values] for text in texts])

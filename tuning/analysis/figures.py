@@ -20,7 +20,7 @@ from tuning.analysis.landscape import Landscape
 from tuning.analysis.noise import Noise
 from tuning.analysis.order import log_spaced
 from tuning.analysis.plots import COLOURS, GREY, STYLE
-from tuning.analysis.tables import axis_positions, value_text
+from tuning.analysis.tables import value_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -191,7 +191,7 @@ def shorter_trainings(axes: Axes, land: Landscape, epochs: int, longest: int) ->
 
 def by_axis(axes: Axes, land: Landscape, axis: str) -> None:
     """The metric at each value of an axis: median, and where half and nine tenths of it lie."""
-    positions = axis_positions(land.trials.index.to_series(), land.grid)[axis].to_numpy()
+    positions = land.grid.position(axis, land.trials.index.to_numpy())
     values = [value_text(value) for value in land.grid.axes[axis]]
     known = ~np.isnan(land.values)
     for place in range(len(values)):

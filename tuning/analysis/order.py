@@ -7,6 +7,7 @@ import pandas as pd
 
 from tuning.analysis.compare import best_so_far
 from tuning.analysis.landscape import Landscape
+from tuning.problem import Mode
 from tuning.samplers import SweepSampler
 
 POINTS = 240  # of a logarithmic axis
@@ -31,13 +32,18 @@ def stopped_early(land: Landscape) -> pd.DataFrame:
     """
     size = land.grid.size
     n = log_spaced(size)
-    values = np.append(land.values, np.nan)  # the last for "none yet"
-    in_order = values[best_so_far(land.values, land.mode)[n - 1]]
     spaced = []
     for trials in n:
         asked = np.array(SweepSampler(land.grid, n_trials=int(trials)).ask(size))
-        spaced.append(values[asked][best_so_far(values[asked], land.mode)[-1]])
+        spaced.append(incumbents(land.values[asked], land.mode)[-1])
+    in_order = incumbents(land.values, land.mode)[n - 1]
     return pd.DataFrame({"trials": n, "grid": in_order, "spaced": spaced})
+
+
+def incumbents(values: np.ndarray, mode: Mode) -> np.ndarray:
+    """The best of the first n values, for each n; NaN as long as all are."""
+    best = best_so_far(values, mode)
+    return np.where(best < 0, np.nan, values[best])
 
 
 def log_spaced(size: int, points: int = POINTS) -> np.ndarray:

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tuning.analysis.compare import best_so_far
 from tuning.analysis.landscape import Landscape
 from tuning.errors import TuningError, first_line
 from tuning.grid import Row
-from tuning.samplers import RandomSampler, Sampler, SweepSampler
+from tuning.results import row_of
+from tuning.samplers import RandomSampler, Sampler
 from tuning.training.outcome import Outcome
 
 MakeSampler = Callable[[Landscape, int, int], Sampler]
@@ -101,8 +103,6 @@ def _sweep(land: Landscape, trials: int, seed: int) -> Sampler:
 
 
 def _spaced(land: Landscape, trials: int, seed: int) -> Sampler:
-    if land.whole:
-        return SweepSampler(land.grid, n_trials=trials)
     known = land.trials.index.tolist()
     return _Listed([known[i * len(known) // trials] for i in range(trials)])
 
@@ -139,6 +139,7 @@ def replay(
     TuningError
         If the sampler raises, gives what is no grid index, or keeps asking for what is not there.
     """
+    run = str(land.trials["run"].iloc[0])
     found: list[Outcome] = []
     passed_over = 0
     while len(found) < trials:
@@ -152,7 +153,12 @@ def replay(
                 f"the sampler asks for nothing that the table has, {PATIENCE:,} times in a row"
             )
         outcomes = trainer.train(known)
-        rows = [_row(outcome, number, land) for number, outcome in enumerate(outcomes, len(found))]
+        rows = [
+            row_of(
+                outcome, land.grid[outcome.trial], run=run, strategy="replay", number=len(found) + i
+            )
+            for i, outcome in enumerate(outcomes)
+        ]
         try:
             if rows:
                 sampler.tell(rows)
@@ -171,26 +177,6 @@ def _asked(sampler: Sampler, n: int, size: int) -> list[int]:
         if not 0 <= trial < size:
             raise TuningError(f"the sampler asks for trial {trial:,} of a grid of {size:,}")
     return asked
-
-
-def _row(outcome: Outcome, number: int, land: Landscape) -> Row:
-    """What the driver would tell a sampler of this outcome."""
-    return {
-        "run": land.trials["run"].iloc[0],
-        "strategy": "replay",
-        "number": number,
-        "trial": outcome.trial,
-        "seed": outcome.seed,
-        **land.grid[outcome.trial],
-        "status": outcome.status,
-        **outcome.metrics,
-        "train_seconds": outcome.seconds,
-        "engine": outcome.engine,
-        "backend": outcome.backend,
-        "worker": outcome.worker,
-        "finished_at": outcome.finished_at,
-        "error": outcome.error,
-    }
 
 
 def replays(
@@ -230,24 +216,16 @@ def replays(
         except Exception as error:
             raise TuningError(f"the sampler cannot be made: {first_line(error)}") from error
         outcomes = replay(sampler, land, trainer, trials, at_once)
-        best = -1
-        for outcome in outcomes:
-            place = places[outcome.trial]
-            value = land.values[place]
-            if not np.isnan(value) and (best < 0 or land.better(value, land.values[best])):
-                best = place
-        nothing = best < 0
-        rows.append(
-            (
-                seed,
-                len(outcomes),
-                np.nan if nothing else land.values[best],
-                np.nan if nothing else land.tests[best],
-                -1 if nothing else int(land.trials.index[best]),
-                np.nan if nothing else land.ranks[best],
-                sum(outcome.seconds for outcome in outcomes),
-            )
-        )
+        asked = np.array([places[outcome.trial] for outcome in outcomes], dtype=int)
+        best = best_so_far(land.values[asked], land.mode)
+        spent = sum(outcome.seconds for outcome in outcomes)
+        if len(best) == 0 or best[-1] < 0:
+            rows.append((seed, len(asked), np.nan, np.nan, -1, np.nan, spent))
+            continue
+        place = asked[best[-1]]
+        trial = int(land.trials.index[place])
+        chosen = (land.values[place], land.tests[place], trial, land.ranks[place])
+        rows.append((seed, len(asked), *chosen, spent))
     names = ["seed", "trials", land.metric, land.test_metric, "trial", "rank", "cpu_seconds"]
     return pd.DataFrame(rows, columns=names)
 

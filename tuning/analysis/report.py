@@ -41,6 +41,12 @@ def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
         If the directory is not a run, or it has no trials yet.
     """
     results, manifest = _tables(path)
+    return results, _report(path, results, manifest, console)
+
+
+def _report(
+    path: Path, results: pd.DataFrame, manifest: dict[str, Any], console: Console
+) -> Comparison:
     if results.empty:
         raise TuningError(f"{path} has no trials yet")
     comparison = compare(results, manifest)
@@ -58,7 +64,7 @@ def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
             highlight=False,
             markup=False,
         )
-    return results, comparison
+    return comparison
 
 
 def _sentences(results: pd.DataFrame, comparison: Comparison) -> list[str]:
@@ -92,10 +98,10 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     from tuning.analysis.page import PAGE, write_page
     from tuning.analysis.plots import plot_axes, plot_best_so_far
 
-    noise = None
-    if others:
-        noise = seed_noise([landscape(*_tables(each)) for each in (path, *others)])
-    results, comparison = report(path, console)
+    results, manifest = _tables(path)
+    lands = [landscape(*_tables(other)) for other in others]
+    noise = seed_noise([landscape(results, manifest), *lands]) if lands else None
+    comparison = _report(path, results, manifest, console)
     metric, mode = comparison.metric, comparison.manifest["problem"]["mode"]
     if np.isnan(scores_of(results, metric)).all():
         console.print("No trial has a result: there is nothing to rank or to draw.")

@@ -16,12 +16,12 @@ from tuning.analysis.answer import (
     within_noise,
 )
 from tuning.analysis.chance import BestOf, needed_for
-from tuning.analysis.compare import best_so_far, counted, number_text
+from tuning.analysis.compare import counted, number_text
 from tuning.analysis.fidelity import fidelities
 from tuning.analysis.judged import scores_of
 from tuning.analysis.landscape import Landscape
 from tuning.analysis.noise import Noise
-from tuning.analysis.order import stopped_early
+from tuning.analysis.order import incumbents, stopped_early
 from tuning.analysis.variance import functional_anova
 
 
@@ -95,7 +95,7 @@ def _early(land: Landscape, found: BestOf) -> Section:
     early = stopped_early(land)
     n = random_trials(land)
     expected = float(found.mean[n - 1])
-    in_order = np.append(land.values, np.nan)[best_so_far(land.values, land.mode)]
+    in_order = incumbents(land.values, land.mode)
     as_good = int(np.argmax((in_order == expected) | land.better(in_order, expected))) + 1
     return Section(
         "A sweep stopped early",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from rich import box
 from rich.markup import escape
@@ -124,11 +123,7 @@ def axis_positions(trials: pd.Series[int], grid: Grid) -> pd.DataFrame:
     DataFrame
         A column an axis, a row a trial: the value's place among the axis's values.
     """
-    remaining = trials.to_numpy()
-    positions: dict[str, np.ndarray] = {}
-    for name in reversed(list(grid.axes)):
-        remaining, positions[name] = np.divmod(remaining, len(grid.axes[name]))
-    return pd.DataFrame({name: positions[name] for name in grid.axes}, index=trials.index)
+    return pd.DataFrame({axis: grid.position(axis, trials) for axis in grid.axes})
 
 
 def axis_means(results: pd.DataFrame, metric: str, grid: Grid) -> pd.DataFrame:
