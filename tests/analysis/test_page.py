@@ -155,8 +155,13 @@ def test_a_browser_shows_it_at_any_width(make_run, tmp_path):
               part => !part.closest(".scroll")
                 && part.getBoundingClientRect().right > root.clientWidth + 1
             ).map(part => part.tagName);
+            const cut = [...page.querySelectorAll("svg text")].filter(text => {
+              const inner = text.getBoundingClientRect();
+              const outer = text.ownerSVGElement.getBoundingClientRect();
+              return inner.left < outer.left - 1 || inner.right > outer.right + 1;
+            }).map(text => text.textContent);
             const over = root.scrollWidth - root.clientWidth;
-            found.push({width, over, wide, trials});
+            found.push({width, over, wide, cut, trials});
             frame.remove();
             next();
           };
@@ -180,4 +185,5 @@ def test_a_browser_shows_it_at_any_width(make_run, tmp_path):
     assert "CONSOLE" not in shown.stderr
     for width, found in zip(WIDTHS, said["found"], strict=True):
         assert (found["width"], found["over"], found["wide"]) == (width, 0, [])
+        assert found["cut"] == []
         assert found["trials"] == sorted(found["trials"])

@@ -24,6 +24,7 @@ from tuning.analysis.tables import value_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 RANDOM, SWEEP, TEST, OTHER = COLOURS["random"], COLOURS["sweep"], "#009E73", "#CC79A7"
 ON_PAGE: Any = {
@@ -35,6 +36,7 @@ ON_PAGE: Any = {
 }
 WIDTH, HEIGHT = 4.4, 3.2  # inches: a figure is read at half of a page, and at the whole of a phone
 MOST_EFFECTS = 12
+MOST_TICKS = 7
 MOST_LETTERS = 40  # of an axis's values side by side
 FEW = 8  # trials, from which on a figure shows all
 
@@ -49,12 +51,9 @@ def svg(draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
     height : float
         Inches, at a width of 4.4.
     """
-    import matplotlib.figure
-
+    file = io.StringIO()
     with mpl.rc_context(ON_PAGE):
-        figure = matplotlib.figure.Figure(figsize=(WIDTH, height))
-        draw(figure.add_subplot())
-        file = io.StringIO()
+        figure = _drawn(draw, WIDTH, height)
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     text = file.getvalue()
     text = text[text.index("<svg") :]
@@ -69,12 +68,21 @@ def svg(draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
 
 def png(draw: Callable[[Axes], None], path: Path) -> None:
     """A figure as a PNG file, for where a page is too much."""
-    import matplotlib.figure
-
     with mpl.rc_context(STYLE):
-        figure = matplotlib.figure.Figure(figsize=(7, 4.2))
-        draw(figure.add_subplot())
-        figure.savefig(path)
+        _drawn(draw, 7, 4.2).savefig(path)
+
+
+def _drawn(draw: Callable[[Axes], None], width: float, height: float) -> Figure:
+    import matplotlib.figure
+    import matplotlib.ticker
+
+    figure = matplotlib.figure.Figure(figsize=(width, height))
+    axes = figure.add_subplot()
+    draw(axes)
+    if isinstance(axes.yaxis.get_major_locator(), matplotlib.ticker.AutoLocator):
+        # As many as fit would change with the layout, which is made for the labels there were.
+        axes.locator_params("y", nbins=MOST_TICKS)
+    return figure
 
 
 def best_of_n(axes: Axes, land: Landscape, found: BestOf) -> None:
