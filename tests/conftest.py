@@ -53,6 +53,12 @@ def packing_of(path: str | Path) -> tuple[Problem, Packing]:
     return problem, discover(problem, build, problem.grid[0])
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults", type=int, default=1, metavar="N", help="of each kind, for pytest -m faults"
+    )
+
+
 @pytest.fixture(scope="session")
 def worker() -> None:
     """Makes the test's own process what a Ray worker is."""

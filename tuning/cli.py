@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +35,8 @@ def run_ray(arguments: list[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code: 0; 2 for a bad input; 1 if a run could not go on; 130 if interrupted.
+        The exit code: 0; 2 for a bad input; 1 if a run could not go on; 130 if interrupted,
+        143 if terminated.
     """
     parser = _Parser(
         description="Search a grid of Keras hyperparameters in parallel, at random and by a "
@@ -53,6 +55,12 @@ def run_ray(arguments: list[str] | None = None) -> int:
         choices=("grid", "spaced"),
         help="whether a sweep of N takes the grid's first points (default) or evenly spaced ones",
     )
+    add(
+        "--shard",
+        metavar="K/N",
+        help="train only the K-th of N equal parts, as one of several drivers; scripts/merge.py "
+        "joins them",
+    )
     add("--seed", type=int, metavar="S", help="of the draw and of every training (0)")
     add("--workers", type=int, metavar="N", help="trials at once, one CPU each (all CPUs)")
     add(
@@ -65,8 +73,19 @@ def run_ray(arguments: list[str] | None = None) -> int:
     )
     add("--no-cache", dest="cache", action="store_false", help="keep no compiled programs on disk")
     add("--problem", metavar="FILE", help="a problem's Python file, or a built-in one's name")
-    add("--out", type=Path, metavar="DIR", help="a new run's directory, or a run to go on with")
+    add("--out", type=_path, metavar="DIR", help="a new run's directory, or a run to go on with")
     add("--address", help="join the Ray cluster there instead of starting one")
+    add(
+        "--trial-timeout",
+        type=float,
+        metavar="SECONDS",
+        help="end a trial that takes longer, and go on with the others",
+    )
+    add(
+        "--trial-memory",
+        metavar="SIZE",
+        help="end a trial whose worker takes more, such as 4GB, and go on with the others",
+    )
     add("--estimate", action="store_true", help="print what the whole grid would take, and end")
     add("--explain", action="store_true", help="print what shares a program, and end")
     add("--verbose", action="store_true", help="let Ray, TensorFlow and the workers speak")
@@ -91,10 +110,10 @@ def analyse(arguments: list[str] | None = None) -> int:
     parser = _Parser(
         description="Print the comparison of a run again, and write its report and figures."
     )
-    parser.add_argument("run", type=Path, metavar="DIR", help="a run directory")
+    parser.add_argument("run", type=_path, metavar="DIR", help="a run directory")
     parser.add_argument(
         "others",
-        type=Path,
+        type=_path,
         nargs="*",
         metavar="SEED_DIR",
         help="runs of the same problem with other seeds, which tell the noise between seeds",
@@ -116,7 +135,7 @@ def replay(arguments: list[str] | None = None) -> int:
         description="Run a search many times over the results of a run, in place of training."
     )
     add = parser.add_argument
-    add("table", type=Path, metavar="TABLE", help="a run directory")
+    add("table", type=_path, metavar="TABLE", help="a run directory")
     add(
         "--sampler",
         default="random",
@@ -127,7 +146,7 @@ def replay(arguments: list[str] | None = None) -> int:
     add("--repeats", type=int, default=1000, metavar="N", help="searches, each another seed (1000)")
     add("--seed", type=int, default=0, metavar="S", help="of the first search (0)")
     add("--at-once", type=int, default=1, metavar="N", help="trials asked for at once (1)")
-    add("--out", type=Path, metavar="FILE", help="write the searches there, as CSV, one row each")
+    add("--out", type=_path, metavar="FILE", help="write the searches there, as CSV, one row each")
 
     def job() -> int:
         from tuning.analysis import report
@@ -142,8 +161,8 @@ def replay(arguments: list[str] | None = None) -> int:
 def publish(arguments: list[str] | None = None) -> int:
     """A run made small: `scripts/publish.py`. Arguments and exit codes as for `run_ray`."""
     parser = _Parser(description="Write a run's tables compactly, to be kept and passed on.")
-    parser.add_argument("run", type=Path, metavar="DIR", help="a run directory")
-    parser.add_argument("out", type=Path, metavar="OUT", help="the directory to make")
+    parser.add_argument("run", type=_path, metavar="DIR", help="a run directory")
+    parser.add_argument("out", type=_path, metavar="OUT", help="the directory to make")
 
     def job() -> int:
         from tuning.publish import publish
@@ -161,6 +180,35 @@ def publish(arguments: list[str] | None = None) -> int:
     return _exit_code(job)
 
 
+def merge(arguments: list[str] | None = None) -> int:
+    """Runs of one search joined: `scripts/merge.py`. Arguments and exit codes as for `run_ray`."""
+    parser = _Parser(
+        description="Join runs of one problem and seed, such as the shards of a search, into one."
+    )
+    parser.add_argument(
+        "runs", type=_path, nargs="+", metavar="RUN", help="a run, or a directory that holds some"
+    )
+    parser.add_argument("out", type=_path, metavar="OUT", help="the run to make")
+
+    def job() -> int:
+        from tuning.merge import merge
+
+        options = parser.parse_args(arguments)
+        merge(options.runs, options.out, _output())
+        return 0
+
+    return _exit_code(job)
+
+
+def _path(text: str) -> Path:
+    """A path of this machine's filesystems; of none that only a client could reach."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", text):
+        raise argparse.ArgumentTypeError(
+            f"{text} is not a path: runs are kept in directories of mounted filesystems"
+        )
+    return Path(text)
+
+
 def _exit_code(job: Callable[[], int]) -> int:
     try:
         return job()
@@ -168,8 +216,8 @@ def _exit_code(job: Callable[[], int]) -> int:
         return _say(first_line(error).partition(": ")[2], 2)
     except RunStopped as error:
         return _say(str(error), 1)
-    except KeyboardInterrupt:
-        return _say("stopped", search.INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        return _say("stopped", search.exit_code(stop))
 
 
 def _say(sentence: str, code: int) -> int:

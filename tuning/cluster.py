@@ -11,10 +11,15 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import ray
+from ray._private import ray_constants
+from ray._private import worker as ray_worker
 
 from tuning.errors import TuningError, first_line
+from tuning.signals import sigterm_raises
 
 JOIN_SECONDS = 20
 IN_FLIGHT = 4  # a CPU; with 2, trials that train nothing took half as long again
@@ -69,9 +74,16 @@ def ray_cluster(
     level = logging.INFO if verbose else logging.ERROR
     logging.getLogger("ray").setLevel(level)
     quiet = {"log_to_driver": verbose, "logging_level": level}
-    if address is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore" if not verbose else "default")
+    with contextlib.ExitStack() as stack:
+        if not verbose:
+            stack.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+            # What Ray prints of every worker that died; the trial's row says it.
+            stack.enter_context(_patched(ray_worker, "listen_error_messages", lambda *_: None))
+        if address is None:
+            # As on macOS and Windows, listen to this machine alone; elsewhere Ray listens to the
+            # network, unless RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER said so when it was imported.
+            stack.enter_context(_patched(ray_constants, "ENABLE_RAY_CLUSTER", False))
             ray.init(
                 address="local",
                 num_cpus=workers,
@@ -79,19 +91,33 @@ def ray_cluster(
                 object_store_memory=_store_bytes(),
                 **quiet,
             )
-    else:
-        _check_address(address)
-        ray.init(address=address, **quiet)
+        else:
+            _check_address(address)
+            package = str(Path(__file__).parent)  # so that every worker runs this very code
+            own = {"py_modules": [package], "excludes": ["__pycache__"]}
+            ray.init(address=address, runtime_env=own, **quiet)
     try:
         cpus = int(ray.cluster_resources().get("CPU", 0))
         if cpus < 1:
             raise TuningError(f"the Ray cluster at {address} has no CPUs to train on")
-        if workers is None or address is None:
-            yield Cluster(cpus, IN_FLIGHT * cpus)
-        else:
-            yield Cluster(workers, workers)
+        with sigterm_raises():  # in place of Ray's own way, which ends without a word
+            if workers is None or address is None:
+                yield Cluster(cpus, IN_FLIGHT * cpus)
+            else:
+                yield Cluster(workers, workers)
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _patched(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Have a module's name stand for another value meanwhile: what Ray has no option for."""
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 def _store_bytes() -> int:
@@ -123,5 +149,8 @@ def _check_address(address: str) -> None:
         ) from None
     except OSError as error:
         raise TuningError(f"cannot look for Ray at {address}: {first_line(error)}") from error
+    said = joined.stderr.decode(errors="replace")
+    if "mismatch" in said:
+        raise TuningError(f"the Ray at {address} is not of this one's version, or not its Python's")
     if joined.returncode != 0:
         raise TuningError(f"no Ray answers at {address}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import ray
 
@@ -19,17 +20,19 @@ from tuning.problem import Data, Problem, Work, n_samples, work
 from tuning.results import Run
 from tuning.samplers import Sampler
 from tuning.training import worker
-from tuning.training.outcome import Outcome
+from tuning.training.limits import Limits
+from tuning.training.outcome import Outcome, Status
 
 HORIZON = 100_000  # trials planned ahead, so that programs are whole and the longest goes first
-RETRIES = 2  # of a trial whose worker or node died
+RETRIES = 2  # of a trial whose worker or node died while it trained nothing else
 PACKS_A_WORKER = 4  # at least, where there is enough to do, so that all end at about one time
+MEMORY_RETRIES = 1  # of a trial that took too much: perhaps what its worker had kept was in it
 LARGEST_PACK = 64  # trajectories; what a dying worker can lose
 
-_train = ray.remote(num_cpus=1, max_retries=RETRIES)(worker.train)
-_train_pack = ray.remote(num_cpus=1, max_retries=0)(worker.train)  # halved instead of tried again
+_train = ray.remote(num_cpus=1, max_retries=0)(worker.train)  # the driver knows better than Ray
 _probe = ray.remote(num_cpus=1, max_retries=RETRIES)(worker.probe)
 _report_threads = ray.remote(num_cpus=1)(worker.thread_report)
+_Witness = ray.remote(num_cpus=0)(worker.Witness)
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,21 @@ class Pack:
     trials : list of int
     work : Work
         Of its trajectories: shorter trainings are in the longer ones.
+    deaths : int
+        How often a worker has died of it, or with it.
     """
 
     trials: list[int]
     work: Work
+    deaths: int = 0
+
+
+class _Task(NamedTuple):
+    """A pack that was submitted."""
+
+    outcomes: Any
+    pack: Pack
+    attempt: int
 
 
 def untrainable(problem: Problem, backend: str, error: str) -> str:
@@ -86,6 +100,8 @@ class Driver:
     cluster : Cluster
     cache : str, optional
         Where the workers keep compiled programs.
+    limits : Limits
+        What a trial may take.
     """
 
     def __init__(
@@ -97,8 +113,11 @@ class Driver:
         backend: str,
         cluster: Cluster,
         cache: str | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        self._job = worker.Job(seed, backend, cache)
+        self._job = worker.Job(seed, backend, cache, limits=limits or Limits())
+        self._witness = _Witness.remote() if limits else None
+        self._attempts = itertools.count()
         self._packs = engine == "auto"
         self._problem = problem
         self._cluster = cluster
@@ -124,6 +143,11 @@ class Driver:
         try:
             found = self._probe(self._packs)
         except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            if isinstance(cause, ModuleNotFoundError) and cause.name:
+                raise TuningError(
+                    f"a worker lacks the package {cause.name!r}, which has to be on every node"
+                ) from error
             raise TuningError(
                 f"no model of problem {self._problem.name!r} can be tried: {_ray_error(error)}"
             ) from error
@@ -157,11 +181,15 @@ class Driver:
 
     def train(self, trials: list[int]) -> list[Outcome]:
         """Train these trials and return their outcomes in the same order; nothing is counted."""
-        tasks = {self._submit(pack): pack for pack in self._pack(trials)}
+        packs = self._pack(trials)
         outcomes = {}
-        for task, pack in tasks.items():
-            for outcome in self._collect(task, pack) or self._one_by_one(pack):
-                outcomes[outcome.trial] = outcome
+        while packs:
+            tasks = [self._submit(pack) for pack in packs]
+            packs = []
+            for task in tasks:
+                done, again = self._collect(task)
+                outcomes.update({outcome.trial: outcome for outcome in done})
+                packs += again
         return [outcomes[trial] for trial in trials]
 
     def search(self, samplers: Mapping[str, Sampler], run: Run, progress: Progress) -> None:
@@ -182,52 +210,83 @@ class Driver:
             If the results cannot be written.
         """
         plan = _Plan(samplers, run, self._pack)
-        in_flight: dict[Any, Pack] = {}
+        in_flight: dict[Any, _Task] = {}
         while True:
             plan.refill(progress)
             while plan.queue and len(in_flight) < self._cluster.in_flight:
-                pack = plan.next()
-                in_flight[self._submit(pack)] = pack
+                task = self._submit(plan.next())
+                in_flight[task.outcomes] = task
             if not in_flight:
                 return
             ready, _ = ray.wait(list(in_flight), num_returns=1)
             ready, _ = ray.wait(list(in_flight), num_returns=len(in_flight), timeout=0)
             trained = []
-            for task in ready:
-                pack = in_flight.pop(task)
-                outcomes = self._collect(task, pack)
-                if outcomes is None:
-                    plan.split(pack, self._pack_one)
+            for ref in ready:
+                task = in_flight.pop(ref)
+                outcomes, again = self._collect(task)
+                if outcomes:
+                    trained.append((task.pack, outcomes))
+                for pack in again:
+                    plan.push(pack)
+                if len(again) > 1:
                     progress.halved()
-                else:
-                    trained.append((pack, outcomes))
             plan.count(trained, progress)
 
-    def _submit(self, pack: Pack) -> Any:
-        task = _train if len(pack.trials) == 1 else _train_pack
-        return task.remote(self._problem_ref, self._data_ref, pack.trials, self._job)
+    def _submit(self, pack: Pack) -> _Task:
+        attempt = next(self._attempts)
+        refs = self._problem_ref, self._data_ref
+        return _Task(
+            _train.remote(*refs, pack.trials, self._job, attempt=attempt, witness=self._witness),
+            pack,
+            attempt,
+        )
 
-    def _collect(self, task: Any, pack: Pack) -> list[Outcome] | None:
-        """The outcomes of a task; None if it died with more than one trial."""
+    def _collect(self, task: _Task) -> tuple[list[Outcome], list[Pack]]:
+        """The outcomes of a task, or the packs to train in its place."""
+        pack = task.pack
         try:
-            outcomes: list[Outcome] = ray.get(task)
-            return outcomes
+            outcomes: list[Outcome] = ray.get(task.outcomes)
+            return outcomes, []
         except ray.exceptions.RayError as error:
+            seconds, testimony = self._heard_of(task)
             if len(pack.trials) > 1:
-                return None
-            (trial,) = pack.trials
-            engine = "vectorized" if self._job.packs else "fit"
-            seed, backend, said = self._job.seed, self._job.backend, _ray_error(error)
-            return [Outcome(trial, seed, "failed", engine, backend, error=said, worker="")]
+                half = math.ceil(len(pack.trials) / 2)
+                parts = pack.trials[:half], pack.trials[half:]
+                return [], [self._pack_one(trials) for trials in parts]
+            if seconds >= (limit := self._job.limits.seconds or math.inf):
+                said = f"it took longer than the {limit:g} s that a trial may take"
+                return [self._lost(pack, said, seconds, "timeout")], []
+            if isinstance(error, ray.exceptions.RayTaskError):  # the same would happen again
+                return [self._lost(pack, _ray_error(error), seconds)], []
+            deaths = pack.deaths + 1
+            if deaths <= (MEMORY_RETRIES if testimony else RETRIES):
+                return [], [dataclasses.replace(pack, deaths=deaths)]
+            said = testimony or f"{_ray_error(error)}, {deaths} times"
+            return [self._lost(pack, said, seconds)], []
 
-    def _one_by_one(self, pack: Pack) -> list[Outcome]:
-        alone = [self._pack_one([trial]) for trial in pack.trials]
-        tasks = [self._submit(pack) for pack in alone]
-        return [
-            outcome
-            for task, pack in zip(tasks, alone, strict=True)
-            for outcome in self._collect(task, pack) or ()
-        ]
+    def _lost(self, pack: Pack, said: str, seconds: float, status: Status = "failed") -> Outcome:
+        """The outcome of a trial that its worker did not tell."""
+        return Outcome(
+            pack.trials[0],
+            self._job.seed,
+            status,
+            "vectorized" if self._job.packs else "fit",
+            self._job.backend,
+            seconds=seconds,
+            error=said,
+            worker="",
+        )
+
+    def _heard_of(self, task: _Task) -> tuple[float, str]:
+        """The seconds that a task trained before its worker died, and why, if there are limits."""
+        if self._witness is None:
+            return 0.0, ""
+        try:
+            heard: tuple[float, str] = ray.get(self._witness.end.remote(task.attempt))
+        except ray.exceptions.RayError:  # it has died, too
+            self._witness = _Witness.remote()
+            return 0.0, ""
+        return heard
 
     def _pack(self, trials: Iterable[int]) -> list[Pack]:
         return _packs(self._problem, trials, self.packing, self._n_train, self._cluster.workers)
@@ -278,7 +337,7 @@ class _Plan:
                         self._wanted_by[trial] = [asker]
                         new[trial] = None
         for pack in self._pack(new) if new else ():
-            self._push(pack)
+            self.push(pack)
             progress.planned(pack)
         if kept or copies:
             progress.kept(kept + self._run.copy(copies))
@@ -286,12 +345,6 @@ class _Plan:
     def next(self) -> Pack:
         """The longest pack that waits."""
         return heapq.heappop(self.queue)[-1]
-
-    def split(self, pack: Pack, pack_of: Callable[[list[int]], Pack]) -> None:
-        """Plan a pack again in two halves."""
-        half = math.ceil(len(pack.trials) / 2)
-        for trials in (pack.trials[:half], pack.trials[half:]):
-            self._push(pack_of(trials))
 
     def count(self, trained: list[tuple[Pack, list[Outcome]]], progress: Progress) -> None:
         """Write the outcomes' rows, then tell the samplers and the progress."""
@@ -309,7 +362,8 @@ class _Plan:
         for strategy in dict.fromkeys(row["strategy"] for row in rows):
             self._samplers[strategy].tell([row for row in rows if row["strategy"] == strategy])
 
-    def _push(self, pack: Pack) -> None:
+    def push(self, pack: Pack) -> None:
+        """Have a pack wait."""
         # Equals in no order: neighbours are alike, and the time left is learnt from all kinds.
         scattered = pack.trials[0] * 2_654_435_761 % 2**32
         heapq.heappush(self.queue, (-pack.work.steps, scattered, pack.trials[0], pack))
@@ -358,5 +412,5 @@ def _ray_error(error: ray.exceptions.RayError) -> str:
     if isinstance(error, ray.exceptions.RayTaskError) and error.cause is not None:
         return first_line(error.cause)
     if isinstance(error, ray.exceptions.WorkerCrashedError):
-        return f"its worker process died, {RETRIES + 1} times"
+        return "its worker process died"
     return first_line(error)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Value, ...]
+
+GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,33 @@ class Packing:
             for name, value in configuration.items()
         }
 
+    def place(self, grid: Grid, trial: int) -> tuple[int, int]:
+        """Where a trial's trajectory stands among all of the grid's, and how many there are.
+
+        Those of one program stand side by side, and programs in a scattered order, so that every
+        stretch has of all kinds.
+
+        Parameters
+        ----------
+        grid : Grid
+        trial : int
+            Grid index.
+        """
+        if self.reason:
+            return _scattered(trial, grid.size), grid.size
+        program, programs = self._number(grid, trial, "structural")
+        member, members = self._number(grid, trial, "lifted")
+        return _scattered(program, programs) * members + member, programs * members
+
+    def _number(self, grid: Grid, trial: int, kind: Kind) -> tuple[int, int]:
+        """Which of all combinations of the axes of a kind a trial has, and how many there are."""
+        number, of = 0, 1
+        for name, values in grid.axes.items():
+            if self.axes[name].kind == kind:
+                number = number * len(values) + grid.position(name, trial)
+                of *= len(values)
+        return number, of
+
     def count(self, grid: Grid) -> tuple[int, int, int]:
         """The programs and trajectories of a whole grid, and the epochs the latter train."""
         programs = trajectories = 1
@@ -83,6 +114,12 @@ class Packing:
             return programs, trajectories, trajectories * max(epochs_of(grid))
         each = trajectories // len(grid.axes["epochs"])
         return programs, trajectories, each * sum(epochs_of(grid))
+
+
+def _scattered(i: int, n: int) -> int:
+    """The i-th of n in an order where neighbours are far apart: a step of the golden ratio."""
+    step = next(k for k in itertools.count(round(n * GOLDEN)) if math.gcd(k, n) == 1)
+    return i * step % n
 
 
 UNPACKED = Packing(reason="it was not looked at")

@@ -145,7 +145,7 @@ class TerminalProgress:
         self._time_left.observe(pack.work, seconds, timed)
         for outcome, rows in outcomes:
             self._done += len(rows)
-            self._failed += outcome.status == "failed"
+            self._failed += outcome.status in ("failed", "timeout")
             value = outcome.metrics.get(self._metric)
             if value is not None and not math.isnan(value):
                 better = max if self._mode == "max" else min

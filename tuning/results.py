@@ -7,7 +7,6 @@ import csv
 import errno
 import io
 import os
-import platform
 import shutil
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,14 +14,15 @@ from typing import IO, Any
 
 from tuning.errors import RunStopped, TuningError
 from tuning.grid import Configuration, Row
+from tuning.lock import Lock
 from tuning.manifest import MANIFEST, manifest_grid, manifest_text, read_manifest, write_text
 from tuning.training.outcome import Outcome
 
 TRIALS = "trials.csv"
 CURVES = "curves.csv"
-LOCK = "lock"
 
 KEY = ("run", "strategy", "number", "trial", "seed")
+STATUSES = ("ok", "diverged", "failed", "timeout")
 AFTER_METRICS = (
     "train_seconds",
     "engine",
@@ -31,6 +31,7 @@ AFTER_METRICS = (
     "finished_at",
     "error",
 )
+FORMULA = ("=", "+", "-", "@")
 OF_COMPARISON = ("trials", "total_epochs", "total_cpu_seconds")  # columns beside the axes there
 
 
@@ -92,11 +93,14 @@ class Run:
     manifest : dict
     done : dict of str to set of int
         The grid indices counted so far, by strategy.
+    taken_over_from : str
+        The driver that died while it wrote the run; else empty.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], lock: IO[str]) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], lock: Lock) -> None:
         self.path = path
         self.manifest = manifest
+        self.taken_over_from = lock.taken_over_from
         self._lock = lock
         grid = manifest_grid(manifest)
         self._columns = trial_columns(grid.axes, manifest["metrics"])
@@ -145,10 +149,15 @@ class Run:
         Raises
         ------
         TuningError
-            If it is not a run, or another driver is writing it.
+            If it is not a run, its tables are damaged, or another driver is writing it.
         """
         manifest = read_manifest(path)
-        return cls(path, manifest, _lock(path))
+        lock = Lock(path)
+        try:
+            return cls(path, manifest, lock)
+        except BaseException:
+            lock.close()
+            raise
 
     def close(self) -> None:
         """Let others write the run."""
@@ -188,8 +197,10 @@ class Run:
         Raises
         ------
         RunStopped
-            If the disk does not take them; nothing of them is left behind.
+            If the disk does not take them, or another driver has taken the run over; nothing of
+            them is left behind.
         """
+        self._lock.check()
         logs = [
             {**row, "epoch": epoch, **log}
             for row, curve in curves
@@ -254,20 +265,42 @@ class Run:
 
     def _recover(self) -> dict[str, set[int]]:
         """Drop what a crash left torn; return what is counted."""
-        for name in (TRIALS, CURVES):
-            _drop_torn_line(self.path / name)
-        _check_header(self.path / TRIALS, self._columns)
-        _check_header(self.path / CURVES, self._curve_columns)
+        trials, curves = self.path / TRIALS, self.path / CURVES
+        try:
+            _drop_torn_line(trials)
+            _drop_torn_line(curves)
+            _check_header(trials, self._columns)
+            _check_header(curves, self._curve_columns)
+            done = self._counted(trials)
+            _drop_uncounted(curves, self._curve_columns, done)
+        except OSError as error:
+            raise TuningError(f"cannot open the run {self.path}: {error.strerror}") from error
+        return done
+
+    def _counted(self, path: Path) -> dict[str, set[int]]:
+        """The trials of a table whose rows are whole, this run's, and not there twice."""
+        names = ("strategy", "trial", "seed", "status")
+        strategy, trial, seed, status = map(self._columns.index, names)
+        own_seed, size = str(self.manifest["seed"]), self._grid.size
         done: dict[str, set[int]] = {}
-        with (self.path / TRIALS).open(newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                try:
-                    done.setdefault(row["strategy"], set()).add(int(row["trial"]))
-                except ValueError:
-                    raise TuningError(
-                        f"{self.path / TRIALS} is damaged: {row['trial']!r} is not a trial"
-                    ) from None
-        _drop_uncounted(self.path / CURVES, done)
+        n = 0
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                reader = csv.reader(file)
+                next(reader)
+                for n, row in enumerate(reader, start=1):
+                    number = int(row[trial])
+                    right = len(row) == len(self._columns) and row[seed] == own_seed
+                    if not right or row[status] not in STATUSES or not 0 <= number < size:
+                        raise ValueError
+                    own = done.setdefault(row[strategy], set())
+                    if number in own:
+                        raise TuningError(f"{path} has trial {number} a second time, in row {n:,}")
+                    own.add(number)
+        except TuningError:
+            raise
+        except (ValueError, IndexError, csv.Error):
+            raise TuningError(f"{path} is damaged behind row {max(0, n - 1):,}") from None
         return done
 
 
@@ -287,47 +320,34 @@ def _write_files(folder: Path, files: Mapping[str, str]) -> None:
         raise
 
 
-def _recorded(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
-def _lock(path: Path) -> IO[str]:
-    """Lock the run for this process, as long as the file returned is open."""
-    import fcntl
-
-    try:
-        lock = (path / LOCK).open("a+", encoding="utf-8")
-    except OSError as error:
-        raise TuningError(f"cannot write the run {path}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        owner = _recorded(path / LOCK) or "another driver"
-        raise TuningError(f"{path} is being written by {owner}") from None
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {platform.node()}\n")
-    lock.flush()
-    return lock
-
-
 def _cells(row: Mapping[str, Any], columns: list[str]) -> list[str]:
     return [cell_text(row.get(column)) for column in columns]
 
 
 def cell_text(value: Any) -> str:
-    """A value as CSV text on one line: nothing for None, escapes for what does not print."""
+    """A value as CSV text on one line: nothing for None, escapes for what does not print.
+
+    What a spreadsheet would take for a formula has an apostrophe before it (OWASP, "CSV
+    Injection"); a number does not.
+    """
     if value is None:
         return ""
     text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    if not text.isprintable():
+        text = "".join(
+            char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+        )
+    if text.startswith(FORMULA) and not _is_number(text):
+        return f"'{text}"
+    return text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _csv_line(cells: list[str]) -> str:
@@ -337,43 +357,48 @@ def _csv_line(cells: list[str]) -> str:
 
 
 def _check_header(path: Path, columns: list[str]) -> None:
-    with path.open(newline="", encoding="utf-8") as file:
-        header = next(csv.reader(file), [])
-    if header != columns:
+    with path.open("rb") as file:
+        header = file.readline()
+    if header != _csv_line(columns).encode():
         raise TuningError(f"{path} is damaged: its first line does not name the run's columns")
+
+
+def _lines_from_the_end(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, last first, each with the place where it begins."""
+    end = file.seek(0, os.SEEK_END)
+    rest = b""
+    while end > 0:
+        start = max(0, end - 65536)
+        file.seek(start)
+        rest = file.read(end - start) + rest
+        lines = rest.splitlines(keepends=True)
+        at = start + len(rest)
+        for line in reversed(lines if start == 0 else lines[1:]):
+            at -= len(line)
+            yield at, line
+        rest, end = lines[0], start
 
 
 def _drop_torn_line(path: Path) -> None:
     """Cut the file after its last whole line."""
-    try:
-        with path.open("r+b") as file:
-            end = file.seek(0, os.SEEK_END)
-            position = end
-            while position > 0:
-                start = max(0, position - 65536)
-                file.seek(start)
-                newline = file.read(position - start).rfind(b"\n")
-                if newline >= 0:
-                    position = start + newline + 1
-                    break
-                position = start
-            if position < end:
-                file.truncate(position)
-    except OSError as error:
-        raise TuningError(f"cannot open {path}: {error.strerror}") from error
+    with path.open("r+b") as file:
+        at, line = next(_lines_from_the_end(file), (0, b"\n"))
+        if not line.endswith(b"\n"):
+            file.truncate(at)
 
 
-def _drop_uncounted(path: Path, done: Mapping[str, set[int]]) -> None:
-    """Rewrite the curves without those of trials that were never counted, if there are any."""
-
-    def is_counted(row: Mapping[str, str]) -> bool:
-        return row["trial"].isdigit() and int(row["trial"]) in done.get(row["strategy"], ())
-
-    with path.open(newline="", encoding="utf-8") as file:
-        if all(map(is_counted, csv.DictReader(file))):
-            return
-        file.seek(0)
-        reader = csv.DictReader(file)
-        columns = list(reader.fieldnames or [])
-        kept = [_csv_line([row[column] for column in columns]) for row in reader if is_counted(row)]
-    write_text(path, _csv_line(columns) + "".join(kept))
+def _drop_uncounted(path: Path, columns: list[str], done: Mapping[str, set[int]]) -> None:
+    """Cut the curves of trials that were never counted: they are the last, as written before."""
+    strategy, trial = columns.index("strategy"), columns.index("trial")
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        for at, line in _lines_from_the_end(file):
+            try:
+                cells = next(csv.reader([line.decode()]))
+                counted = at == 0 or int(cells[trial]) in done.get(cells[strategy], ())
+            except (ValueError, IndexError, csv.Error):
+                counted = False
+            if counted:
+                break
+            end = at
+        file.truncate(end)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import importlib.util
+import math
 import os
 import shlex
 import sys
@@ -32,15 +34,17 @@ from tuning.problem import (
 from tuning.progress import TerminalProgress, duration
 from tuning.quiet import quiet
 from tuning.results import Run, shown, trial_columns
-from tuning.samplers import RandomSampler, Sampler, parse_sweep
+from tuning.samplers import Sampler, Shard, ShardSampler, samplers_of
+from tuning.signals import Terminated, sigterm_raises
 from tuning.table import load_results
 from tuning.training import worker
+from tuning.training.limits import Limits, bytes_of
 from tuning.training.worker import Probe
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
 DEFAULT_SWEEP = {"auto": 1008, "fit": 48}  # three minutes of the built-in problem on two cores
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as shells have it
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Request:
         Trials of random search; 0 for none.
     sweep, sweep_order : str, optional
         As `tuning.samplers.parse_sweep` takes them.
+    shard : str, optional
+        As `tuning.samplers.Shard.parse` takes it: the part of the search to train.
     seed : int, optional
     workers : int, optional
         Trials that train at once; one a CPU unless told.
@@ -68,6 +74,10 @@ class Request:
         The run directory, new or to be gone on with.
     address : str, optional
         A Ray cluster to join.
+    trial_timeout : float, optional
+        Seconds that a trial may take.
+    trial_memory : str, optional
+        What its worker may take, as `tuning.training.limits.bytes_of` reads it.
     verbose : bool
         Let libraries and workers speak.
     """
@@ -76,6 +86,7 @@ class Request:
     random: int | None = None
     sweep: str | None = None
     sweep_order: str | None = None
+    shard: str | None = None
     seed: int | None = None
     workers: int | None = None
     engine: str | None = None
@@ -83,6 +94,8 @@ class Request:
     backend: str | None = None
     out: Path | None = None
     address: str | None = None
+    trial_timeout: float | None = None
+    trial_memory: str | None = None
     verbose: bool = False
 
 
@@ -97,6 +110,7 @@ class Settings:
     engine: str
     backend: str
     cache: str | None
+    limits: Limits
     out: Path
     manifest: dict[str, Any] | None
     """Of the run that is gone on with; None for a new one."""
@@ -112,7 +126,10 @@ def settle(request: Request) -> Settings:
     """
     if request.workers is not None and request.workers < 1:
         raise TuningError(f"--workers takes a number from 1, not {request.workers}")
-    manifest = _existing(request.out)
+    limits = _limits(request)
+    shard = Shard.parse(request.shard) if request.shard else None
+    given = _of_shard(request.out, shard)
+    manifest = _existing(given)
     old = manifest or {"problem": {}, "search": {}}
     engine, backend = _engine_and_backend(request, old)
     _select_backend(backend)
@@ -126,27 +143,26 @@ def settle(request: Request) -> Settings:
             problem, fingerprint, metrics,
             seed=seed, engine=engine, backend=backend, search=manifest["search"],
         )  # fmt: skip
-        _refuse_another(request.out, manifest, asked_for)
+        _refuse_another(given, manifest, asked_for)
     search = {
         "random": min(DEFAULT_RANDOM, problem.grid.size),
         "sweep": str(min(DEFAULT_SWEEP[engine], problem.grid.size)),
         "sweep_order": "grid",
         **old["search"],
     }
-    asked = {name: getattr(request, name) for name in search}
+    asked = {name: getattr(request, name) for name in ("random", "sweep", "sweep_order")}
     search |= {name: value for name, value in asked.items() if value is not None}
-    samplers: dict[str, Sampler] = {}
-    if search["random"] != 0:
-        samplers["random"] = RandomSampler(problem.grid, search["random"], seed)
-    if sweep := parse_sweep(search["sweep"], problem.grid, search["sweep_order"]):
-        samplers["sweep"] = sweep
+    if shard:
+        search["shard"] = str(shard)
+    samplers = samplers_of(search, problem.grid, seed)
     if not samplers:
         raise TuningError("nothing to search: both --random and --sweep are 0")
     if manifest:
         _check_extends(manifest["search"], search)
-    out = request.out or _new_directory(problem.name)
+    out = given or _of_shard(_new_directory(problem.name), shard)
+    assert out is not None
     cache = str(cache_directory()) if request.cache and backend == "jax" else None
-    return Settings(problem, samplers, search, seed, engine, backend, cache, out, manifest)
+    return Settings(problem, samplers, search, seed, engine, backend, cache, limits, out, manifest)
 
 
 def run_search(request: Request, console: Console, errors: Console) -> int:
@@ -161,7 +177,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     Returns
     -------
     int
-        The exit code: 0, or 130 if it was interrupted.
+        The exit code: 0; 130 if it was interrupted, 143 if it was terminated.
 
     Raises
     ------
@@ -174,6 +190,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     settings = settle(request)
     try:
         with contextlib.ExitStack() as stack:
+            stack.enter_context(sigterm_raises())
             status = stack.enter_context(errors.status("Starting Ray and Keras"))
             loading = stack.enter_context(_loading(settings.problem, request.verbose))
             cluster = stack.enter_context(_cluster(request))
@@ -189,13 +206,15 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
             status.stop()
+            if "shard" in settings.search:
+                settings = _sharded(settings, driver.packing)
             _announce(settings, run, driver, cluster, console)
             if request.verbose:
                 errors.print(f"Threads of a worker: {driver.thread_report()}")
             _search(settings, driver, run, cluster, errors)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         _say_how_to_go_on(settings, request, errors)
-        return INTERRUPTED
+        return exit_code(stop)
     except RunStopped:
         _say_how_to_go_on(settings, request, errors)
         raise
@@ -209,6 +228,21 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     table = str(shown(settings.out) / "trials.csv")
     console.print(f"import pandas as pd; trials = pd.read_csv({table!r})", soft_wrap=True)
     return 0
+
+
+def _sharded(settings: Settings, packing: Packing) -> Settings:
+    """The settings with no more than a shard's points, whole programs where it can be."""
+    shard, grid = Shard.parse(settings.search["shard"]), settings.problem.grid
+    samplers: dict[str, Sampler] = {
+        name: ShardSampler(sampler, lambda trial: shard.has(*packing.place(grid, trial)))
+        for name, sampler in settings.samplers.items()
+    }
+    return dataclasses.replace(settings, samplers=samplers)
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """What a process that was stopped ends with."""
+    return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
 
 
 def print_estimate(request: Request, console: Console, errors: Console) -> None:
@@ -274,6 +308,22 @@ def _existing(out: Path | None) -> dict[str, Any] | None:
     if not (out / MANIFEST).exists():
         raise TuningError(f"{out} is not a run: it exists, but has no {MANIFEST}")
     return read_manifest(out)
+
+
+def _of_shard(out: Path | None, shard: Shard | None) -> Path | None:
+    """The run directory: of a shard, one in the directory that the shards share."""
+    if out is None or shard is None:
+        return out
+    if (out / MANIFEST).exists():
+        raise TuningError(f"{out} is a run: a shard makes its own in the directory of --out")
+    return out / shard.folder
+
+
+def _limits(request: Request) -> Limits:
+    seconds, memory = request.trial_timeout, request.trial_memory
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise TuningError(f"--trial-timeout takes a number of seconds above 0, not {seconds:g}")
+    return Limits(seconds, None if memory is None else bytes_of(memory))
 
 
 def _engine_and_backend(request: Request, old: Mapping[str, Any]) -> tuple[str, str]:
@@ -355,6 +405,7 @@ def _driver(settings: Settings, cluster: Cluster) -> Driver:
         backend=settings.backend,
         cluster=cluster,
         cache=settings.cache,
+        limits=settings.limits,
     )
 
 
@@ -407,12 +458,13 @@ def _announce(
     settings: Settings, run: Run, driver: Driver, cluster: Cluster, console: Console
 ) -> None:
     grid, search = settings.problem.grid, settings.search
+    whole = samplers_of(search, grid, settings.seed)
     parts = []
-    if "random" in settings.samplers:
-        n = settings.samplers["random"].n_trials
+    if "random" in whole:
+        n = whole["random"].n_trials
         parts.append(f"{n:,} random configuration{'s' if n > 1 else ''}")
-    if "sweep" in settings.samplers:
-        n = settings.samplers["sweep"].n_trials
+    if "sweep" in whole:
+        n = whole["sweep"].n_trials
         if n == grid.size:
             which = "all"
         elif search["sweep_order"] == "spaced":
@@ -421,8 +473,11 @@ def _announce(
             which = search["sweep"] if ":" in search["sweep"] else f"the first {n:,}"
         parts.append(f"a sweep of {which} in grid order")
     counted = sum(map(len, run.done.values()))
+    own = sum(sampler.n_trials for sampler in settings.samplers.values())
+    shard = f"shard {search['shard']} ({own:,} trials) of " if "shard" in search else ""
+    what = f"{shard}{' and '.join(parts)}"
     console.print(
-        f"{settings.problem.name}: {grid.size:,} configurations; training {' and '.join(parts)}, "
+        f"{settings.problem.name}: {grid.size:,} configurations; training {what}, "
         f"seed {settings.seed}, on {cluster.workers} "
         f"worker{'s' if cluster.workers > 1 else ''} of one CPU thread each "
         f"({_how(driver.packing)}, {settings.backend}).",
@@ -430,6 +485,8 @@ def _announce(
     )
     if settings.engine == "auto" and driver.packing.reason:
         console.print(f"No two configurations can share a program: {driver.packing.reason}.")
+    if run.taken_over_from:
+        console.print(f"Taking over from {run.taken_over_from}, which has died.", highlight=False)
     if counted:
         console.print(f"Going on with {shown(settings.out)}: {counted:,} trials are counted.")
 
@@ -463,7 +520,7 @@ def _say_how_to_go_on(settings: Settings, request: Request, errors: Console) -> 
 def go_on_command(out: Path, request: Request) -> str:
     """The command that goes on with a run; all else it needs is in the manifest."""
     words = ["python", sys.argv[0], "--out", str(shown(out))]
-    for option in ("workers", "address"):
+    for option in ("workers", "address", "trial_timeout", "trial_memory"):
         if (value := getattr(request, option)) is not None:
-            words += [f"--{option}", str(value)]
+            words += [f"--{option.replace('_', '-')}", str(value)]
     return shlex.join(words)

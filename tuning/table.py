@@ -14,12 +14,10 @@ import numpy as np
 from tuning.errors import TuningError, first_line
 from tuning.grid import Grid
 from tuning.manifest import manifest_grid, read_manifest
-from tuning.results import CURVES, TRIALS, cell_text, curve_columns, trial_columns
+from tuning.results import CURVES, STATUSES, TRIALS, cell_text, curve_columns, trial_columns
 
 if TYPE_CHECKING:
     import pandas as pd
-
-STATUSES = ("ok", "diverged", "failed")
 
 
 def load_results(path: str | Path) -> pd.DataFrame:

@@ -31,6 +31,8 @@ from tuning.manifest import manifest_grid, read_manifest
 from tuning.results import shown
 from tuning.table import load_results
 
+SAID = {"timeout": "took too long"}  # of a status, where it is no verb
+
 
 def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
     """Print a run's comparison and write it to comparison.csv; return it and the trials.
@@ -58,9 +60,10 @@ def _report(
     failed = results[results["status"] != "ok"]
     for status, rows in failed.groupby("status"):
         first = rows.iloc[0]
+        what = SAID.get(str(status), status)
         console.print(
-            f"{len(rows):,} of {len(results):,} trials {status}, the first of them configuration "
-            f"{first['trial']:,}: {first['error']}",
+            f"{len(rows):,} of {len(results):,} trials {what}, the first of them "
+            f"configuration {first['trial']:,}: {first['error']}",
             highlight=False,
             markup=False,
         )

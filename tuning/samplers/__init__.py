@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any
 
-from tuning.grid import Row
+from tuning.grid import Grid
+from tuning.samplers.protocol import Sampler
 from tuning.samplers.random import RandomSampler
+from tuning.samplers.shard import Shard, ShardSampler
 from tuning.samplers.sweep import SweepSampler, parse_sweep
 
-__all__ = ["RandomSampler", "Sampler", "SweepSampler", "parse_sweep"]
+__all__ = [
+    "RandomSampler",
+    "Sampler",
+    "Shard",
+    "ShardSampler",
+    "SweepSampler",
+    "parse_sweep",
+    "samplers_of",
+]
 
 
-class Sampler(Protocol):
-    """What the driver asks of any strategy; it knows nothing of Ray, Keras or files."""
+def samplers_of(search: Mapping[str, Any], grid: Grid, seed: int) -> dict[str, Sampler]:
+    """The strategies of a search, by name.
 
-    n_trials: int
-    """How many points it will give in all."""
+    Parameters
+    ----------
+    search : mapping
+        As the manifest has it: ``random``, ``sweep``, ``sweep_order``.
+    grid : Grid
+    seed : int
+        Of the random draw.
 
-    def ask(self, n: int) -> list[int]:
-        """The next points, as grid indices: at most `n`, and none once it has finished."""
-        ...
-
-    def tell(self, rows: Sequence[Row]) -> None:
-        """Hear the results of points asked for before: a trial's row as it stands in the table."""
-        ...
+    Raises
+    ------
+    TuningError
+        For what no strategy takes.
+    """
+    samplers: dict[str, Sampler] = {}
+    if search["random"] != 0:
+        samplers["random"] = RandomSampler(grid, search["random"], seed)
+    if sweep := parse_sweep(search["sweep"], grid, search["sweep_order"]):
+        samplers["sweep"] = sweep
+    return samplers

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-Status: TypeAlias = Literal["ok", "diverged", "failed"]
+Status: TypeAlias = Literal["ok", "diverged", "failed", "timeout"]
 
 
 def now() -> str:
@@ -46,9 +46,10 @@ class Outcome:
     trial : int
         The grid index.
     seed : int
-    status : {"ok", "diverged", "failed"}
+    status : {"ok", "diverged", "failed", "timeout"}
         ``diverged``: the loss became NaN or infinite, and training ended there;
-        ``failed``: building or training raised.
+        ``failed``: building or training raised, or ended the worker; ``timeout``: it took longer
+        than a trial may.
     metrics : dict of str to float
         ``train_``, ``val_`` and ``test_`` of each of the model's metrics; empty unless ``ok``.
     curve : list of dict of str to float
@@ -58,7 +59,7 @@ class Outcome:
     epoch_seconds : list of float
         Wall time of each epoch, validation included; the first holds compilation.
     error : str
-        One line, for ``failed`` and ``diverged``.
+        One line, unless ``ok``.
     """
 
     trial: int

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,11 +19,13 @@ from tuning.grid import Configuration
 from tuning.packing import UNPACKED, Packing
 from tuning.problem import Data, Problem
 from tuning.training import threads
+from tuning.training.limits import Limits, held_to
 from tuning.training.memory import keep_for_good
 from tuning.training.outcome import Outcome
 from tuning.training.threads import one_cpu, use_one_thread
 
 PROBES = 8
+TESTIMONY_SECONDS = 5
 CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
 
 
@@ -39,12 +42,15 @@ class Job:
         The folder for compiled programs.
     packing : Packing
         How configurations share programs; with a reason if each goes through `fit`.
+    limits : Limits
+        What a trial may take.
     """
 
     seed: int
     backend: str
     cache: str | None = None
     packing: Packing = UNPACKED
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def packs(self) -> bool:
@@ -147,17 +153,82 @@ def _make_room(cache: Path) -> None:
         excess -= size
 
 
-def train(problem: Problem, data: Data, trials: list[int], job: Job) -> list[Outcome]:
-    """Train configurations: those of one program together, or each through `fit`."""
+def train(
+    problem: Problem,
+    data: Data,
+    trials: list[int],
+    job: Job,
+    *,
+    attempt: int = 0,
+    witness: Any = None,
+) -> list[Outcome]:
+    """Train configurations: those of one program together, or each through `fit`.
+
+    Parameters
+    ----------
+    problem : Problem
+    data : dict
+        As `problem.load_data` returned it, checked.
+    trials : list of int
+        Grid indices.
+    job : Job
+    attempt : int
+        What the witness knows this task by.
+    witness : actor handle, optional
+        Of a `Witness`; needed where the job has limits.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the trials. Beyond a limit there is none, as the process ends.
+    """
     with one_cpu():
         prepare(job.backend, job.cache)
-        if not job.packs:
-            from tuning.training.fit import fit
+        if not job.limits:
+            return _train(problem, data, trials, job)
+        import ray
 
-            return [fit(problem, data, trial, job.seed) for trial in trials]
-        from tuning.training.vectorized import train_pack
+        def testify(why: str) -> None:
+            with contextlib.suppress(Exception):  # it ends all the same
+                ray.get(witness.testify.remote(attempt, why), timeout=TESTIMONY_SECONDS)
 
-        return train_pack(problem, data, trials, job.seed, job.packing)
+        ray.get(witness.begin.remote(attempt))
+        with held_to(job.limits, len(trials), testify):
+            outcomes = _train(problem, data, trials, job)
+        witness.end.remote(attempt)
+        return outcomes
+
+
+class Witness:
+    """Knows of each attempt to train something when it began and why its worker was ended."""
+
+    def __init__(self) -> None:
+        self._began: dict[int, float] = {}
+        self._testimonies: dict[int, str] = {}
+
+    def begin(self, attempt: int) -> None:
+        """An attempt begins."""
+        self._began[attempt] = time.monotonic()
+
+    def testify(self, attempt: int, why: str) -> None:
+        """Its worker is about to be ended."""
+        self._testimonies[attempt] = why
+
+    def end(self, attempt: int) -> tuple[float, str]:
+        """The seconds since an attempt began, and why its worker was ended; it is forgotten."""
+        began = self._began.pop(attempt, None)
+        seconds = 0.0 if began is None else time.monotonic() - began
+        return seconds, self._testimonies.pop(attempt, "")
+
+
+def _train(problem: Problem, data: Data, trials: list[int], job: Job) -> list[Outcome]:
+    if not job.packs:
+        from tuning.training.fit import fit
+
+        return [fit(problem, data, trial, job.seed) for trial in trials]
+    from tuning.training.vectorized import train_pack
+
+    return train_pack(problem, data, trials, job.seed, job.packing)
 
 
 def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:

@@ -1,0 +1,122 @@
+"""Processes are killed: the driver, workers, nodes; and told to end."""
+
+import contextlib
+import os
+import random
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.conftest import command
+from tests.faults.conftest import SEARCH
+from tests.integration.test_run_ray import children_of, start, wait_for_rows
+from tuning import load_results
+
+pytestmark = pytest.mark.faults
+
+
+def run_again(out) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        command("run_ray.py", "--out", out), capture_output=True, text=True, check=False
+    )
+
+
+def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check):
+    out, moments = tmp_path / "run", random.Random(0)
+    counted, killed = 0, 0
+    while killed < faults:
+        process = start(*SEARCH, "--out", out)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=moments.uniform(1, 16))
+        if process.poll() is None:
+            process.kill()
+            killed += 1
+        process.communicate()
+        if (out / "manifest.json").exists():
+            before, counted = counted, len(load_results(out))
+            assert counted >= before
+            if counted == 96:
+                check(out)
+                out = tmp_path / f"run {killed}"
+                counted = 0
+    if not (out / "manifest.json").exists():
+        assert not out.exists()  # no half-made run
+        subprocess.run(command("run_ray.py", *SEARCH, "--out", out), check=True)
+    done = run_again(out)
+    assert done.returncode == 0, done.stderr
+    if counted:
+        assert f"{counted} trials are counted" in done.stdout
+    check(out)
+
+
+def workers_of(process) -> list[psutil.Process]:
+    found = []
+    for child in children_of(process):
+        with contextlib.suppress(psutil.Error):
+            if child.name().startswith("ray::") and "train" in child.name():
+                found.append(child)
+    return found
+
+
+def test_workers_are_killed_again_and_again(tmp_path, faults, check):
+    out, moments = tmp_path / "run", random.Random(1)
+    killed = 0
+    while killed < faults:
+        process = start(*SEARCH, "--out", out)
+        while process.poll() is None and killed < faults:
+            time.sleep(moments.uniform(0.2, 4))
+            if workers := workers_of(process):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    moments.choice(workers).kill()
+                    killed += 1
+        _, errors = process.communicate(timeout=200)
+        assert process.returncode == 0, errors
+        check(out)
+        out = tmp_path / f"run {killed}"
+
+
+def test_a_node_of_the_cluster_is_killed(tmp_path, faults, check):
+    from ray.cluster_utils import Cluster
+
+    for i in range(faults):
+        out = tmp_path / f"run {i}"
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        try:
+            lost = cluster.add_node(num_cpus=2)
+            process = start(*SEARCH, "--out", out, "--address", cluster.address)
+            wait_for_rows(out, 10, process)
+            cluster.remove_node(lost, allow_graceful=False)
+            said, errors = process.communicate(timeout=200)
+            assert process.returncode == 0, errors
+            assert "on 3 workers" in said
+        finally:
+            cluster.shutdown()
+        check(out)
+
+
+@pytest.mark.parametrize("whom", ["the driver", "all"])
+def test_sigterm_ends_it_with_the_command_that_goes_on(tmp_path, faults, check, whom):
+    """As a batch scheduler sends it: some to the first process, some to all of a job."""
+    for i in range(faults):
+        out = tmp_path / f"run {i}"
+        process = start(*SEARCH, "--out", out)
+        wait_for_rows(out, 10, process)
+        if whom == "all":
+            os.killpg(process.pid, signal.SIGTERM)
+        else:
+            process.terminate()
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 143, errors
+        assert "Traceback" not in errors
+        counted = len(load_results(out))
+        assert f"Stopped. {counted} trials are counted; go on with" in errors
+        go_on = shlex.split(re.search(r"go on with\n +python (.*)", errors)[1])
+        done = subprocess.run([sys.executable, *go_on], capture_output=True, text=True, check=True)
+        assert f"{counted} trials are counted" in done.stdout
+        check(out)

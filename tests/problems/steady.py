@@ -1,0 +1,42 @@
+"""A tiny problem of many programs that take a while: time enough to be killed in."""
+
+import time
+
+import numpy as np
+
+from tuning import Grid
+
+grid = Grid(
+    {
+        "units": [2, 3, 4, 5, 6, 7, 8, 9],
+        "learning_rate": [0.001, 0.003, 0.01, 0.03],
+        "epochs": [1, 2, 3],
+    }
+)
+
+
+def load_data():
+    x = np.random.default_rng(0).normal(size=(320, 4)).astype("float32")
+    y = (x.sum(axis=1) > 0).astype("float32")
+    return {
+        "train": (x[:192], y[:192]),
+        "validation": (x[192:256], y[192:256]),
+        "test": (x[256:], y[256:]),
+    }
+
+
+def build_model(config):
+    import keras
+
+    time.sleep(0.2)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(config["units"], activation="relu"),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.compile(
+        keras.optimizers.SGD(config["learning_rate"]), "binary_crossentropy", metrics=["accuracy"]
+    )
+    return model

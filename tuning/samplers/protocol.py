@@ -1,0 +1,23 @@
+"""What the driver asks of a search strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tuning.grid import Row
+
+
+class Sampler(Protocol):
+    """What the driver asks of any strategy; it knows nothing of Ray, Keras or files."""
+
+    n_trials: int
+    """How many points it will give in all."""
+
+    def ask(self, n: int) -> list[int]:
+        """The next points, as grid indices: at most `n`, and none once it has finished."""
+        ...
+
+    def tell(self, rows: Sequence[Row]) -> None:
+        """Hear the results of points asked for before: a trial's row as it stands in the table."""
+        ...
