@@ -191,13 +191,16 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(sigterm_raises())
+            if settings.manifest:
+                with errors.status("Opening the run, once no other driver writes it"):
+                    run = stack.enter_context(Run.open(settings.out))
             status = stack.enter_context(errors.status("Starting Ray and Keras"))
             loading = stack.enter_context(_loading(settings.problem, request.verbose))
             cluster = stack.enter_context(_cluster(request))
             driver = _driver(settings, cluster)
             data, digest = loading.result()
             if settings.manifest:
-                run = stack.enter_context(_reopen(settings, settings.manifest, digest))
+                _refuse_other_data(settings, settings.manifest, digest)
             driver.load(data)
             manifest = _manifest(settings, digest, _probe(settings.problem, driver))
             if settings.manifest:
@@ -409,12 +412,11 @@ def _driver(settings: Settings, cluster: Cluster) -> Driver:
     )
 
 
-def _reopen(settings: Settings, manifest: Mapping[str, Any], digest: str) -> Run:
-    """The run that is gone on with, if what can be told without building a model is the same."""
+def _refuse_other_data(settings: Settings, manifest: Mapping[str, Any], digest: str) -> None:
+    """Refuse to go on where what can be told without building a model is not the same."""
     model = manifest["problem"]["fingerprint"]["model"]
     as_far_as_known = _manifest(settings, digest, Probe(manifest["metrics"], model))
     _refuse_another(settings.out, manifest, as_far_as_known)
-    return Run.open(settings.out)
 
 
 def _refuse_another(

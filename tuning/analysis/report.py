@@ -60,7 +60,7 @@ def _report(
     failed = results[results["status"] != "ok"]
     for status, rows in failed.groupby("status"):
         first = rows.iloc[0]
-        what = SAID.get(str(status), status)
+        what = SAID.get(str(status), str(status))
         console.print(
             f"{len(rows):,} of {len(results):,} trials {what}, the first of them "
             f"configuration {first['trial']:,}: {first['error']}",

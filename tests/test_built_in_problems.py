@@ -1,0 +1,36 @@
+"""The built-in problems: what is found of each is what it says, and both engines agree on it."""
+
+import re
+import sys
+
+import pytest
+
+from tests.conftest import packing_of
+from tuning.problem import epochs, load_data
+from tuning.training.fit import fit
+from tuning.training.vectorized import train_pack
+
+BUILT_IN = ["digits_cnn", "diabetes_mlp", "digits_two_inputs", "digits_gru"]
+NOISE = ("dropout", "noise", "dropout_1", "dropout_2")
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_problem_is_what_it_says_and_both_engines_agree(name, worker):
+    problem, packing = packing_of(name)
+    module = sys.modules[problem.build_model.__module__]
+    programs, trajectories, _ = packing.count(problem.grid)
+    says = re.search(r"(\w+) programs train its\s(\w+)\sconfigurations", module.__doc__)
+    assert says.groups() == (str(programs), str(problem.grid.size))
+    assert trajectories > programs
+
+    data = load_data(problem)
+    quiet = [
+        trial
+        for trial in range(problem.grid.size)
+        if not any(problem.grid[trial].get(axis) for axis in NOISE)
+    ]
+    trials = sorted(quiet, key=lambda trial: epochs(problem.grid[trial]))[:2]
+    packed = train_pack(problem, data, trials, 0, packing)
+    assert {outcome.status for outcome in packed} == {"ok"}
+    alone = fit(problem, data, trials[0], 0)
+    assert alone.metrics == pytest.approx(packed[0].metrics, rel=5e-3, abs=5e-3)
