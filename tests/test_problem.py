@@ -109,7 +109,7 @@ def test_a_wrong_file_is_refused_in_a_sentence(tmp_path, text, says):
     ("name", "says"),
     [
         ("nowhere.py", "cannot read the problem file nowhere.py: No such file"),
-        ("mnist", "there is no problem 'mnist': name one of mnist_2_vs_7, or a Python file"),
+        ("mnist", "there is no problem 'mnist': name one of diabetes_mlp, digits_cnn"),
     ],
 )
 def test_a_missing_file_is_refused(name, says):

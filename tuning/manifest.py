@@ -6,23 +6,41 @@ import contextlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tuning.errors import TuningError
 from tuning.grid import Grid
-from tuning.problem import Problem
+from tuning.problem import Problem, reference_fault
 from tuning.training.outcome import now
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-KEYS = {
-    "created_at", "problem", "metrics", "seed", "engine", "backend", "search", "versions",
-    "machine",
-}  # fmt: skip
-OF_PROBLEM = {"name", "source", "metric", "mode", "axes", "fingerprint", "references"}
+TEXTS: Any = {...: str}
+SHAPE: Any = {  # a type, one of some values, a list of one, or names with what each has; ... any
+    "format": int,
+    "created_at": str,
+    "problem": {
+        "name": str,
+        "source": str,
+        "metric": str,
+        "mode": ("max", "min"),
+        "axes": {...: [object]},
+        "fingerprint": {"code": str, "model": str, "data": str, ...: str},
+        "references": [{...: object}],
+    },
+    "metrics": [str],
+    "seed": int,
+    "engine": ("auto", "fit"),
+    "backend": str,
+    "search": {"random": int, "sweep": str, "sweep_order": ("grid", "spaced"), ...: str},
+    "versions": TEXTS,
+    "machine": {"platform": str, "processor": str, "cpus": int, ...: object},
+    ...: object,
+}
+PUBLISHED: Any = {"trials": int, "epochs": int, ...: object}
 LIBRARIES = ("tuning", "keras", "tensorflow", "tensorflow-cpu", "jax", "ray", "numpy")
 
 
@@ -79,21 +97,70 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     TuningError
-        If the directory is not a run.
+        If the directory is not a run, or its manifest is damaged.
     """
     path = Path(path)
     if not path.exists():
         raise TuningError(f"there is no run at {path}")
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        manifest_grid(manifest)
         known = manifest["format"] == FORMAT
-        complete = set(manifest) >= KEYS and set(manifest["problem"]) >= OF_PROBLEM
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TuningError(f"{path} is not a run: it has no readable {MANIFEST}") from error
-    if not known or not complete:
+    if not known:
         raise TuningError(f"{path} is a run of another version of tuning")
+    if fault := next(_faults(manifest, SHAPE), "") or _inner_fault(manifest):
+        raise TuningError(f"{path / MANIFEST} is damaged: {fault}")
     return dict(manifest)
+
+
+def _faults(value: Any, shape: Any, where: str = "it") -> Iterator[str]:
+    """What of a value does not have its shape, each in a few words."""
+    wrong = f"{where} is {_short(value)}"
+    if isinstance(shape, type):
+        if not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
+            yield wrong
+    elif isinstance(shape, tuple):
+        if value not in shape:
+            yield wrong
+    elif not isinstance(value, type(shape)):
+        yield wrong
+    elif isinstance(value, list):
+        for one in value:
+            yield from _faults(one, shape[0], where)
+    else:
+        yield from (f"{where} lacks {name!r}" for name in shape if name not in (*value, ...))
+        for name, inner in value.items():
+            if name in shape or ... in shape:
+                yield from _faults(inner, shape.get(name, shape.get(...)), f"its {name}")
+
+
+def _inner_fault(manifest: Mapping[str, Any]) -> str:
+    """What of a manifest that has its shape contradicts the rest of it."""
+    problem, metrics, published = (
+        manifest["problem"],
+        manifest["metrics"],
+        manifest.get("published"),
+    )
+    try:
+        manifest_grid(manifest)
+    except TuningError as error:
+        return str(error)
+    if problem["metric"].removeprefix("val_") not in metrics or "loss" not in metrics:
+        return f"its metrics are {', '.join(map(repr, metrics))}"
+    if len(set(metrics)) < len(metrics):
+        return "its metrics repeat"
+    for reference in problem["references"]:
+        if fault := reference_fault(reference):
+            return f"its references: {fault}"
+    if published is not None:
+        return next(_faults(published, PUBLISHED, "its published"), "")
+    return ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:

@@ -260,9 +260,31 @@ def _run_problem_file(file: ProblemFile) -> Problem:
     mode: Any = getattr(module, "mode", "min" if metric.endswith(("loss", "error")) else "max")
     if mode not in ("max", "min"):
         raise TuningError(f"{where}: mode has to be 'max' or 'min', not {mode!r}")
-    return Problem(
-        file, grid, loader, builder, metric, mode, tuple(getattr(module, "references", ()))
-    )
+    references = _references(getattr(module, "references", ()), where)
+    return Problem(file, grid, loader, builder, metric, mode, references)
+
+
+def _references(references: Any, where: str) -> tuple[dict[str, Any], ...]:
+    if not isinstance(references, list | tuple):
+        raise TuningError(f"{where}: references has to be a list, not {type(references).__name__}")
+    for reference in references:
+        if fault := reference_fault(reference):
+            raise TuningError(f"{where}: references: {fault}")
+    return tuple(references)
+
+
+def reference_fault(reference: Any) -> str:
+    """What is wrong with a result published elsewhere, in a few words; nothing if it is right."""
+    if not isinstance(reference, Mapping):
+        return f"{reference!r} is not a dict"
+    for name, value in reference.items():
+        if name == "strategy":
+            right = isinstance(value, str)
+        else:
+            right = isinstance(value, int | float) and math.isfinite(value)
+        if not right:
+            return f"{name!r} is {value!r}"
+    return ""
 
 
 def _count(configuration: Mapping[str, Value], axis: str, default: int) -> int:

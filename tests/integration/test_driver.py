@@ -58,7 +58,7 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
             seed=0,
             engine=engine,
             backend=backend,
-            search={},
+            search={"random": 0, "sweep": "all", "sweep_order": "grid"},
         ),
     )
 
