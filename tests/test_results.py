@@ -190,7 +190,7 @@ def test_what_is_not_a_run_is_refused(tmp_path, content):
     with pytest.raises(TuningError, match="there is no run at"):
         read_manifest(tmp_path / "nowhere")
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(TuningError, match="is not a run|is damaged: it lacks"):
+    with pytest.raises(TuningError, match=r"is not a run|is damaged: it lacks"):
         load_results(tmp_path)
 
 

@@ -211,6 +211,11 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
             status.stop()
             if "shard" in settings.search:
                 settings = _sharded(settings, driver.packing)
+                if not any(sampler.n_trials for sampler in settings.samplers.values()):
+                    console.print(
+                        f"Shard {settings.search['shard']} has none of the search's trials."
+                    )
+                    return 0
             _announce(settings, run, driver, cluster, console)
             if request.verbose:
                 errors.print(f"Threads of a worker: {driver.thread_report()}")

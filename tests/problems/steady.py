@@ -28,7 +28,7 @@ def load_data():
 def build_model(config):
     import keras
 
-    time.sleep(0.2)
+    time.sleep(0.15)
     model = keras.Sequential(
         [
             keras.Input((4,)),

@@ -1,0 +1,114 @@
+"""A Ray of our own and one that is joined: who listens, what workers lack, and shards."""
+
+import os
+import subprocess
+
+import pandas as pd
+import psutil
+import pytest
+
+from tests.conftest import TINY, command
+from tests.integration.test_run_ray import UNTIMED, children_of, start, wait_for_rows
+from tuning import load_results
+
+SHADOW = "raise ModuleNotFoundError(\"No module named '{0}'\", name='{0}')\n"
+
+
+def test_nothing_listens_beyond_this_machine(tmp_path):
+    process = start("--problem", TINY, "--random", 0, "--sweep", "all", "--out", tmp_path / "r")
+    wait_for_rows(tmp_path / "r", 1, process)
+    listening = set()
+    for one in [psutil.Process(process.pid), *children_of(process)]:
+        try:
+            found = one.net_connections()
+        except psutil.Error:
+            continue
+        listening |= {connection.laddr.ip for connection in found if connection.status == "LISTEN"}
+    assert process.wait(timeout=120) == 0
+    assert listening
+    assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+@pytest.fixture
+def bare_cluster(tmp_path, monkeypatch):
+    """A cluster of two nodes, of one CPU and of two, whose workers find other packages first."""
+
+    def start_one(missing: str):
+        from ray.cluster_utils import Cluster
+
+        (tmp_path / "first" / missing).mkdir(parents=True)
+        (tmp_path / "first" / missing / "__init__.py").write_text(SHADOW.format(missing))
+        with monkeypatch.context() as patched:
+            patched.setenv("PYTHONPATH", str(tmp_path / "first"))
+            cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+            cluster.add_node(num_cpus=2)
+        clusters.append(cluster)
+        return cluster.address
+
+    clusters: list = []
+    yield start_one
+    for cluster in clusters:
+        cluster.shutdown()
+
+
+def test_workers_without_the_project_are_given_it(bare_cluster, run):
+    address = bare_cluster("tuning")
+    done = run(
+        "run_ray.py", "--problem", TINY, "--random", 0, "--sweep", 4, "--out", "r",
+        "--address", address,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "on 3 workers" in done.stdout
+    assert load_results("r")["status"].tolist() == ["ok"] * 4
+
+
+def test_workers_without_what_the_project_needs_are_told_of(bare_cluster, run, tmp_path):
+    address = bare_cluster("keras")
+    done = run("run_ray.py", "--problem", TINY, "--out", "r", "--address", address)
+    assert done.returncode == 2
+    assert "a worker lacks the package 'keras', which has to be on every node" in done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_two_shards_are_the_whole_search(tmp_path, run):
+    search = ("--problem", TINY, "--random", 3, "--sweep", "0:12")
+    shards = [start(*search, "--shard", f"{k}/2", "--out", "shards") for k in (1, 2)]
+    for process in shards:
+        assert process.wait(timeout=200) == 0, process.communicate()
+    said = "".join(process.communicate()[0] for process in shards)
+    assert "training shard 1/2 (" in said
+    merged = run("merge.py", "shards", "merged")
+    assert merged.returncode == 0, merged.stderr
+    assert "missing" not in merged.stdout
+    again = run("run_ray.py", "--out", "merged")  # a run like any other, with nothing left to do
+    assert again.returncode == 0, again.stderr
+    assert "15 trials are counted" in again.stdout
+    subprocess.run(
+        command("run_ray.py", *search, "--out", "whole"), check=True, capture_output=True
+    )
+    pd.testing.assert_frame_equal(
+        load_results("merged").drop(columns=UNTIMED),
+        load_results("whole").drop(columns=UNTIMED),
+        rtol=1e-4,
+    )
+    assert sorted(os.listdir("shards")) == ["shard-1-of-2", "shard-2-of-2"]
+
+
+def test_a_shard_with_nothing_to_train_says_so(run):
+    done = run(
+        "run_ray.py", "--problem", TINY, "--random", 1, "--sweep", 0, "--shard", "1/30",
+        "--out", "shards",
+    )  # fmt: skip
+    other = run(
+        "run_ray.py", "--problem", TINY, "--random", 1, "--sweep", 0, "--shard", "2/30",
+        "--out", "shards",
+    )  # fmt: skip
+    assert {done.returncode, other.returncode} == {0}, done.stderr + other.stderr
+    assert "has none of the search's trials" in done.stdout + other.stdout
+
+
+def test_a_path_that_only_a_client_reaches_is_refused(run, tmp_path):
+    done = run("run_ray.py", "--problem", TINY, "--out", "s3://bucket/run")
+    assert done.returncode == 2
+    assert "s3://bucket/run is not a path" in done.stderr
+    assert not list(tmp_path.iterdir())
