@@ -16,6 +16,8 @@ results/benchmark.csv, draws results/benchmark.png and prints medians and ratios
 - (e) one worker against two, seconds of training 720 configurations, start-up left out.
 - (f) with dropout, validation accuracy and log loss over 30 seeds through `fit` and in packs, and
   the p-value of the two-sample Kolmogorov-Smirnov test that they come from one distribution.
+- (g) scale: a grid of 100,000 and of 1,000,000 trials that train nothing, searched by the driver;
+  the run opened again as to go on with it, and its table analysed, report included.
 """
 
 import argparse
@@ -51,7 +53,7 @@ SAMPLE = (2, 10)  # configurations of a peer's two runs in (b)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", default="abcdef", help="which to measure (abcdef)")
+    parser.add_argument("--parts", default="abcdefg", help="which to measure (abcdefg)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (3)")
     parser.add_argument("--who", help="in (a), only these, separated by commas")
     parser.add_argument("--out", type=Path, default=Path("results/benchmark.csv"))
@@ -63,7 +65,7 @@ def main() -> None:
     measured = Table(options.out, options.who)
     for i in range(options.rounds):
         for part in options.parts:
-            if part not in "cf" or i == 0:
+            if part not in "cfg" or i == 0:
                 PARTS[part](measured)
     report(measured.read(), options.out)
 
@@ -188,7 +190,17 @@ def part_f(table: Table) -> None:
         table.add("f", f"{name}: p-value", p, "", "Kolmogorov-Smirnov, 30 seeds each")
 
 
-PARTS = {"a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e, "f": part_f}
+def part_g(table: Table) -> None:
+    for thousands in (100, 1000):
+        found = json.loads(run([HERE / "benchmark.py", "--child", "scale", thousands])[1])
+        for name, value in found.items():
+            unit = "MB" if "memory" in name else "s"
+            table.add("g", f"{thousands},000 trials: {name}", value, unit)
+
+
+PARTS = {
+    "a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e, "f": part_f, "g": part_g,
+}  # fmt: skip
 
 
 def child_sweep(start: int, stop: int, workers: int) -> float:
@@ -205,31 +217,91 @@ def child_sweep(start: int, stop: int, workers: int) -> float:
 
 def child_driver(packed: int) -> dict[str, float]:
     """Search the whole grid with workers that train nothing."""
+    return {"seconds": search_training_nothing(PROBLEM, bool(packed)), "mbytes": most_memory()}
+
+
+def search_training_nothing(problem: str, packed: bool) -> float:
+    """Seconds of a sweep of the whole grid into the directory ``run``."""
     import ray
 
     from tuning import driver as module
     from tuning.samplers import SweepSampler
     from tuning.training.outcome import Outcome
 
-    def nothing(problem, data, trials, job):
-        metrics = {f"{s}_{m}": 0.5 for s in ("val", "test", "train") for m in ("loss", "accuracy")}
-        return [Outcome(trial, 0, "ok", "none", "none", metrics) for trial in trials]
+    def nothing(problem, data, trials, job, **_):
+        rng = np.random.default_rng(trials[0])
+        names = [f"{s}_{m}" for s in ("val", "test", "train") for m in ("loss", "accuracy")]
+        scores = rng.random((len(trials), len(names))).round(4).tolist()
+        return [
+            Outcome(trial, 0, "ok", "none", "none", dict(zip(names, own, strict=True)))
+            for trial, own in zip(trials, scores, strict=True)
+        ]
 
-    module._train = module._train_pack = ray.remote(num_cpus=1)(nothing)
-    with searching(WORKERS, "auto" if packed else "fit") as (driver, new_run, problem, silent):
+    module._train = ray.remote(num_cpus=1)(nothing)
+    engine = "auto" if packed else "fit"
+    with searching(WORKERS, engine, problem) as (driver, new_run, found, silent):
         driver.probe()
         with new_run() as run:
             started = time.perf_counter()
-            driver.search({"sweep": SweepSampler(problem.grid)}, run, silent)
-            seconds = time.perf_counter() - started
-    return {
-        "seconds": seconds,
-        "mbytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+            driver.search({"sweep": SweepSampler(found.grid)}, run, silent)
+            return time.perf_counter() - started
+
+
+def most_memory() -> float:
+    """The most memory this process has had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+SCALE = """
+import numpy as np
+from tuning import Grid
+
+grid = Grid({"units": range(1, 11), "rate": [i / 1000 for i in range(1, 101)],
+             "dropout": [i / 1000 for i in range(N)], "epochs": [1, 2, 4, 8, 16]})
+
+def load_data():
+    return dict.fromkeys(("train", "validation", "test"), (np.zeros((64, 4)), np.zeros(64)))
+
+def build_model(config):
+    import keras
+    layers = [keras.Input((4,)), keras.layers.Dense(config["units"])]
+    layers += [keras.layers.Dropout(config["dropout"]), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    sgd = keras.optimizers.SGD(config["rate"])
+    model.compile(sgd, "mean_squared_error", metrics=["accuracy"])
+    return model
+"""
+
+
+def child_scale(thousands: int) -> dict[str, float]:
+    """Search a grid of so many thousand trials that train nothing; open it again, and analyse."""
+    Path("scale.py").write_text(SCALE.replace("range(N)", f"range({thousands // 5})"))
+    found = {"search": search_training_nothing("scale.py", True), "memory of it": most_memory()}
+    path = Path("run").absolute()
+    found["opened again"] = float(run(["-c", OPENED, path])[1])
+    seconds, said = run(["-c", MEASURED, HERE / "analyse.py", path])
+    found |= {"analysed": seconds, "memory of the analysis": float(said.split()[-1]) / 1024}
+    return found
+
+
+OPENED = """
+import sys, time
+from pathlib import Path
+started = time.perf_counter()
+from tuning.results import Run
+Run.open(Path(sys.argv[1])).close()
+print(time.perf_counter() - started)
+"""
+
+MEASURED = """
+import resource, subprocess, sys
+subprocess.run([sys.executable, *sys.argv[1:]], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 @contextlib.contextmanager
-def searching(workers: int, engine: str = "auto"):
+def searching(workers: int, engine: str = "auto", name: str = PROBLEM):
     """A driver on a Ray of its own, a function that makes a run, the problem, and no progress."""
     from tuning import load_problem
     from tuning.cluster import ray_cluster
@@ -245,12 +317,14 @@ def searching(workers: int, engine: str = "auto"):
         def halved(self): ...
         def kept(self, rows): ...
 
-    problem = load_problem(PROBLEM)
+    problem = load_problem(name)
     settings = {"engine": engine, "backend": "jax", "seed": 0}
+    about = {"code": "", "model": "", "data": ""}
+    search = {"random": 0, "sweep": "all", "sweep_order": "grid"}
     with ray_cluster(workers=workers) as cluster:
         driver = Driver(problem, **settings, cluster=cluster, cache=str(cache_directory()))
         driver.load(load_data(problem))
-        manifest = make_manifest(problem, {}, ["loss", "accuracy"], **settings, search={})
+        manifest = make_manifest(problem, about, ["loss", "accuracy"], **settings, search=search)
         yield driver, lambda: Run.create(Path("run"), manifest), problem, Silent()
 
 
@@ -406,6 +480,7 @@ def fastest(action, times: int = 7) -> float:
 CHILDREN = {
     "sweep": child_sweep,
     "driver": child_driver,
+    "scale": child_scale,
     "roofline": child_roofline,
     "parity": child_parity,
 }

@@ -202,6 +202,9 @@ def refused(arguments, capsys, tmp_path, monkeypatch) -> str:
         (["--backend", "theano"], "argument --backend: invalid choice: 'theano'"),
         (["--problem", "nowhere.py"], "cannot read the problem file nowhere.py"),
         (["--problem", "mnist"], "there is no problem 'mnist'"),
+        (["--trial-timeout", "0"], "--trial-timeout takes a number of seconds above 0, not 0"),
+        (["--trial-memory", "much"], "--trial-memory takes a size such as 2GB or 512MB"),
+        (["--shard", "4/3"], "--shard takes K/N with K from 1 to N, such as 3/16, not '4/3'"),
         (["--nonsense"], "unrecognized arguments: --nonsense"),
     ],
 )

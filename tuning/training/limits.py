@@ -15,7 +15,7 @@ from tuning.errors import TuningError
 
 LOOK_EVERY_SECONDS = 0.05
 STATM = Path("/proc/self/statm")  # Linux
-UNITS = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def bytes_of(text: str) -> int:
         For anything else.
     """
     factors = {unit.lower(): factor for unit, factor in UNITS} | {"": 1}
-    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmg]b)?\s*", text.lower())
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([kmgt]b)?\s*", text.lower())
     try:
         if found and (n := int(float(found[1]) * factors[found[2] or ""])) > 0:
             return n
@@ -107,5 +107,5 @@ def size(n: float) -> str:
     """A number of bytes as a person says it: ``1.5 GB``."""
     for unit, factor in UNITS:
         if n >= factor:
-            return f"{n / factor:.3g} {unit}"
+            return f"{float(f'{n / factor:.3g}'):g} {unit}"
     return f"{n:g} bytes"
