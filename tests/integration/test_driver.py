@@ -39,10 +39,10 @@ def cluster(tmp_path_factory):
         yield cluster
 
 
-def driver_of(path, cluster, engine="fit"):
+def driver_of(path, cluster, engine="fit", limits=None):
     problem = load_problem(str(path))
     backend = "tensorflow" if engine == "fit" else "jax"
-    driver = Driver(problem, seed=0, engine=engine, backend=backend, cluster=cluster)
+    driver = Driver(problem, seed=0, engine=engine, backend=backend, cluster=cluster, limits=limits)
     driver.load(load_data(problem))
     return problem, driver
 

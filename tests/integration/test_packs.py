@@ -9,6 +9,7 @@ from tests.integration.test_driver import Silent, driver_of, new_run
 from tuning.cluster import ray_cluster
 from tuning.samplers import SweepSampler
 from tuning.table import load_results
+from tuning.training.limits import Limits
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,18 @@ def test_a_value_that_ends_the_process_ends_the_packing_not_the_run(cluster):
     _, driver = driver_of(PROBLEMS / "troubled.py", cluster, engine="auto")
     assert driver.probe().metrics == ["loss", "accuracy"]
     assert driver.packing.reason == "building its models ended a worker"
+
+
+def test_a_value_that_hangs_ends_the_packing_not_the_run(cluster, tmp_path):
+    path = changed(
+        tmp_path,
+        ("    import keras\n", "    import keras, time\n    time.sleep(9 * config['a'])\n"),
+        ('"epochs": [1, 2],', '"a": [0, 1], "epochs": [1, 2],'),
+    )  # fmt: skip
+    _, driver = driver_of(path, cluster, engine="auto", limits=Limits(seconds=4))
+    assert driver.probe().metrics == ["loss", "accuracy"]
+    assert driver.packing.reason == "building its models ended a worker"
+    outcomes = driver.train([0, 2])
+    assert [outcome.status for outcome in outcomes] == ["ok", "timeout"]
+    assert outcomes[1].error == "it took longer than the 4 s that a trial may take"
+    assert 4 <= outcomes[1].seconds < 9

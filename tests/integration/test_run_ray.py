@@ -308,3 +308,27 @@ def test_keras_own_fit_trains_it_too(run):
     assert table["status"].tolist() == ["ok"] * 3
     assert (set(table["engine"]), set(table["backend"])) == ({"fit"}, {"tensorflow"})
     assert "best val_loss" in done.stdout
+
+
+def test_paths_of_any_characters_work_and_nothing_is_written_beside_them(run, tmp_path):
+    folder = tmp_path / 'it\'s "mine" – ünïcode $HOME'
+    folder.mkdir()
+    (folder / "my problem.py").write_text(TINY.read_text())
+    (folder / "the runs").mkdir()
+    (tmp_path / "link").symlink_to(folder / "the runs", target_is_directory=True)
+    out = tmp_path / "link" / "Ω; rm -rf 'x'"
+    search = ("--problem", folder / "my problem.py", "--random", 0, "--out", out)
+    done = run("run_ray.py", *search, "--sweep", 2)
+    assert done.returncode == 0, done.stderr
+    line = done.stdout.strip().splitlines()[-1]
+    read = subprocess.run(
+        [sys.executable, "-c", f"{line}; print(len(trials))"],
+        capture_output=True, text=True, cwd=tmp_path, check=True,
+    )  # fmt: skip
+    assert read.stdout == "2\n"
+    again = run("run_ray.py", "--out", out, "--sweep", 3)
+    assert again.returncode == 0, again.stderr
+    assert len(load_results(out)) == 3
+    assert run("analyse.py", out).returncode == 0
+    beside = {path for path in tmp_path.rglob("*") if path.is_file() and "Ω" not in str(path)}
+    assert beside == {folder / "my problem.py"}

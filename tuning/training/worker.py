@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -235,26 +235,32 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
     """Build a model of the problem, and if asked find how its configurations share programs.
 
     A configuration whose model does not build is an ordinary failure, so a few evenly spaced ones
-    are tried before the problem is called unusable.
+    are tried before the problem is called unusable. One that goes beyond the job's limits ends the
+    process.
     """
-    seed = job.seed
     with one_cpu():
         prepare(job.backend, job.cache)
         from tuning.training.fit import compiled_model, score_names
         from tuning.training.lifting import describe
+
+        def build(chosen: Configuration) -> Any:
+            with held_to(job.limits, 1, lambda _: None):
+                return compiled_model(problem, chosen, job.seed)
 
         size = problem.grid.size
         errors = []
         for trial in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
             configuration = problem.grid[trial]
             try:
-                model = compiled_model(problem, configuration, seed)
+                model = build(configuration)
                 digest = hashlib.sha256(describe(model).encode()).hexdigest()
                 metrics = score_names(model, data)
             except Exception as error:
                 errors.append(first_line(error))
             else:
-                found = _packing(problem, data, seed, configuration) if pack else UNPACKED
+                found = UNPACKED
+                if pack:
+                    found = _packing(problem, data, job.seed, build, configuration)
                 return Probe(metrics, digest, packing=found)
         return Probe(error=errors[0])
 
@@ -266,14 +272,19 @@ def thread_report(job: Job) -> dict[str, Any]:
         return threads.report()
 
 
-def _packing(problem: Problem, data: Data, seed: int, base: Configuration) -> Packing:
+def _packing(
+    problem: Problem,
+    data: Data,
+    seed: int,
+    build: Callable[[Configuration], Any],
+    base: Configuration,
+) -> Packing:
     """How the problem's configurations share programs; with a reason if they cannot."""
     from tuning.packing import discover
-    from tuning.training.fit import compiled_model
     from tuning.training.vectorized import trace
 
     try:
-        found = discover(problem, lambda chosen: compiled_model(problem, chosen, seed), base)
+        found = discover(problem, build, base)
         if not found.reason:
             trace(problem, data, found.built_with(base), seed)
     except Exception as error:
