@@ -1,0 +1,70 @@
+"""The published table of the built-in problem: whole, and of one piece."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import REPOSITORY
+from tuning import load_curves, load_problem, load_results
+from tuning.analysis.answer import answer, random_trials
+from tuning.analysis.chance import best_of
+from tuning.analysis.compare import compare
+from tuning.analysis.landscape import landscape
+from tuning.manifest import manifest_grid, read_manifest
+from tuning.progress import duration
+
+PUBLISHED = REPOSITORY / "results" / "mnist_2_vs_7"
+VALIDATION = 2445  # images
+TEST = 2060
+MEGABYTES = 15
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return load_results(PUBLISHED)
+
+
+def test_it_has_every_configuration_once(trials):
+    assert manifest_grid(read_manifest(PUBLISHED)) == load_problem("mnist_2_vs_7").grid
+    assert trials["trial"].tolist() == list(range(43_200))
+    assert trials["strategy"].unique().tolist() == ["sweep"]
+    assert trials["seed"].unique().tolist() == [0]
+
+
+def test_its_values_are_in_range(trials):
+    ok = trials[trials["status"] == "ok"]
+    assert len(ok) > 0.99 * len(trials)
+    for column, images in (("val_accuracy", VALIDATION), ("test_accuracy", TEST)):
+        right = ok[column] * images
+        assert right.between(0, images).all()
+        assert np.abs(right - right.round()).max() < 1e-3
+    for column in ("val_loss", "test_loss", "train_loss"):
+        assert (ok[column] >= 0).all()
+    assert (ok["train_seconds"] > 0).all()
+    assert ok["engine"].unique().tolist() == ["vectorized"]
+
+
+def test_a_shorter_training_is_the_beginning_of_the_longest(trials):
+    curves = load_curves(PUBLISHED)
+    assert len(curves) >= 0.99 * 12 * 14_400
+    longest = curves.assign(longest=curves["trial"])
+    ok = trials[trials["status"] == "ok"]
+    ok = ok.assign(longest=ok["trial"] - ok["trial"] % 3 + 2, epoch=ok["epochs"])
+    both = ok.merge(longest, on=["longest", "epoch"], suffixes=("", "_in_curve"))
+    assert len(both) == len(ok)
+    for column in ("val_accuracy", "val_loss"):
+        assert (both[column] == both[f"{column}_in_curve"]).all()
+
+
+def test_the_readme_says_what_it_says(trials):
+    manifest = read_manifest(PUBLISHED)
+    land = landscape(trials, manifest)
+    found = best_of(land.values, land.mode, land.tests, most=random_trials(land))
+    readme = (REPOSITORY / "README.md").read_text().replace("\n> ", " ")
+    for sentence in answer(compare(trials, manifest), land, found, None):
+        assert sentence in readme
+    assert f"{duration(manifest['published']['cpu_seconds'])} of CPU time" in readme
+
+
+def test_it_is_small():
+    size = sum(file.stat().st_size for file in PUBLISHED.rglob("*") if file.is_file())
+    assert size < MEGABYTES * 10**6
