@@ -102,7 +102,7 @@ def best_of_n(axes: Axes, land: Landscape, found: BestOf) -> None:
     _log_trials(axes)
     axes.set_ylabel("best of n: mean, 5 to 95%")
     _focus(axes, found.low, found.high, found.chosen_low, found.chosen_high)
-    axes.legend(frameon=False, loc="lower right" if land.mode == "max" else "upper right")
+    _legend(axes)
 
 
 def chances(axes: Axes, size: int, tops: dict[str, int]) -> None:
@@ -115,7 +115,7 @@ def chances(axes: Axes, size: int, tops: dict[str, int]) -> None:
     _log_trials(axes)
     axes.set_ylim(0, 103)
     axes.set_ylabel("chance of holding one, %")
-    axes.legend(frameon=False, loc="lower right")
+    _legend(axes)
 
 
 def early_sweeps(axes: Axes, land: Landscape, found: BestOf, early: pd.DataFrame) -> None:
@@ -129,7 +129,7 @@ def early_sweeps(axes: Axes, land: Landscape, found: BestOf, early: pd.DataFrame
     _log_trials(axes)
     axes.set_ylabel(f"best {land.metric}")
     _focus(axes, found.low, found.high)
-    axes.legend(frameon=False, loc="lower right" if land.mode == "max" else "upper right")
+    _legend(axes)
 
 
 def effects(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
@@ -145,7 +145,7 @@ def effects(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel("share of the variance, %")
-    axes.legend(frameon=False, loc="lower right")
+    _legend(axes)
 
 
 def indistinguishable(axes: Axes, land: Landscape, noise: Noise) -> None:
@@ -212,11 +212,29 @@ def by_axis(axes: Axes, land: Landscape, axis: str) -> None:
     axes.set_xticks(range(len(values)), values)
     axes.tick_params("x", rotation=25 if len("".join(values)) > MOST_LETTERS else 0)
     axes.set_xlim(-0.6, len(values) - 0.4)
-    axes.set_ylim(
-        *_padded(*np.nanquantile(land.values, [0.05, 1] if land.mode == "max" else [0, 0.95]))
-    )
+    axes.set_ylim(*_padded(*_middle_and_best(land)))
     axes.set_xlabel(axis)
     axes.set_ylabel(land.metric)
+
+
+def _middle_and_best(land: Landscape) -> tuple[float, float]:
+    """From the worse end of the middle half, of all values of all axes, to the best score."""
+    known = ~np.isnan(land.values)
+    scores, trials = land.values[known], land.trials.index.to_numpy()[known]
+    worse = 0.25 if land.mode == "max" else 0.75
+    ends = [np.quantile(scores, worse)]
+    for axis, values in land.grid.axes.items():
+        positions = land.grid.position(axis, trials)
+        groups = [scores[positions == place] for place in range(len(values))]
+        ends += [np.quantile(group, worse) for group in groups if len(group)]
+    if land.mode == "max":
+        return min(ends), scores.max()
+    return scores.min(), max(ends)
+
+
+def _legend(axes: Axes) -> None:
+    """Above the axes, where no curve is."""
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
 
 
 def _log_trials(axes: Axes) -> None:

@@ -241,7 +241,10 @@ def _fidelity(land: Landscape) -> list[Section]:
 def _axes(land: Landscape) -> Section:
     return Section(
         "By value of each axis",
-        [f"{land.metric} over {'the whole grid' if land.whole else 'the trials trained'}."],
+        [
+            f"{land.metric} over {'the whole grid' if land.whole else 'the trials trained'}. "
+            "Lines that end at the frame run on."
+        ],
         [
             (
                 figures.svg(functools.partial(figures.by_axis, land=land, axis=axis), height=2.6),
