@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tuning import search
 from tuning.errors import RunStopped, TuningError, first_line
+from tuning.signals import exit_code
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -216,8 +217,8 @@ def _exit_code(job: Callable[[], int]) -> int:
         return _say(first_line(error).partition(": ")[2], 2)
     except RunStopped as error:
         return _say(str(error), 1)
-    except KeyboardInterrupt as stop:
-        return _say("stopped", search.exit_code(stop))
+    except KeyboardInterrupt:
+        return _say("stopped", exit_code())
 
 
 def _say(sentence: str, code: int) -> int:

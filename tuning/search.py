@@ -35,7 +35,7 @@ from tuning.progress import TerminalProgress, duration
 from tuning.quiet import quiet
 from tuning.results import Run, shown, trial_columns
 from tuning.samplers import Sampler, Shard, ShardSampler, samplers_of
-from tuning.signals import Terminated, sigterm_raises
+from tuning.signals import exit_code, sigterm_raises
 from tuning.table import load_results
 from tuning.training import worker
 from tuning.training.limits import Limits, bytes_of
@@ -44,7 +44,6 @@ from tuning.training.worker import Probe
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
 DEFAULT_SWEEP = {"auto": 1008, "fit": 48}  # three minutes of the built-in problem on two cores
-INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as shells have it
 
 
 @dataclass(frozen=True)
@@ -220,9 +219,9 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
             if request.verbose:
                 errors.print(f"Threads of a worker: {driver.thread_report()}")
             _search(settings, driver, run, cluster, errors)
-    except KeyboardInterrupt as stop:
+    except KeyboardInterrupt:
         _say_how_to_go_on(settings, request, errors)
-        return exit_code(stop)
+        return exit_code()
     except RunStopped:
         _say_how_to_go_on(settings, request, errors)
         raise
@@ -246,11 +245,6 @@ def _sharded(settings: Settings, packing: Packing) -> Settings:
         for name, sampler in settings.samplers.items()
     }
     return dataclasses.replace(settings, samplers=samplers)
-
-
-def exit_code(stop: KeyboardInterrupt) -> int:
-    """What a process that was stopped ends with."""
-    return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
 
 
 def print_estimate(request: Request, console: Console, errors: Console) -> None:

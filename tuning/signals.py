@@ -8,6 +8,10 @@ import threading
 from collections.abc import Iterator
 from typing import NoReturn
 
+INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as shells have it
+
+_terminated = threading.Event()
+
 
 class Terminated(KeyboardInterrupt):
     """The process was asked to end, by SIGTERM in place of Ctrl-C."""
@@ -20,11 +24,22 @@ def sigterm_raises() -> Iterator[None]:
         yield
         return
     before = signal.signal(signal.SIGTERM, _terminate)
+    if before is not _terminate:
+        _terminated.clear()
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
+def exit_code() -> int:
+    """What a process ends with that was stopped: by SIGTERM, or else by Ctrl-C.
+
+    Not told by the exception, as Ray raises `KeyboardInterrupt` for any that comes while it waits.
+    """
+    return TERMINATED if _terminated.is_set() else INTERRUPTED
+
+
 def _terminate(*_: object) -> NoReturn:
+    _terminated.set()
     raise Terminated

@@ -27,13 +27,13 @@ def run_again(out) -> subprocess.CompletedProcess:
     )
 
 
-def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check):
+def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check, undisturbed):
     out, moments = tmp_path / "run", random.Random(0)
     counted, killed = 0, 0
     while killed < faults:
         process = start(*SEARCH, "--out", out)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=moments.uniform(1, 16))
+            process.wait(timeout=moments.uniform(2, 11))
         if process.poll() is None:
             process.kill()
             killed += 1
@@ -41,7 +41,7 @@ def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check):
         if (out / "manifest.json").exists():
             before, counted = counted, len(load_results(out))
             assert counted >= before
-            if counted == 96:
+            if counted == len(load_results(undisturbed)):
                 check(out)
                 out = tmp_path / f"run {killed}"
                 counted = 0
@@ -100,14 +100,13 @@ def test_a_node_of_the_cluster_is_killed(tmp_path, faults, check):
         check(out)
 
 
-@pytest.mark.parametrize("whom", ["the driver", "all"])
-def test_sigterm_ends_it_with_the_command_that_goes_on(tmp_path, faults, check, whom):
+def test_sigterm_ends_it_with_the_command_that_goes_on(tmp_path, faults, check):
     """As a batch scheduler sends it: some to the first process, some to all of a job."""
     for i in range(faults):
         out = tmp_path / f"run {i}"
         process = start(*SEARCH, "--out", out)
         wait_for_rows(out, 10, process)
-        if whom == "all":
+        if i % 2 == 0:  # all of a job; or its first process
             os.killpg(process.pid, signal.SIGTERM)
         else:
             process.terminate()

@@ -61,10 +61,10 @@ time_t time(time_t *now) {
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 100 kB."""
+    """A disk of 80 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=80k", "tmpfs", str(folder)]
     if not shutil.which("mount") or subprocess.run(mount, check=False).returncode:
         pytest.skip("no disk can be mounted here")
     yield folder
@@ -76,7 +76,7 @@ def test_the_disk_fills_and_has_room_again(small_disk, faults, check):
     for i in range(faults):
         filler, out = small_disk / "filler", small_disk / "run"
         room = moments.randrange(3, 9) * 4096  # of which the manifest and the lock take two pages
-        filler.write_bytes(bytes(100 * 1024 - 4096 - room))
+        filler.write_bytes(bytes(80 * 1024 - 4096 - room))
         process = start(*SEARCH, "--out", out)
         _, errors = process.communicate(timeout=200)
         if (out / "manifest.json").exists():

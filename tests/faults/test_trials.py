@@ -40,7 +40,7 @@ def test_each_trouble_costs_its_own_row(tmp_path, faults):
         assert done.returncode == 0, done.stderr
         assert len(done.stdout) + len(done.stderr) < 10_000  # what trials print goes nowhere
         table = load_results(out)
-        assert table["trial"].tolist() == list(range(32))
+        assert table["trial"].tolist() == list(range(16))
         wanted = table["trouble"].map(STATUS).where(table["on"], "ok").fillna("ok")
         assert table["status"].tolist() == wanted.tolist()
         assert set(table["engine"]) == {"vectorized" if engine == "auto" else "fit"}

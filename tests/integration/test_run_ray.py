@@ -14,7 +14,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from tests.conftest import PROBLEMS, REPOSITORY, TINY, command
+from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, command
 from tuning import cluster, load_results
 from tuning.cli import run_ray
 from tuning.search import cache_directory
@@ -128,8 +128,10 @@ def test_stopped_in_the_middle_it_goes_on_and_nothing_is_lost_or_doubled(
 ):
     monkeypatch.chdir(tmp_path)
     stopped = tmp_path / "stopped"
-    process = start("--problem", TINY, "--random", 0, "--sweep", SWEEP, "--out", "stopped")
-    wait_for_rows(stopped, 3, process)
+    slower = ("    import keras\n", "    import keras, time\n    time.sleep(0.25)\n")
+    problem = changed(tmp_path, slower)  # or it might be finished before it is stopped
+    process = start("--problem", problem, "--random", 0, "--sweep", SWEEP, "--out", "stopped")
+    wait_for_rows(stopped, 1, process)
     ray_processes = children_of(process)
     names = {process.pid: process.name() for process in ray_processes}
     assert len(ray_processes) > 2
@@ -147,7 +149,7 @@ def test_stopped_in_the_middle_it_goes_on_and_nothing_is_lost_or_doubled(
         said = re.search(r"trials are counted; go on with\n +python (.*)", errors)
         go_on = [sys.executable, *shlex.split(said[1])]
     counted = load_results(stopped)
-    assert len(counted) >= 3
+    assert 1 <= len(counted) < 9
     # Ray's two agents look for their raylet once a minute; all else goes with the driver.
     trained = [process for process in ray_processes if "Agent" not in names[process.pid]]
     _, alive = psutil.wait_procs(trained, timeout=20)

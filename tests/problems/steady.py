@@ -8,7 +8,7 @@ from tuning import Grid
 
 grid = Grid(
     {
-        "units": [2, 3, 4, 5, 6, 7, 8, 9],
+        "units": [2, 3, 4, 5, 6, 7],
         "learning_rate": [0.001, 0.003, 0.01, 0.03],
         "epochs": [1, 2, 3],
     }
@@ -28,7 +28,7 @@ def load_data():
 def build_model(config):
     import keras
 
-    time.sleep(0.15)
+    time.sleep(0.1)
     model = keras.Sequential(
         [
             keras.Input((4,)),
