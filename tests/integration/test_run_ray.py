@@ -122,7 +122,7 @@ def test_the_same_again_elsewhere_compiles_nothing(undisturbed, run):
     )
 
 
-@pytest.mark.parametrize("how", ["kill -9", "Ctrl-C"])
+@pytest.mark.parametrize("how", [pytest.param("kill -9", marks=pytest.mark.faults), "Ctrl-C"])
 def test_stopped_in_the_middle_it_goes_on_and_nothing_is_lost_or_doubled(
     how, undisturbed, tmp_path, monkeypatch
 ):
@@ -328,9 +328,6 @@ def test_paths_of_any_characters_work_and_nothing_is_written_beside_them(run, tm
         capture_output=True, text=True, cwd=tmp_path, check=True,
     )  # fmt: skip
     assert read.stdout == "2\n"
-    again = run("run_ray.py", "--out", out, "--sweep", 3)
-    assert again.returncode == 0, again.stderr
-    assert len(load_results(out)) == 3
     assert run("analyse.py", out).returncode == 0
     beside = {path for path in tmp_path.rglob("*") if path.is_file() and "Ω" not in str(path)}
     assert beside == {folder / "my problem.py"}
