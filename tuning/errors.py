@@ -15,4 +15,9 @@ def first_line(error: BaseException, width: int = 300) -> str:
     """The error as one line of at most `width` characters: its type and what it says."""
     text = " ".join(str(error).split())
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return line if len(line) <= width else line[: width - 1] + "…"
+    return shortened(line, width)
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, or as much of it as fits in `width` characters with an ellipsis."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -11,15 +11,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tuning.errors import TuningError
+from tuning.errors import TuningError, shortened
 from tuning.grid import Grid
 from tuning.problem import Problem, reference_fault
 from tuning.training.outcome import now
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-TEXTS: Any = {...: str}
-SHAPE: Any = {  # a type, one of some values, a list of one, or names with what each has; ... any
+WIDTH = 40  # characters of a value that is shown
+SHAPE: Any = {  # a type, one of some values, a list of one, or what some names have; ... others
     "format": int,
     "created_at": str,
     "problem": {
@@ -27,20 +27,19 @@ SHAPE: Any = {  # a type, one of some values, a list of one, or names with what 
         "source": str,
         "metric": str,
         "mode": ("max", "min"),
-        "axes": {...: [object]},
+        "axes": {...: list},
         "fingerprint": {"code": str, "model": str, "data": str, ...: str},
-        "references": [{...: object}],
+        "references": [object],
     },
     "metrics": [str],
     "seed": int,
     "engine": ("auto", "fit"),
     "backend": str,
     "search": {"random": int, "sweep": str, "sweep_order": ("grid", "spaced"), ...: str},
-    "versions": TEXTS,
-    "machine": {"platform": str, "processor": str, "cpus": int, ...: object},
-    ...: object,
+    "versions": {...: str},
+    "machine": {"platform": str, "processor": str, "cpus": int},
 }
-PUBLISHED: Any = {"trials": int, "epochs": int, ...: object}
+PUBLISHED: Any = {"trials": int, "epochs": int}
 LIBRARIES = ("tuning", "keras", "tensorflow", "tensorflow-cpu", "jax", "ray", "numpy")
 
 
@@ -116,7 +115,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
 def _faults(value: Any, shape: Any, where: str = "it") -> Iterator[str]:
     """What of a value does not have its shape, each in a few words."""
-    wrong = f"{where} is {_short(value)}"
+    wrong = f"{where} is {shortened(repr(value), WIDTH)}"
     if isinstance(shape, type):
         if not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
             yield wrong
@@ -131,17 +130,12 @@ def _faults(value: Any, shape: Any, where: str = "it") -> Iterator[str]:
     else:
         yield from (f"{where} lacks {name!r}" for name in shape if name not in (*value, ...))
         for name, inner in value.items():
-            if name in shape or ... in shape:
-                yield from _faults(inner, shape.get(name, shape.get(...)), f"its {name}")
+            yield from _faults(inner, shape.get(name, shape.get(..., object)), f"its {name}")
 
 
 def _inner_fault(manifest: Mapping[str, Any]) -> str:
     """What of a manifest that has its shape contradicts the rest of it."""
-    problem, metrics, published = (
-        manifest["problem"],
-        manifest["metrics"],
-        manifest.get("published"),
-    )
+    problem, metrics = manifest["problem"], manifest["metrics"]
     try:
         manifest_grid(manifest)
     except TuningError as error:
@@ -153,14 +147,9 @@ def _inner_fault(manifest: Mapping[str, Any]) -> str:
     for reference in problem["references"]:
         if fault := reference_fault(reference):
             return f"its references: {fault}"
-    if published is not None:
-        return next(_faults(published, PUBLISHED, "its published"), "")
+    if "published" in manifest:
+        return next(_faults(manifest["published"], PUBLISHED, "its published"), "")
     return ""
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:

@@ -13,14 +13,13 @@ from tuning.errors import RunStopped, TuningError
 from tuning.grid import Row
 from tuning.manifest import MANIFEST, differences, manifest_grid, read_manifest
 from tuning.results import Run, shown
-from tuning.samplers import samplers_of
+from tuning.samplers import every_point, samplers_of
 from tuning.table import load_curves, load_results
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ROWS_AT_ONCE = 10_000
-CHUNK = 100_000
 
 
 def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
@@ -53,11 +52,10 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     manifest = {**manifests[0], "search": search}
     manifest.pop("published", None)
     grid, seed = manifest_grid(manifest), manifest["seed"]
-    numbers: dict[str, dict[int, int]] = {}
-    for strategy, sampler in samplers_of(search, grid, seed).items():
-        own = numbers.setdefault(strategy, {})
-        while points := sampler.ask(CHUNK):
-            own.update(zip(points, range(len(own), len(own) + len(points)), strict=True))
+    numbers = {
+        strategy: {point: number for number, point in enumerate(every_point(sampler))}
+        for strategy, sampler in samplers_of(search, grid, seed).items()
+    }
     tables = [load_results(folder) for folder in folders]
     owner = _owners(tables)
     draft = out.absolute().with_name(f".{out.absolute().name}.draft")

@@ -127,7 +127,7 @@ def settle(request: Request) -> Settings:
         raise TuningError(f"--workers takes a number from 1, not {request.workers}")
     limits = _limits(request)
     shard = Shard.parse(request.shard) if request.shard else None
-    given = _of_shard(request.out, shard)
+    given = _run_directory(request.out, shard) if request.out else None
     manifest = _existing(given)
     old = manifest or {"problem": {}, "search": {}}
     engine, backend = _engine_and_backend(request, old)
@@ -158,8 +158,7 @@ def settle(request: Request) -> Settings:
         raise TuningError("nothing to search: both --random and --sweep are 0")
     if manifest:
         _check_extends(manifest["search"], search)
-    out = given or _of_shard(_new_directory(problem.name), shard)
-    assert out is not None
+    out = given or _run_directory(_new_directory(problem.name), shard)
     cache = str(cache_directory()) if request.cache and backend == "jax" else None
     return Settings(problem, samplers, search, seed, engine, backend, cache, limits, out, manifest)
 
@@ -312,9 +311,9 @@ def _existing(out: Path | None) -> dict[str, Any] | None:
     return read_manifest(out)
 
 
-def _of_shard(out: Path | None, shard: Shard | None) -> Path | None:
-    """The run directory: of a shard, one in the directory that the shards share."""
-    if out is None or shard is None:
+def _run_directory(out: Path, shard: Shard | None) -> Path:
+    """The run's own directory: of a shard, one in the directory that the shards share."""
+    if shard is None:
         return out
     if (out / MANIFEST).exists():
         raise TuningError(f"{out} is a run: a shard makes its own in the directory of --out")

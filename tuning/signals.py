@@ -1,4 +1,4 @@
-"""SIGTERM as an exception: batch schedulers send it some seconds before they end a job."""
+"""SIGTERM as Ctrl-C: batch schedulers send it some seconds before they end a job."""
 
 from __future__ import annotations
 
@@ -13,13 +13,9 @@ INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as shells hav
 _terminated = threading.Event()
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end, by SIGTERM in place of Ctrl-C."""
-
-
 @contextlib.contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Have SIGTERM raise `Terminated` for the length of a `with` block, in the main thread."""
+    """Have SIGTERM raise KeyboardInterrupt for the length of a `with` block, in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -35,11 +31,12 @@ def sigterm_raises() -> Iterator[None]:
 def exit_code() -> int:
     """What a process ends with that was stopped: by SIGTERM, or else by Ctrl-C.
 
-    Not told by the exception, as Ray raises `KeyboardInterrupt` for any that comes while it waits.
+    An exception of its own would not tell: Ray raises `KeyboardInterrupt` for any that comes while
+    it waits.
     """
     return TERMINATED if _terminated.is_set() else INTERRUPTED
 
 
 def _terminate(*_: object) -> NoReturn:
     _terminated.set()
-    raise Terminated
+    raise KeyboardInterrupt

@@ -17,6 +17,13 @@ SEARCH = ("--problem", STEADY, "--random", 0, "--sweep", "all")
 OF_THE_MOMENT = ["run", "train_seconds", "worker", "finished_at"]
 
 
+def run_again(out: Path) -> subprocess.CompletedProcess[str]:
+    """The command that goes on with a run."""
+    return subprocess.run(
+        command("run_ray.py", "--out", out), capture_output=True, text=True, check=False
+    )
+
+
 @pytest.fixture
 def faults(request: pytest.FixtureRequest) -> int:
     """How many faults of a kind to inject."""

@@ -14,17 +14,11 @@ import psutil
 import pytest
 
 from tests.conftest import command
-from tests.faults.conftest import SEARCH
+from tests.faults.conftest import SEARCH, run_again
 from tests.integration.test_run_ray import children_of, start, wait_for_rows
 from tuning import load_results
 
 pytestmark = pytest.mark.faults
-
-
-def run_again(out) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command("run_ray.py", "--out", out), capture_output=True, text=True, check=False
-    )
 
 
 def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check, undisturbed):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from tests.conftest import command
-from tests.faults.conftest import SEARCH
+from tests.faults.conftest import SEARCH, run_again
 from tests.integration.test_run_ray import start, wait_for_rows
 from tuning import load_results
 
@@ -153,17 +153,14 @@ def test_a_second_driver_is_refused_while_the_first_lives(tmp_path, faults, chec
         out = tmp_path / f"run {i}"
         first = start(*SEARCH, "--out", out)
         wait_for_rows(out, 10, first)
-        second = subprocess.run(
-            command("run_ray.py", "--out", out), capture_output=True, text=True, check=False
-        )
+        second = run_again(out)
         assert second.returncode == 2
         assert f"is being written by process {first.pid} on " in second.stderr
         assert second.stderr.count("\n") == 1
         with contextlib.suppress(ProcessLookupError):
             first.kill()
         first.communicate()
-        third = subprocess.run(
-            command("run_ray.py", "--out", out), capture_output=True, text=True, check=True
-        )
+        third = run_again(out)
+        assert third.returncode == 0, third.stderr
         assert f"Taking over from process {first.pid} on " in third.stdout
         check(out)

@@ -197,7 +197,7 @@ def shorter_trainings(axes: Axes, land: Landscape, epochs: int, longest: int) ->
     axes.set_ylabel(f"rank after {longest} epochs, %")
 
 
-def by_axis(axes: Axes, land: Landscape, axis: str) -> None:
+def by_axis(axes: Axes, land: Landscape, axis: str, shown: tuple[float, float]) -> None:
     """The metric at each value of an axis: median, and where half and nine tenths of it lie."""
     positions = land.grid.position(axis, land.trials.index.to_numpy())
     values = [value_text(value) for value in land.grid.axes[axis]]
@@ -212,12 +212,12 @@ def by_axis(axes: Axes, land: Landscape, axis: str) -> None:
     axes.set_xticks(range(len(values)), values)
     axes.tick_params("x", rotation=25 if len("".join(values)) > MOST_LETTERS else 0)
     axes.set_xlim(-0.6, len(values) - 0.4)
-    axes.set_ylim(*_padded(*_middle_and_best(land)))
+    axes.set_ylim(*_padded(*shown))
     axes.set_xlabel(axis)
     axes.set_ylabel(land.metric)
 
 
-def _middle_and_best(land: Landscape) -> tuple[float, float]:
+def middle_and_best(land: Landscape) -> tuple[float, float]:
     """From the worse end of the middle half, of all values of all axes, to the best score."""
     known = ~np.isnan(land.values)
     scores, trials = land.values[known], land.trials.index.to_numpy()[known]

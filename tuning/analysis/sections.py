@@ -239,6 +239,7 @@ def _fidelity(land: Landscape) -> list[Section]:
 
 
 def _axes(land: Landscape) -> Section:
+    shown = figures.middle_and_best(land)
     return Section(
         "By value of each axis",
         [
@@ -247,7 +248,10 @@ def _axes(land: Landscape) -> Section:
         ],
         [
             (
-                figures.svg(functools.partial(figures.by_axis, land=land, axis=axis), height=2.6),
+                figures.svg(
+                    functools.partial(figures.by_axis, land=land, axis=axis, shown=shown),
+                    height=2.6,
+                ),
                 f"{axis}: median, the middle half, and nine tenths.",
             )
             for axis in land.grid.axes

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuning.grid import Grid
-from tuning.samplers.protocol import Sampler
+from tuning.samplers.protocol import Sampler, every_point
 from tuning.samplers.random import RandomSampler
 from tuning.samplers.shard import Shard, ShardSampler
 from tuning.samplers.sweep import SweepSampler, parse_sweep
@@ -17,6 +17,7 @@ __all__ = [
     "Shard",
     "ShardSampler",
     "SweepSampler",
+    "every_point",
     "parse_sweep",
     "samplers_of",
 ]

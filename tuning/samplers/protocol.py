@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from tuning.grid import Row
+
+CHUNK = 100_000  # points asked for at once, where all are
 
 
 class Sampler(Protocol):
@@ -21,3 +23,9 @@ class Sampler(Protocol):
     def tell(self, rows: Sequence[Row]) -> None:
         """Hear the results of points asked for before: a trial's row as it stands in the table."""
         ...
+
+
+def every_point(sampler: Sampler) -> Iterator[int]:
+    """All points of a sampler that needs to hear no results before it gives them."""
+    while points := sampler.ask(CHUNK):
+        yield from points

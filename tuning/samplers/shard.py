@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from tuning.errors import TuningError
 from tuning.grid import Row
-from tuning.samplers.protocol import Sampler
-
-CHUNK = 100_000
+from tuning.samplers.protocol import Sampler, every_point
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,7 @@ class ShardSampler:
     """
 
     def __init__(self, sampler: Sampler, has: Callable[[int], bool]) -> None:
-        self._points: list[int] = []
-        while points := sampler.ask(CHUNK):
-            self._points += filter(has, points)
+        self._points = list(filter(has, every_point(sampler)))
         self.n_trials = len(self._points)
         self._asked = 0
 
