@@ -78,6 +78,16 @@ def test_of_doubles_the_one_with_a_result_is_kept(tmp_path, capsys):
     assert len(load_results(tmp_path / "out")) == 24
 
 
+def test_doubles_that_differ_are_counted(tmp_path, capsys):
+    one = write_run(tmp_path, lambda c, t: None if t == 4 else by_rate(c, t), name="a")
+    two = write_run(tmp_path, lambda c, t: by_rate(c, t) + (t < 3) * 0.01 + 1e-6, name="b")
+    assert joined(one, two, tmp_path / "out") == 0
+    said = capsys.readouterr().out
+    assert "3 of these trials differ in val_accuracy by more than rounding: what is kept" in said
+    kept = load_results(tmp_path / "out").set_index("trial")["val_accuracy"]
+    assert kept[0] == load_results(one)["val_accuracy"][0]
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -176,8 +176,8 @@ def test_an_empty_directory_is_taken_even_the_current_one(tmp_path, monkeypatch)
     assert load_results(tmp_path)["run"].tolist() == [tmp_path.name]
 
 
-@pytest.mark.parametrize("axis", ["seed", "val_loss", "error", "trials"])
-def test_an_axis_cannot_take_a_columns_name(tmp_path, axis):
+@pytest.mark.parametrize("axis", ["seed", "val_loss", "error", "trials", "=A1", "@sum"])
+def test_an_axis_cannot_take_a_columns_name_or_be_a_formula(tmp_path, axis):
     about = manifest()
     about["problem"]["axes"] = {axis: [1]}
     with pytest.raises(TuningError, match=f"an axis cannot be called '{axis}'"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,13 @@ from rich.console import Console
 
 from tuning.errors import RunStopped, TuningError
 from tuning.grid import Row
-from tuning.manifest import MANIFEST, differences, manifest_grid, read_manifest
+from tuning.manifest import (
+    MANIFEST,
+    differences,
+    manifest_grid,
+    read_manifest,
+    whole_or_not_at_all,
+)
 from tuning.results import Run, shown
 from tuning.samplers import every_point, samplers_of
 from tuning.table import load_curves, load_results
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS_AT_ONCE = 10_000
+ROUNDING = 1e-4  # of a result, relative, between packs
 
 
 def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
@@ -58,22 +64,17 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     }
     tables = [load_results(folder) for folder in folders]
     owner = _owners(tables)
-    draft = out.absolute().with_name(f".{out.absolute().name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
     try:
-        with Run.create(draft, manifest) as run:
+        with whole_or_not_at_all(out) as draft, Run.create(draft, manifest) as run:
             for i, (folder, table) in enumerate(zip(folders, tables, strict=True)):
                 _add(
                     run, table, load_curves(folder), name=out.absolute().name, numbers=numbers,
                     own={key for key, of in owner.items() if of == i},
                 )  # fmt: skip
-        draft.rename(out)
     except RunStopped as error:
         raise TuningError(str(error)) from error
     except OSError as error:
         raise TuningError(f"cannot make {out}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     there, wanted = len(owner), sum(map(len, numbers.values()))
     console.print(
         f"{len(folders):,} runs are joined: {there:,} trials are in {shown(out)}/.",
@@ -82,6 +83,14 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     )
     if more := sum(map(len, tables)) - there:
         console.print(f"{more:,} rows were of trials that another run has as well.")
+        metric = manifest["problem"]["metric"]
+        if apart := _apart(tables, metric):
+            console.print(
+                f"{apart:,} of these trials differ in {metric} by more than rounding: what is kept "
+                "is the first's.",
+                soft_wrap=True,
+                highlight=False,
+            )
     if there < wanted:
         console.print(
             f"{wanted - there:,} trials of the search are missing: "
@@ -141,6 +150,15 @@ def _owners(tables: Sequence[pd.DataFrame]) -> dict[tuple[str, int], int]:
             for key in zip(rows["strategy"], rows["trial"], strict=True):
                 owner.setdefault(key, i)
     return owner
+
+
+def _apart(tables: Iterable[pd.DataFrame], metric: str) -> int:
+    """The trials with a result in several tables that is not the same in all."""
+    import pandas as pd
+
+    rows = pd.concat([table[table["status"] == "ok"] for table in tables])
+    results = rows.groupby(["strategy", "trial"])[metric]
+    return int((results.max() - results.min() > ROUNDING * results.max().abs()).sum())
 
 
 def _add(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuning.errors import TuningError
 from tuning.grid import Grid
-from tuning.manifest import MANIFEST, manifest_grid, manifest_text, read_manifest, write_text
+from tuning.manifest import (
+    MANIFEST,
+    manifest_grid,
+    manifest_text,
+    read_manifest,
+    whole_or_not_at_all,
+    write_text,
+)
 from tuning.results import CURVES, TRIALS, cell_text
 from tuning.table import load_curves, load_results
 
@@ -56,20 +62,15 @@ def publish(run: str | Path, out: str | Path) -> dict[str, Any]:
         "cpu_seconds": round(float(trials.drop_duplicates("trial")["train_seconds"].sum()), 3),
     }
     out = Path(out).absolute()
-    draft = out.with_name(f".{out.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
     try:
-        draft.mkdir(parents=True)
-        _to_parquet(trials, draft / Path(TRIALS).with_suffix(".parquet"), grid.axes)
-        _to_parquet(curves, draft / Path(CURVES).with_suffix(".parquet"))
-        text = trials.to_csv(index=False).encode()
-        (draft / f"{TRIALS}.gz").write_bytes(gzip.compress(text, mtime=0))
-        write_text(draft / MANIFEST, manifest_text(manifest))
-        draft.rename(out)
+        with whole_or_not_at_all(out) as draft:
+            _to_parquet(trials, draft / Path(TRIALS).with_suffix(".parquet"), grid.axes)
+            _to_parquet(curves, draft / Path(CURVES).with_suffix(".parquet"))
+            text = trials.to_csv(index=False).encode()
+            (draft / f"{TRIALS}.gz").write_bytes(gzip.compress(text, mtime=0))
+            write_text(draft / MANIFEST, manifest_text(manifest))
     except OSError as error:
         raise TuningError(f"cannot make {out}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return manifest
 
 

@@ -7,7 +7,6 @@ import csv
 import errno
 import io
 import os
-import shutil
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +14,14 @@ from typing import IO, Any
 from tuning.errors import RunStopped, TuningError
 from tuning.grid import Configuration, Row
 from tuning.lock import Lock
-from tuning.manifest import MANIFEST, manifest_grid, manifest_text, read_manifest, write_text
+from tuning.manifest import (
+    MANIFEST,
+    manifest_grid,
+    manifest_text,
+    read_manifest,
+    whole_or_not_at_all,
+    write_text,
+)
 from tuning.training.outcome import Outcome
 
 TRIALS = "trials.csv"
@@ -41,13 +47,17 @@ def trial_columns(axes: Iterable[str], metrics: Iterable[str]) -> list[str]:
     Raises
     ------
     TuningError
-        If an axis has the name of another column.
+        If an axis has the name of another column, or one that a spreadsheet takes for a formula.
     """
     scores = [f"{split}_{name}" for split in ("val", "test", "train") for name in metrics]
     others = {*KEY, "status", *scores, *AFTER_METRICS, *OF_COMPARISON}
     for axis in axes:
         if axis in others:
             raise TuningError(f"an axis cannot be called {axis!r}: the results have such a column")
+        if cell_text(axis) != axis:
+            raise TuningError(
+                f"an axis cannot be called {axis!r}: a spreadsheet takes that for a formula"
+            )
     return [*KEY, *axes, "status", *scores, *AFTER_METRICS]
 
 
@@ -131,13 +141,8 @@ class Run:
             if path.is_dir() and not any(path.iterdir()):
                 _write_files(path, files)
             else:
-                draft = path.with_name(f".{path.name}.{os.getpid()}")
-                draft.mkdir(parents=True)
-                try:
+                with whole_or_not_at_all(path) as draft:
                     _write_files(draft, files)
-                    draft.rename(path)
-                finally:
-                    shutil.rmtree(draft, ignore_errors=True)
         except OSError as error:
             raise TuningError(f"cannot make the run {path}: {error.strerror}") from error
         return cls.open(path)
