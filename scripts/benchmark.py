@@ -309,7 +309,7 @@ def searching(workers: int, engine: str = "auto", name: str = PROBLEM):
     from tuning.manifest import make_manifest
     from tuning.problem import load_data
     from tuning.results import Run
-    from tuning.search import cache_directory
+    from tuning.settings import cache_directory
 
     class Silent:
         def planned(self, pack): ...
@@ -409,7 +409,8 @@ def epoch_shares(problem, data, chosen, products, bandwidth) -> dict[str, float]
     import jax
 
     from tuning.training.fit import compiled_model
-    from tuning.training.vectorized import MOST_AT_ONCE, Member, Program
+    from tuning.training.program import Program
+    from tuning.training.vectorized import MOST_AT_ONCE
 
     batch_size, width = chosen["batch_size"], chosen["neurons"]
     members = 48  # of a program of the grid
@@ -417,7 +418,7 @@ def epoch_shares(problem, data, chosen, products, bandwidth) -> dict[str, float]
         compiled_model(problem, chosen, 0), data, batch_size, epochs=members * chosen["epochs"]
     )
     n = program.block_size(members, MOST_AT_ONCE)
-    state = program.start([Member({}, program.numbers)] * n)
+    state = program.start([program.numbers] * n)
     train = program.rows(data["train"])
     rows, pixels = train[0].shape
     batches = program.batches(train, np.random.default_rng(0).permutation(rows))
@@ -455,7 +456,7 @@ def bandwidth_rate() -> float:
     """Bytes a second of x + s·y written over x, of arrays that fill the cache as a block does."""
     import jax
 
-    from tuning.training.vectorized import BLOCK_BYTES
+    from tuning.training.program import BLOCK_BYTES
 
     n = BLOCK_BYTES // 8
     x, y = (jax.device_put(np.ones(n, np.float32)) for _ in range(2))

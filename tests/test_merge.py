@@ -1,12 +1,13 @@
 """Runs joined: shards, neighbouring ranges, doubles; and what cannot be."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
 
 from tests.made import by_rate, write_run
-from tuning import TuningError, load_curves, load_results
+from tuning import TuningError, load_curves, load_results, publish
 from tuning.cli import merge
 from tuning.results import Run
 
@@ -55,7 +56,8 @@ def test_what_is_missing_is_said(tmp_path, capsys):
     one = write_run(tmp_path, trials=range(5), name="one")
     assert joined(one, tmp_path / "out") == 0
     said = capsys.readouterr().out
-    assert "19 trials of the search are missing: python scripts/run_ray.py --out " in said
+    assert "19 trials of the search are missing: " in said
+    assert re.search(r"python\S* scripts/run_ray.py --out \S+out trains them", said)
 
 
 def test_ranges_that_border_are_one_sweep(tmp_path):
@@ -86,6 +88,23 @@ def test_doubles_that_differ_are_counted(tmp_path, capsys):
     assert "3 of these trials differ in val_accuracy by more than rounding: what is kept" in said
     kept = load_results(tmp_path / "out").set_index("trial")["val_accuracy"]
     assert kept[0] == load_results(one)["val_accuracy"][0]
+
+
+def test_a_score_that_is_no_number_stays_one(tmp_path):
+    run = write_run(tmp_path, trials=range(4), name="a")
+    table = pd.read_csv(run / "trials.csv", dtype=str)
+    table.loc[1, "test_loss"] = "nan"
+    table.to_csv(run / "trials.csv", index=False)
+    assert joined(run, tmp_path / "out") == 0
+    assert load_results(tmp_path / "out")["test_loss"].isna().tolist() == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    publish(run, tmp_path / "small")
+    (tmp_path / "small" / "trials.parquet").unlink()
+    assert load_results(tmp_path / "small")["test_loss"].isna().sum() == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pickle
 import re
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -23,8 +24,8 @@ def build_model(config):
 """
 
 
-def write(folder: Path, text: str) -> str:
-    path = folder / "mine.py"
+def write(folder: Path, text: str, name: str = "mine") -> str:
+    path = folder / f"{name}.py"
     path.write_text(text)
     return str(path)
 
@@ -58,8 +59,23 @@ def test_a_users_file_brings_its_defaults(tmp_path):
     assert (problem.name, problem.metric, problem.mode) == ("mine", "val_accuracy", "max")
     assert (batch_size(problem.grid[0]), epochs(problem.grid[0])) == (32, 1)
     assert work(problem.grid[0], 65) == Work(steps=3, epochs=1)
-    by_loss = load_problem(write(tmp_path, GOOD + "metric = 'val_loss'"))
-    assert by_loss.mode == "min"
+
+
+@pytest.mark.parametrize(
+    ("metric", "mode"),
+    [
+        ("val_loss", "min"),
+        ("val_mae", "min"),
+        ("val_root_mean_squared_error", "min"),
+        ("val_binary_crossentropy", "min"),
+        ("val_auc", "max"),
+        ("val_f1_score", "max"),
+    ],
+)
+def test_errors_are_the_better_the_lower(tmp_path, metric, mode):
+    assert load_problem(write(tmp_path, f"{GOOD}metric = {metric!r}")).mode == mode
+    chosen = f"{GOOD}metric = {metric!r}\nmode = 'max'"
+    assert load_problem(write(tmp_path, chosen, "other")).mode == "max"
 
 
 def test_a_problem_travels_as_its_text(tmp_path):
@@ -129,11 +145,15 @@ def test_a_missing_file_is_refused(name, says):
         ("return dict.fromkeys(SPLITS, (X, None))", "train y has to be an array of numbers"),
         ("return dict.fromkeys(SPLITS, ({'a': X, 'b': X[:1]}, X))", "different lengths"),
         ("return dict.fromkeys(SPLITS, ([[1], [1, 2]], X))", "is not an array"),
+        ("return dict.fromkeys(SPLITS, (Odd(), X))", "is not an array: RuntimeError: detach"),
     ],
 )
 def test_wrong_data_is_refused_in_a_sentence(tmp_path, body, says):
     text = f"""{GOOD}
 SPLITS, X = ("train", "validation", "test"), np.zeros((3, 2))
+class Odd:
+    def __array__(self, *_, **__):
+        raise RuntimeError("detach it")
 def load_data():
     {body}
 """
@@ -149,6 +169,13 @@ def test_data_of_several_inputs_keeps_its_names(tmp_path):
         "a": (3, 2),
         "b": (3,),
     }
+
+
+@pytest.mark.parametrize("dtype", ["datetime64[D]", "bfloat16", "<U3", "bool"])
+def test_data_of_any_type_has_a_fingerprint(dtype):
+    array = np.zeros(3, ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    pair = (array, np.zeros(3))
+    assert data_fingerprint(dict.fromkeys(("train", "validation", "test"), pair))
 
 
 def test_the_data_fingerprint_sees_every_byte():

@@ -1,8 +1,10 @@
 """The run directory: what is counted stays, what is torn goes, and one writer at a time."""
 
 import csv
+import errno
 import json
 import math
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -43,7 +45,7 @@ def count(run: Run, trial: int, strategy: str = "random", number: int | None = N
     run.append(rows, [(row, trained.curve) for row in rows])
 
 
-def test_a_run_is_three_files_that_pandas_reads_as_they_are(tmp_path):
+def test_a_run_is_files_that_pandas_reads_as_they_are(tmp_path):
     with Run.create(tmp_path / "r", manifest()) as run:
         count(run, 3)
         count(run, 30)
@@ -107,6 +109,7 @@ def test_any_text_is_one_line_of_the_table(tmp_path_factory, error, value):
     path = tmp_path_factory.mktemp("runs") / "r"
     about = manifest()
     about["problem"]["axes"] = {"text": [value, None]}
+    about["search"] = {**SEARCH, "random": 2}
     with Run.create(path, about) as run:
         for trial in (0, 1):
             failed = Outcome(trial, 0, "failed", "fit", "tensorflow", error=error)
@@ -168,6 +171,47 @@ def test_a_run_appears_whole_or_not_at_all(tmp_path):
     assert [path.name for path in tmp_path.rglob("*")] == ["taken", "notes.txt"]
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_run_that_cannot_be_made_leaves_nothing(tmp_path, monkeypatch, there):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if there:
+        (tmp_path / "r").mkdir()
+    monkeypatch.setattr("tuning.manifest.os.fsync", full)
+    with pytest.raises(TuningError, match=r"cannot make the run .*r: No space left"):
+        Run.create(tmp_path / "r", manifest())
+    assert [path.name for path in tmp_path.rglob("*")] == ["r"] * there
+
+
+def test_an_extension_that_cannot_be_noted_stops_the_run(tmp_path, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Run.create(tmp_path / "r", manifest()) as run:
+        monkeypatch.setattr("tuning.manifest.os.fsync", full)
+        with pytest.raises(RunStopped, match=r"cannot write .*manifest.json: the disk is full"):
+            run.set_search({**SEARCH, "random": 9})
+    assert read_manifest(tmp_path / "r")["search"] == SEARCH
+    assert not list(tmp_path.rglob("*.draft"))
+
+
+@pytest.mark.parametrize(
+    ("search", "says"),
+    [
+        ({"sweep": "banana"}, "--sweep takes a number N, a range A:B or all, not 'banana'"),
+        ({"random": -5}, "cannot draw -5 random configurations"),
+        ({"shard": "2/1"}, "--shard takes K/N"),
+    ],
+)
+def test_a_manifest_of_an_impossible_search_is_damaged(tmp_path, search, says):
+    with Run.create(tmp_path / "r", manifest()) as run:
+        about = {**run.manifest, "search": {**SEARCH, **search}}
+    (tmp_path / "r" / "manifest.json").write_text(json.dumps(about))
+    with pytest.raises(TuningError, match="is damaged: .*" + re.escape(says)):
+        read_manifest(tmp_path / "r")
+
+
 def test_an_empty_directory_is_taken_even_the_current_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with Run.create(Path(), manifest()) as run:
@@ -185,7 +229,9 @@ def test_an_axis_cannot_take_a_columns_name_or_be_a_formula(tmp_path, axis):
     assert not (tmp_path / "r").exists()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', '{"problem": {"axes": {}}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "[" * 200_000, '{"format": 1}', '{"problem": {"axes": {}}}']
+)
 def test_what_is_not_a_run_is_refused(tmp_path, content):
     with pytest.raises(TuningError, match="there is no run at"):
         read_manifest(tmp_path / "nowhere")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.made import by_rate
+from tests.made import by_rate, write_run
 from tuning import Grid, TuningError, load_curves, load_results, publish
+from tuning.cli import analyse
 
 VALUES = st.one_of(
     st.none(),
@@ -120,6 +121,18 @@ def test_a_published_run_reads_as_the_run(make_run, tmp_path):
     curves = load_curves(tmp_path / "published")
     assert set(curves["trial"]) == {*range(1, 24, 2)} - {7} | {6}  # the longest, and what has none
     assert len(curves) == about["epochs"] == 11 * 2 + 1
+
+
+def test_formulas_are_neutral_in_every_csv(tmp_path):
+    run = write_run(tmp_path, lambda _, t: t / 10, axes={"a": ["=1+1", "-x", "b"], "epochs": [1]})
+    publish(run, tmp_path / "small")
+    assert analyse([str(run)]) == 0
+    small = gzip.decompress((tmp_path / "small" / "trials.csv.gz").read_bytes()).decode()
+    assert small == (run / "trials.csv").read_text()
+    for text in (small, (run / "comparison.csv").read_text()):
+        assert ",'=1+1," in text
+        assert ",'-x," in text
+    assert load_results(tmp_path / "small")["a"].tolist() == ["=1+1", "-x", "b"]
 
 
 def test_curves_that_begin_otherwise_are_all_kept(make_run, tmp_path):

@@ -12,7 +12,8 @@ from typing import NoReturn
 from rich.console import Console
 
 from tuning import search
-from tuning.errors import RunStopped, TuningError, first_line
+from tuning.errors import RunStopped, TuningError
+from tuning.settings import DEFAULT_SWEEP, Request
 from tuning.signals import exit_code
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -48,8 +49,8 @@ def run_ray(arguments: list[str] | None = None) -> int:
     add(
         "--sweep",
         metavar="N|A:B|all",
-        help=f"the sweep's trials: the first N of the grid ({search.DEFAULT_SWEEP['auto']:,}; with "
-        f"--engine fit {search.DEFAULT_SWEEP['fit']}), a range, all; 0 for none",
+        help=f"the sweep's trials: the first N of the grid ({DEFAULT_SWEEP['auto']:,}; with "
+        f"--engine fit {DEFAULT_SWEEP['fit']}), a range, all; 0 for none",
     )
     add(
         "--sweep-order",
@@ -94,7 +95,7 @@ def run_ray(arguments: list[str] | None = None) -> int:
     def job() -> int:
         options = vars(parser.parse_args(arguments))
         estimate, explain = options.pop("estimate"), options.pop("explain")
-        request = search.Request(**options)
+        request = Request(**options)
         if explain:
             search.print_explanation(request, _output(), _errors())
             return 0
@@ -214,9 +215,12 @@ def _exit_code(job: Callable[[], int]) -> int:
     try:
         return job()
     except TuningError as error:
-        return _say(first_line(error).partition(": ")[2], 2)
+        return _say(" ".join(str(error).split()), 2)
     except RunStopped as error:
         return _say(str(error), 1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{where}{error.strerror or error}", 2)
     except KeyboardInterrupt:
         return _say("stopped", exit_code())
 
@@ -227,8 +231,9 @@ def _say(sentence: str, code: int) -> int:
 
 
 def _output() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 160)
+    width = None if sys.stdout.isatty() else 160
+    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def _errors() -> Console:
-    return Console(stderr=True)
+    return Console(stderr=True, markup=False, emoji=False, highlight=False)

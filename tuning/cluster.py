@@ -67,7 +67,8 @@ def ray_cluster(
     Raises
     ------
     TuningError
-        If no Ray answers at the address within half a minute.
+        If no Ray answers at the address within 20 seconds, or it is of another version, or has no
+        CPUs.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tuning.cluster import Cluster
 from tuning.errors import TuningError, first_line
@@ -116,7 +117,7 @@ class Driver:
         limits: Limits | None = None,
     ) -> None:
         self._job = worker.Job(seed, backend, cache, limits=limits or Limits())
-        self._witness = _Witness.remote() if limits else None
+        self._witness = _new_witness() if limits else None
         self._attempts = itertools.count()
         self._packs = engine == "auto"
         self._problem = problem
@@ -256,7 +257,8 @@ class Driver:
             if seconds >= (limit := self._job.limits.seconds or math.inf):
                 said = f"it took longer than the {limit:g} s that a trial may take"
                 return [self._lost(pack, said, seconds, "timeout")], []
-            if isinstance(error, ray.exceptions.RayTaskError):  # the same would happen again
+            own = isinstance(error, ray.exceptions.RayTaskError)
+            if own and not isinstance(error.cause, ray.exceptions.RayError):  # it would again
                 return [self._lost(pack, _ray_error(error), seconds)], []
             deaths = pack.deaths + 1
             if deaths <= (MEMORY_RETRIES if testimony else RETRIES):
@@ -284,7 +286,7 @@ class Driver:
         try:
             heard: tuple[float, str] = ray.get(self._witness.end.remote(task.attempt))
         except ray.exceptions.RayError:  # it has died, too
-            self._witness = _Witness.remote()
+            self._witness = _new_witness()
             return 0.0, ""
         return heard
 
@@ -293,6 +295,12 @@ class Driver:
 
     def _pack_one(self, trials: list[int]) -> Pack:
         return _pack_of(self._problem, trials, self.packing, self._n_train)
+
+
+def _new_witness() -> Any:
+    """A witness on the driver's own node, which lives as long as the driver does."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return _Witness.options(scheduling_strategy=here).remote()
 
 
 class _Plan:

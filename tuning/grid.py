@@ -86,14 +86,30 @@ class Grid:
         return {name: configuration[name] for name in self._axes}
 
     def position(self, axis: str, index: Any) -> Any:
-        """Which of an axis's values a point has, counted from 0; of an array of points too."""
+        """Which of an axis's values a point has, counted from 0.
+
+        Parameters
+        ----------
+        axis : str
+        index : int, array or Series
+            Grid indices; the result has the same shape.
+        """
         for name in reversed(self._faster(axis)):  # each in turn: their product may be too large
             index = index // len(self._axes[name])
         return index % len(self._axes[axis])
 
     def line(self, axis: str, index: Any) -> Any:
-        """The line along an axis that a point lies on, by its first point; of an array too."""
+        """The line along an axis that a point lies on, named by its first point.
+
+        Parameters
+        ----------
+        axis : str
+        index : int, array or Series
+            Grid indices; the result has the same shape.
+        """
         apart = math.prod(len(self._axes[name]) for name in self._faster(axis))
+        if apart >= 2**63 and not isinstance(index, int):
+            index = index.astype(object)
         return index - self.position(axis, index) * apart
 
     def _faster(self, axis: str) -> list[str]:

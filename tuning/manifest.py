@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import platform
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -15,6 +16,7 @@ from typing import Any
 from tuning.errors import TuningError, shortened
 from tuning.grid import Grid
 from tuning.problem import Problem, reference_fault
+from tuning.samplers import Shard, samplers_of
 from tuning.training.outcome import now
 
 MANIFEST = "manifest.json"
@@ -40,7 +42,10 @@ SHAPE: Any = {  # a type, one of some values, a list of one, or what some names 
     "versions": {...: str},
     "machine": {"platform": str, "processor": str, "cpus": int},
 }
-PUBLISHED: Any = {"trials": int, "epochs": int}
+OPTIONAL: Any = {
+    "published": {"trials": int, "epochs": int},
+    "packing": {...: ("structural", "lifted", "fidelity")},
+}
 LIBRARIES = ("tuning", "keras", "tensorflow", "tensorflow-cpu", "jax", "ray", "numpy")
 
 
@@ -105,11 +110,11 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         known = manifest["format"] == FORMAT
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TuningError(f"{path} is not a run: it has no readable {MANIFEST}") from error
     if not known:
         raise TuningError(f"{path} is a run of another version of tuning")
-    if fault := next(_faults(manifest, SHAPE), "") or _inner_fault(manifest):
+    if fault := next(_faults(manifest, SHAPE), "") or next(_inner_faults(manifest), ""):
         raise TuningError(f"{path / MANIFEST} is damaged: {fault}")
     return dict(manifest)
 
@@ -134,23 +139,27 @@ def _faults(value: Any, shape: Any, where: str = "it") -> Iterator[str]:
             yield from _faults(inner, shape.get(name, shape.get(..., object)), f"its {name}")
 
 
-def _inner_fault(manifest: Mapping[str, Any]) -> str:
+def _inner_faults(manifest: Mapping[str, Any]) -> Iterator[str]:
     """What of a manifest that has its shape contradicts the rest of it."""
-    problem, metrics = manifest["problem"], manifest["metrics"]
+    problem, metrics, search = manifest["problem"], manifest["metrics"], manifest["search"]
     try:
-        manifest_grid(manifest)
+        samplers_of(search, manifest_grid(manifest), manifest["seed"])
+        if "shard" in search:
+            Shard.parse(search["shard"])
     except TuningError as error:
-        return str(error)
+        yield str(error)
     if problem["metric"].removeprefix("val_") not in metrics or "loss" not in metrics:
-        return f"its metrics are {', '.join(map(repr, metrics))}"
+        yield f"its metrics are {', '.join(map(repr, metrics))}"
     if len(set(metrics)) < len(metrics):
-        return "its metrics repeat"
+        yield "its metrics repeat"
     for reference in problem["references"]:
         if fault := reference_fault(reference):
-            return f"its references: {fault}"
-    if "published" in manifest:
-        return next(_faults(manifest["published"], PUBLISHED, "its published"), "")
-    return ""
+            yield f"its references: {fault}"
+    for name in OPTIONAL:
+        if name in manifest:
+            yield from _faults(manifest[name], OPTIONAL[name], f"its {name}")
+    if manifest.get("packing") and set(manifest["packing"]) != set(problem["axes"]):
+        yield "its packing is not of its axes"
 
 
 def manifest_text(manifest: Mapping[str, Any]) -> str:
@@ -220,9 +229,9 @@ def processor() -> str:
 def whole_or_not_at_all(path: Path) -> Iterator[Path]:
     """A directory to fill, which takes the name `path` at the end, and is gone after an error."""
     path = path.absolute()
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.mkdir(parents=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        draft.mkdir(parents=True)
         yield draft
         draft.rename(path)
     finally:
@@ -232,8 +241,11 @@ def whole_or_not_at_all(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a file that is never seen half written."""
     draft = path.with_name(f"{path.name}.draft")
-    with draft.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    try:
+        with draft.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

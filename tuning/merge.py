@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,9 @@ from tuning.manifest import (
     read_manifest,
     whole_or_not_at_all,
 )
-from tuning.results import Run, shown
+from tuning.results import Run, own_python, shown
 from tuning.samplers import every_point, samplers_of
-from tuning.table import load_curves, load_results
+from tuning.table import as_cells, load_curves, load_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,6 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     console.print(
         f"{len(folders):,} runs are joined: {there:,} trials are in {shown(out)}/.",
         soft_wrap=True,
-        highlight=False,
     )
     if more := sum(map(len, tables)) - there:
         console.print(f"{more:,} rows were of trials that another run has as well.")
@@ -89,14 +89,12 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
                 f"{apart:,} of these trials differ in {metric} by more than rounding: what is kept "
                 "is the first's.",
                 soft_wrap=True,
-                highlight=False,
             )
     if there < wanted:
         console.print(
             f"{wanted - there:,} trials of the search are missing: "
-            f"python scripts/run_ray.py --out {shown(out)} trains them.",
+            f"{own_python()} scripts/run_ray.py --out {shlex.quote(str(shown(out)))} trains them.",
             soft_wrap=True,
-            highlight=False,
         )
 
 
@@ -190,6 +188,5 @@ def _add(
 def _records(table: pd.DataFrame) -> Iterator[Row]:
     """The rows as dicts, with None for what is missing."""
     names = list(map(str, table))
-    objects = table.astype(object).where(table.notna(), None)
-    for cells in objects.itertuples(index=False, name=None):
+    for cells in as_cells(table).itertuples(index=False, name=None):
         yield dict(zip(names, cells, strict=True))

@@ -75,32 +75,10 @@ class Packing:
             for name, value in configuration.items()
         }
 
-    def place(self, grid: Grid, trial: int) -> tuple[int, int]:
-        """Where a trial's trajectory stands among all of the grid's, and how many there are.
-
-        Those of one program stand side by side, and programs in a scattered order, so that every
-        stretch has of all kinds.
-
-        Parameters
-        ----------
-        grid : Grid
-        trial : int
-            Grid index.
-        """
-        if self.reason:
-            return _scattered(trial, grid.size), grid.size
-        program, programs = self._number(grid, trial, "structural")
-        member, members = self._number(grid, trial, "lifted")
-        return _scattered(program, programs) * members + member, programs * members
-
-    def _number(self, grid: Grid, trial: int, kind: Kind) -> tuple[int, int]:
-        """Which of all combinations of the axes of a kind a trial has, and how many there are."""
-        number, of = 0, 1
-        for name, values in grid.axes.items():
-            if self.axes[name].kind == kind:
-                number = number * len(values) + grid.position(name, trial)
-                of *= len(values)
-        return number, of
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The kind of each axis; empty if nothing can be packed."""
+        return {} if self.reason else {name: axis.kind for name, axis in self.axes.items()}
 
     def count(self, grid: Grid) -> tuple[int, int, int]:
         """The programs and trajectories of a whole grid, and the epochs the latter train."""
@@ -114,6 +92,36 @@ class Packing:
             return programs, trajectories, trajectories * max(epochs_of(grid))
         each = trajectories // len(grid.axes["epochs"])
         return programs, trajectories, each * sum(epochs_of(grid))
+
+
+def place(grid: Grid, trial: int, kinds: Mapping[str, Kind]) -> tuple[int, int]:
+    """Where a trial's trajectory stands among all of the grid's, and how many there are.
+
+    Those of one program stand side by side, and programs in a scattered order, so that every
+    stretch has of all kinds.
+
+    Parameters
+    ----------
+    grid : Grid
+    trial : int
+        Grid index.
+    kinds : mapping of str to {"structural", "lifted", "fidelity"}
+        Of each axis; empty where nothing is packed.
+    """
+    if not kinds:
+        return _scattered(trial, grid.size), grid.size
+
+    def number(kind: Kind) -> tuple[int, int]:
+        """Which of all combinations of the axes of a kind it has, and how many there are."""
+        number, of = 0, 1
+        for name, values in grid.axes.items():
+            if kinds[name] == kind:
+                number = number * len(values) + grid.position(name, trial)
+                of *= len(values)
+        return number, of
+
+    (program, programs), (member, members) = number("structural"), number("lifted")
+    return _scattered(program, programs) * members + member, programs * members
 
 
 def _scattered(i: int, n: int) -> int:
@@ -282,7 +290,7 @@ def _axis(name: str, first: Blueprint, variants: Mapping[Value, Blueprint]) -> A
     chosen = max(
         variants, key=lambda value: len(variants[value].draws), default=None
     )  # of those that draw most, the first
-    why = f"{', '.join(moved_places)}" if moved_places else "it leaves the model as it is"
+    why = ", ".join(moved_places) or "it leaves the model as it is"
     return Axis("lifted", why, chosen)
 
 

@@ -29,6 +29,10 @@ Mode: TypeAlias = Literal["max", "min"]
 SPLITS = ("train", "validation", "test")
 NEEDED = ("grid", "load_data", "build_model")
 DEFAULT_METRIC = "val_accuracy"
+LESS_IS_BETTER = (  # endings of what Keras calls its losses and errors
+    "loss", "error", "mae", "mse", "mape", "msle", "crossentropy", "divergence", "poisson", "hinge",
+    "cosh",
+)  # fmt: skip
 KERAS_BATCH_SIZE = 32
 KERAS_EPOCHS = 1
 
@@ -63,6 +67,8 @@ class ProblemFile:
 class Problem:
     """What is searched, as its file says it.
 
+    It is pickled as its file's text, and loaded from it once a process.
+
     Attributes
     ----------
     file : ProblemFile
@@ -78,11 +84,9 @@ class Problem:
         The validation metric that chooses, as Keras' logs name it.
     mode : {"max", "min"}
         Whether more or less of it is better.
-    references : list of dict
-        Results published elsewhere, shown beside ours: ``strategy``, ``trials``, the metric's
-        validation and test values, ``cpu_seconds``.
-
-    A problem is pickled as its file's text, and loaded from it once a process.
+    references : tuple of dict
+        Results published elsewhere, shown beside ours: ``strategy``, ``trials``, ``epochs``, the
+        metric's validation and test values, ``cpu_seconds``.
     """
 
     file: ProblemFile
@@ -190,7 +194,7 @@ def data_fingerprint(data: Data) -> str:
             named = arrays if isinstance(arrays, dict) else {"": arrays}
             for name, array in named.items():
                 digest.update(f"{split} {part} {name} {array.dtype} {array.shape}\n".encode())
-                digest.update(np.ascontiguousarray(array).data)
+                digest.update(np.ascontiguousarray(array).view(np.uint8).data)
     return digest.hexdigest()
 
 
@@ -257,7 +261,7 @@ def _run_problem_file(file: ProblemFile) -> Problem:
         raise TuningError(
             f"{where}: metric has to name a validation metric (val_…), not {metric!r}"
         )
-    mode: Any = getattr(module, "mode", "min" if metric.endswith(("loss", "error")) else "max")
+    mode: Any = getattr(module, "mode", "min" if metric.endswith(LESS_IS_BETTER) else "max")
     if mode not in ("max", "min"):
         raise TuningError(f"{where}: mode has to be 'max' or 'min', not {mode!r}")
     references = _references(getattr(module, "references", ()), where)
@@ -308,7 +312,7 @@ def _checked_arrays(part: Any, where: str) -> Arrays:
 def _checked_array(value: Any, where: str) -> np.ndarray:
     try:
         array = np.asarray(value)
-    except ValueError as error:
+    except Exception as error:  # of what is asked to be an array
         raise TuningError(f"{where} is not an array: {first_line(error)}") from error
     if array.ndim == 0 or array.dtype == object:
         raise TuningError(f"{where} has to be an array of numbers, not {type(value).__name__}")

@@ -159,7 +159,7 @@ class TerminalProgress:
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line >= LINE_EVERY_SECONDS:
             self._last_line = now
-            self._console.print(self._text(), highlight=False)
+            self._console.print(self._text())
 
     def _text(self) -> str:
         parts = [f"{self._done:,}/{self._trials:,} trials"]

@@ -7,13 +7,15 @@ import csv
 import errno
 import io
 import os
+import shutil
+import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from tuning.errors import RunStopped, TuningError
 from tuning.grid import Configuration, Row
-from tuning.lock import Lock
+from tuning.lock import LOCK, Lock
 from tuning.manifest import (
     MANIFEST,
     manifest_grid,
@@ -138,7 +140,7 @@ class Run:
             MANIFEST: manifest_text(manifest),
         }
         try:
-            if path.is_dir() and not any(path.iterdir()):
+            if path.is_dir() and not any(path.iterdir()):  # the current one, or a disk's own
                 _write_files(path, files)
             else:
                 with whole_or_not_at_all(path) as draft:
@@ -180,7 +182,10 @@ class Run:
         """Note in the manifest that the search was extended."""
         if self.manifest["search"] != dict(search):
             self.manifest = {**self.manifest, "search": dict(search)}
-            write_text(self.path / MANIFEST, manifest_text(self.manifest))
+            try:
+                write_text(self.path / MANIFEST, manifest_text(self.manifest))
+            except OSError as error:
+                raise RunStopped(f"cannot write {self.path / MANIFEST}: {_why(error)}") from error
 
     def rows(self, outcome: Outcome, wanted_by: Iterable[tuple[str, int]]) -> list[Row]:
         """An outcome as rows, one for each (strategy, number) that asked for the trial."""
@@ -265,8 +270,7 @@ class Run:
         except OSError as error:
             with contextlib.suppress(OSError):
                 file.truncate(before)
-            why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
-            raise RunStopped(f"cannot write {self.path / name}: {why}") from error
+            raise RunStopped(f"cannot write {self.path / name}: {_why(error)}") from error
 
     def _recover(self) -> dict[str, set[int]]:
         """Drop what a crash left torn; return what is counted."""
@@ -284,24 +288,30 @@ class Run:
 
     def _counted(self, path: Path) -> dict[str, set[int]]:
         """The trials of a table whose rows are whole, this run's, and not there twice."""
-        names = ("strategy", "trial", "seed", "status")
-        strategy, trial, seed, status = map(self._columns.index, names)
+        names = ("strategy", "trial", "seed", "status", "number")
+        strategy, trial, seed, status, number = map(self._columns.index, names)
         own_seed, size = str(self.manifest["seed"]), self._grid.size
         done: dict[str, set[int]] = {}
+        numbers: dict[str, set[int]] = {}
         n = 0
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 reader = csv.reader(file)
                 next(reader)
                 for n, row in enumerate(reader, start=1):
-                    number = int(row[trial])
+                    counted = int(row[trial])
                     right = len(row) == len(self._columns) and row[seed] == own_seed
-                    if not right or row[status] not in STATUSES or not 0 <= number < size:
+                    if not right or row[status] not in STATUSES or not 0 <= counted < size:
                         raise ValueError
-                    own = done.setdefault(row[strategy], set())
-                    if number in own:
-                        raise TuningError(f"{path} has trial {number} a second time, in row {n:,}")
-                    own.add(number)
+                    for what, value, own in (
+                        ("trial", counted, done.setdefault(row[strategy], set())),
+                        ("number", int(row[number]), numbers.setdefault(row[strategy], set())),
+                    ):
+                        if value in own:
+                            raise TuningError(
+                                f"{path} has {what} {value} a second time, in row {n:,}"
+                            )
+                        own.add(value)
         except TuningError:
             raise
         except (ValueError, IndexError, csv.Error):
@@ -309,20 +319,34 @@ class Run:
         return done
 
 
+def own_python() -> str:
+    """This Python as short as a command line finds it from the current directory."""
+    own = Path(sys.executable)
+    found = shutil.which("python")
+    return "python" if found and Path(found).parent == own.parent else str(shown(own))
+
+
 def shown(path: Path) -> Path:
     """The path as short as it works from the current directory."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def _why(error: OSError) -> str:
+    return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
+
+
 def _write_files(folder: Path, files: Mapping[str, str]) -> None:
     """Write all of them, or none."""
+    lock = Lock(folder)
     try:
         for name, text in files.items():
             write_text(folder / name, text)
-    except OSError:
-        for name in files:
+    except BaseException:
+        for name in (*files, LOCK):
             (folder / name).unlink(missing_ok=True)
         raise
+    finally:
+        lock.close()
 
 
 def _cells(row: Mapping[str, Any], columns: list[str]) -> list[str]:

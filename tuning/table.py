@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import math
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +27,7 @@ def load_results(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : str or Path
-        A run directory, as a run made it or as `tuning.publish.publish` wrote it.
+        A run directory, as a run made it or as `tuning.publish` wrote it.
 
     Returns
     -------
@@ -97,6 +98,21 @@ def load_curves(path: str | Path) -> pd.DataFrame:
     _check(~again, "epoch", table, file, "is there a second time")
     _check_complete(len(table), manifest, "epochs", file)
     return table
+
+
+def as_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """The values as a run has them: None for what is missing, NaN where that is a trial's score."""
+    cells = table.astype(object).where(table.notna(), None)
+    if "status" in table:
+        columns = list(table)
+        for name in columns[columns.index("status") + 1 : columns.index("train_seconds")]:
+            cells.loc[(table["status"] == "ok") & table[name].isna(), name] = math.nan
+    return cells
+
+
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The values as `trials.csv` has them: nothing for None, and nothing that is a formula."""
+    return as_cells(table).map(cell_text)
 
 
 def _read(path: Path, name: str) -> tuple[Path, pd.DataFrame]:

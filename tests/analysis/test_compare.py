@@ -76,6 +76,21 @@ def test_the_verdict_is_at_equal_budget(random, sweep, mode, verdict):
     assert "any 1 of what it trained" in said[2]
 
 
+def test_a_test_score_that_is_no_number_spoils_only_its_trial():
+    table = results([0.5, 0.8, 0.7], [])
+    table.loc[1, "test_accuracy"] = float("nan")
+    found = compare(table, manifest()).of("random")
+    assert found["expected_test_accuracy"].tolist() == pytest.approx(
+        [0.59, (0.49 + 0.69 + 0.69) / 3, 0.69]
+    )
+
+
+def test_trials_that_no_processor_can_number_are_compared():
+    table = results([0.5], [0.6]).astype({"trial": object})
+    table.loc[0, "trial"] = 10**19 + 5
+    assert compare(table, manifest()).of("random")["trial"].tolist() == [10**19 + 5]
+
+
 def test_one_strategy_alone_is_not_compared():
     said = sentences(compare(results([0.9], []), manifest()))
     assert "nothing to compare it with: add a sweep" in said[-1]

@@ -40,7 +40,7 @@ class Text(html.parser.HTMLParser):
 
 
 def report(path, *others):
-    analyse(path, others, Console(file=io.StringIO(), width=200))
+    analyse(path, others, Console(file=io.StringIO(), width=200, markup=False))
     return (path / "report.html").read_text(encoding="utf-8")
 
 
@@ -70,6 +70,17 @@ def test_each_part_is_there_that_the_data_supports(make_run):
         "The best 24 configurations",
         "How it was made",
     ]
+
+
+def test_how_far_noise_can_move_one_is_printed_and_on_the_page(make_run):
+    whole = make_run()
+    again = make_run(lambda c, t: by_rate(c, t) + 0.001 * (t % 3), name="again", seed=1)
+    printed = io.StringIO()
+    analyse(whole, [again], Console(file=printed, width=200, markup=False))
+    page = Text((whole / "report.html").read_text(encoding="utf-8"))
+    said = "no further from the best val_accuracy than the seed alone can move one."
+    assert said in printed.getvalue()
+    assert said in page.text
 
 
 def test_of_a_part_nothing_is_said_of_the_whole(make_run):

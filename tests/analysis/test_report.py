@@ -14,7 +14,7 @@ from tuning.training.outcome import Outcome
 
 def analysed(path) -> str:
     text = io.StringIO()
-    analyse(path, [], Console(file=text, width=200))
+    analyse(path, [], Console(file=text, width=200, markup=False))
     return text.getvalue()
 
 

@@ -109,7 +109,7 @@ def test_sigterm_ends_it_with_the_command_that_goes_on(tmp_path, faults, check):
         assert "Traceback" not in errors
         counted = len(load_results(out))
         assert f"Stopped. {counted} trials are counted; go on with" in errors
-        go_on = shlex.split(re.search(r"go on with\n +python (.*)", errors)[1])
+        go_on = shlex.split(re.search(r"go on with\n +\S*python\S* (.*)", errors)[1])
         done = subprocess.run([sys.executable, *go_on], capture_output=True, text=True, check=True)
         assert f"{counted} trials are counted" in done.stdout
         check(out)

@@ -17,6 +17,7 @@ from tuning.results import Run
 from tuning.samplers import RandomSampler, SweepSampler
 from tuning.table import load_results
 from tuning.training.fit import fit
+from tuning.training.limits import Limits
 from tuning.training.outcome import Outcome
 from tuning.training.threads import CAN_PIN, one_cpu
 from tuning.training.worker import prepare
@@ -129,6 +130,12 @@ def test_trouble_costs_its_trial_and_never_the_run(cluster, tmp_path):
     assert table.loc["raises", "error"] == "ValueError: two lines"
     assert table.loc["exits", "error"] == "its worker process died, 3 times"
     assert table.loc["dies once", "val_loss"] == table.loc["none", "val_loss"]
+
+
+def test_a_witness_that_dies_costs_no_trial(cluster):
+    _, driver = driver_of(TINY, cluster, limits=Limits(seconds=300))
+    ray.kill(driver._witness)
+    assert [outcome.status for outcome in driver.train([0, 1, 9])] == ["ok"] * 3
 
 
 def test_rows_are_the_same_in_any_order_and_on_any_worker(cluster):

@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, command
 from tuning import cluster, load_results
 from tuning.cli import run_ray
-from tuning.search import cache_directory
+from tuning.settings import cache_directory
 
 UNTIMED = ["train_seconds", "worker", "finished_at", "run"]
 SWEEP = "0:9"
@@ -146,7 +146,7 @@ def test_stopped_in_the_middle_it_goes_on_and_nothing_is_lost_or_doubled(
         assert time.monotonic() - interrupted < 5
         assert process.returncode == 130
         assert "Traceback" not in errors
-        said = re.search(r"trials are counted; go on with\n +python (.*)", errors)
+        said = re.search(r"trials are counted; go on with\n +\S*python\S* (.*)", errors)
         go_on = [sys.executable, *shlex.split(said[1])]
     counted = load_results(stopped)
     assert 1 <= len(counted) < 9
@@ -231,7 +231,7 @@ def test_a_run_of_something_else_is_refused(undisturbed, capsys, tmp_path, monke
             ["--backend", "tensorflow"],
             "its engine is auto, not fit; its backend is jax, not tensorflow",
         ),
-        (["--sweep", "5:8"], "the run sweeps 0:9 in grid order, which 5:8"),
+        (["--sweep", "5:8"], "the run's sweep is 0:9 in grid order, and 5:8"),
     ]:
         said = refused([*arguments, "--out", run], capsys, tmp_path, monkeypatch)
         assert says in said
@@ -244,7 +244,7 @@ def test_a_run_of_something_else_is_refused(undisturbed, capsys, tmp_path, monke
     assert "its axis 'units' has [2, 8], not [2, 8, 9]" in said
 
 
-def test_wrong_data_is_refused_before_ray_starts(capsys, tmp_path, monkeypatch):
+def test_wrong_data_is_refused_and_leaves_nothing(capsys, tmp_path, monkeypatch):
     text = TINY.read_text().replace("y[:192]", "y[:100]")
     (tmp_path / "wrong.py").write_text(text)
     said = refused(["--problem", "wrong.py"], capsys, tmp_path, monkeypatch)
@@ -296,7 +296,7 @@ def test_an_existing_cluster_is_joined_and_left_running(run):
 
 
 def test_the_scripts_are_thin():
-    for script in ("run_ray.py", "analyse.py"):
+    for script in ("run_ray.py", "analyse.py", "merge.py", "publish.py", "replay.py"):
         assert len((REPOSITORY / "scripts" / script).read_text().splitlines()) < 20
 
 
@@ -318,7 +318,7 @@ def test_paths_of_any_characters_work_and_nothing_is_written_beside_them(run, tm
     (folder / "my problem.py").write_text(TINY.read_text())
     (folder / "the runs").mkdir()
     (tmp_path / "link").symlink_to(folder / "the runs", target_is_directory=True)
-    out = tmp_path / "link" / "Ω; rm -rf 'x'"
+    out = tmp_path / "link" / "Ω; rm -rf 'x' [/red] :x:"
     search = ("--problem", folder / "my problem.py", "--random", 0, "--out", out)
     done = run("run_ray.py", *search, "--sweep", 2)
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuning import Grid, TuningError
-from tuning.packing import UNPACKED, Axis, Packing
+from tuning.packing import UNPACKED, Axis, Packing, place
 from tuning.samplers import RandomSampler, Shard, ShardSampler, SweepSampler
 
 KINDS = st.lists(
@@ -28,7 +28,7 @@ def test_shards_share_the_grid_and_no_trajectory(axes, n, packs):
     for k in range(1, n + 1):
         shard = Shard(k, n)
         own = ShardSampler(
-            SweepSampler(grid), lambda trial, s=shard: s.has(*packing.place(grid, trial))
+            SweepSampler(grid), lambda trial, s=shard: s.has(*place(grid, trial, packing.kinds))
         )
         parts.append(own.ask(10**6))
         assert len(parts[-1]) == own.n_trials
@@ -48,7 +48,7 @@ def test_a_shard_of_a_random_search_keeps_its_order():
     grid = Grid({"a": range(100)})
     whole = RandomSampler(grid, 40, 0).ask(40)
     shard = Shard.parse("2/3")
-    own = ShardSampler(RandomSampler(grid, 40, 0), lambda t: shard.has(*UNPACKED.place(grid, t)))
+    own = ShardSampler(RandomSampler(grid, 40, 0), lambda t: shard.has(*place(grid, t, {})))
     mine = own.ask(5) + own.ask(100)
     assert mine == [trial for trial in whole if trial in set(mine)]
     assert 5 < len(mine) < 25

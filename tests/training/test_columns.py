@@ -9,7 +9,8 @@ from tests.conftest import changed, packing_of
 from tuning import load_problem
 from tuning.problem import load_data
 from tuning.training.fit import compiled_model, fit
-from tuning.training.vectorized import Member, Program, train_pack
+from tuning.training.program import Program
+from tuning.training.vectorized import train_pack
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -46,7 +47,7 @@ def test_nothing_of_the_whole_shape_is_made(tmp_path):
     """XLA has to drop the zeros that stand for the columns left out."""
     path = changed(tmp_path, BORDER, FLATTENED)
     program = program_of(path)
-    state = program.start([Member({}, program.numbers)] * 3)
+    state = program.start([program.numbers] * 3)
     train = program.rows(load_data(load_problem(str(path)))["train"])
     program.epoch(state, program.batches(train, np.arange(192)))
     steps = next(c for key, c in program._compiled.items() if key[0] == "steps")

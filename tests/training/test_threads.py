@@ -41,6 +41,20 @@ def hold(tmp_path):
         holder.communicate()
 
 
+def test_a_link_in_place_of_a_lock_is_not_followed(hold, tmp_path):
+    mine, allowed = tmp_path / "thesis", sorted(os.sched_getaffinity(0))
+    mine.write_text("years")
+    locks = tmp_path / f"tuning-cpus-{os.getuid()}"
+    locks.mkdir()
+    for cpu in allowed:
+        (locks / f"{cpu}.lock").symlink_to(mine)
+    assert hold()[1] == f"None {allowed}"
+    locks.rename(tmp_path / "elsewhere")
+    locks.symlink_to(tmp_path / "elsewhere")
+    assert hold()[1] == f"None {allowed}"
+    assert mine.read_text() == "years"
+
+
 def test_every_cpu_has_one_owner(hold):
     allowed = sorted(os.sched_getaffinity(0))
     owned = [hold() for _ in allowed]

@@ -11,7 +11,8 @@ from tests.conftest import PROBLEMS, changed, packing_of
 from tuning.problem import load_data, n_samples
 from tuning.training import lifting, vectorized
 from tuning.training.fit import compiled_model
-from tuning.training.vectorized import LONG, Member, Program, train_pack
+from tuning.training.program import LONG, Program
+from tuning.training.vectorized import train_pack
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -76,7 +77,7 @@ def weights_by_pack(problem, data, configurations, built_with, order):
     members = []
     for configuration in configurations:
         places = lifting.places(compiled_model(problem, configuration, seed=0))
-        members.append(Member({}, {name: p.get() for name, p in places.items()}))
+        members.append({name: p.get() for name, p in places.items()})
     model = compiled_model(problem, built_with, seed=0)
     program = Program(model, data, built_with["batch_size"])
     state, _ = program.epoch(program.start(members), program.batches(data["train"], order))
@@ -278,7 +279,7 @@ def test_a_member_alone_has_no_kernel_copied_at_its_steps(dense):
     model = compiled_model(problem, configuration, seed=0)
     program = Program(model, data, configuration["batch_size"], epochs=LONG)
     train = program.rows(data["train"])
-    state = program.start([Member({}, program.numbers)])
+    state = program.start([program.numbers])
     state, _ = program.epoch(state, program.batches(train, np.arange(n_samples(train[0]))))
     assert [variable.shape for variable in state.trainable][2] == (1, 8, 8)
     steps = next(c for key, c in program._compiled.items() if key[0] == "steps")

@@ -99,8 +99,8 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
     parts = []
     for strategy, rows in results.groupby("strategy", sort=True):
         ordered = rows.sort_values("number", kind="stable", ignore_index=True)
-        values = scores_of(ordered, metric)
         tests = scores_of(ordered, test)
+        values = np.where(np.isnan(tests), np.nan, scores_of(ordered, metric))
         best = best_so_far(values, mode)
         chosen = ordered.iloc[np.maximum(best, 0)].reset_index(drop=True)
         nothing = pd.Series(best < 0)
@@ -115,7 +115,7 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
                 "total_cpu_seconds": ordered["train_seconds"].fillna(0.0).cumsum().round(3),
                 metric: chosen[metric].mask(nothing),
                 test: chosen[test].mask(nothing),
-                "trial": chosen["trial"].astype("Int64").mask(nothing),
+                "trial": chosen["trial"].astype(object).mask(nothing, None),
             }
         )
         for axis in axes:

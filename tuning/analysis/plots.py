@@ -97,7 +97,7 @@ def plot_axes(
     import matplotlib.figure
 
     names = list(grid.axes)
-    ok = with_result(results)
+    ok = with_result(results, metric)
     positions = axis_positions(ok["trial"], grid)
     columns = min(4, max(1, len(names)))
     lines = max(1, -(-len(names) // columns))

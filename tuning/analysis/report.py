@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import pandas as pd
 from rich.console import Console
 
 from tuning.analysis.answer import answer, random_trials
-from tuning.analysis.chance import best_of
+from tuning.analysis.chance import BestOf, best_of
 from tuning.analysis.compare import Comparison, compare, sentences
-from tuning.analysis.judged import scores_of
-from tuning.analysis.landscape import landscape
-from tuning.analysis.noise import seed_noise
+from tuning.analysis.judged import Judged, scores_of
+from tuning.analysis.landscape import Landscape, landscape
+from tuning.analysis.noise import Noise, seed_noise
 from tuning.analysis.replay import find_sampler, replays
 from tuning.analysis.tables import (
     axis_means,
@@ -27,15 +27,15 @@ from tuning.analysis.tables import (
     replay_table,
 )
 from tuning.errors import TuningError
-from tuning.manifest import manifest_grid, read_manifest
+from tuning.manifest import read_manifest
 from tuning.results import shown
-from tuning.table import load_results
+from tuning.table import as_text, load_results
 
 SAID = {"timeout": "took too long"}  # of a status, where it is no verb
 
 
-def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
-    """Print a run's comparison and write it to comparison.csv; return it and the trials.
+def report(path: Path, console: Console) -> None:
+    """Print a run's comparison and write it to comparison.csv.
 
     Raises
     ------
@@ -43,40 +43,51 @@ def report(path: Path, console: Console) -> tuple[pd.DataFrame, Comparison]:
         If the directory is not a run, or it has no trials yet.
     """
     results, manifest = _tables(path)
-    return results, _report(path, results, manifest, console)
+    land = _landscape(path, results, manifest)
+    found = None
+    if land and land.whole:
+        found = best_of(land.values, land.mode, land.tests, most=random_trials(land))
+    comparison = compare(results, manifest)
+    _report(path, results, comparison, _sentences(comparison, land, found, None), console)
+
+
+def _landscape(path: Path, results: pd.DataFrame, manifest: dict[str, Any]) -> Landscape | None:
+    """The run's landscape; None if no trial has a result."""
+    if results.empty:
+        raise TuningError(f"{path} has no trials yet")
+    metrics = Judged(manifest)
+    scores = [scores_of(results, name) for name in (metrics.metric, metrics.test_metric)]
+    return None if np.isnan(sum(scores)).all() else landscape(results, manifest)
 
 
 def _report(
-    path: Path, results: pd.DataFrame, manifest: dict[str, Any], console: Console
-) -> Comparison:
-    if results.empty:
-        raise TuningError(f"{path} has no trials yet")
-    comparison = compare(results, manifest)
+    path: Path,
+    results: pd.DataFrame,
+    comparison: Comparison,
+    said: Iterable[str],
+    console: Console,
+) -> None:
     with _writing(path):
-        comparison.table.to_csv(path / "comparison.csv", index=False)
+        as_text(comparison.table).to_csv(path / "comparison.csv", index=False)
     console.print(comparison_table(comparison))
-    for sentence in _sentences(results, comparison):
-        console.print(sentence, highlight=False, soft_wrap=not console.is_terminal)
+    for sentence in said:
+        console.print(sentence, soft_wrap=not console.is_terminal)
     failed = results[results["status"] != "ok"]
     for status, rows in failed.groupby("status"):
         first = rows.iloc[0]
         what = SAID.get(str(status), str(status))
         console.print(
             f"{len(rows):,} of {len(results):,} trials {what}, the first of them "
-            f"configuration {first['trial']:,}: {first['error']}",
-            highlight=False,
-            markup=False,
+            f"configuration {first['trial']:,}: {first['error']}"
         )
-    return comparison
 
 
-def _sentences(results: pd.DataFrame, comparison: Comparison) -> list[str]:
+def _sentences(
+    comparison: Comparison, land: Landscape | None, found: BestOf | None, noise: Noise | None
+) -> list[str]:
     """The comparison, or, of a whole grid, what any random search of it would find."""
-    if not np.isnan(scores_of(results, comparison.metric)).all():
-        land = landscape(results, comparison.manifest)
-        if land.whole:
-            found = best_of(land.values, land.mode, land.tests, most=random_trials(land))
-            return answer(comparison, land, found, None)
+    if land and land.whole and found:
+        return answer(comparison, land, found, noise)
     return sentences(comparison)
 
 
@@ -102,22 +113,23 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     from tuning.analysis.plots import plot_axes, plot_best_so_far
 
     results, manifest = _tables(path)
-    lands = [landscape(*_tables(other)) for other in others]
-    noise = seed_noise([landscape(results, manifest), *lands]) if lands else None
-    comparison = _report(path, results, manifest, console)
-    metric, mode = comparison.metric, comparison.manifest["problem"]["mode"]
-    if np.isnan(scores_of(results, metric)).all():
+    again = [landscape(*_tables(other)) for other in others]
+    land = _landscape(path, results, manifest)
+    comparison = compare(results, manifest)
+    if land is None:
+        _report(path, results, comparison, sentences(comparison), console)
         console.print("No trial has a result: there is nothing to rank or to draw.")
         return
-    grid = manifest_grid(comparison.manifest)
+    noise = seed_noise([land, *again]) if again else None
+    found = best_of(land.values, land.mode, land.tests)
+    _report(path, results, comparison, _sentences(comparison, land, found, noise), console)
+    metric, mode, grid = land.metric, land.mode, land.grid
     console.print("\nThe ten best configurations", style="bold")
     console.print(best_table(results, metric, mode, list(grid.axes), n=10, width=console.width))
     means = axis_means(results, metric, grid)
     console.print("By value of each axis", style="bold")
     console.print(axis_table(means, metric, mode))
-    land = landscape(results, comparison.manifest)
     with console.status("Writing the report"), _writing(path):
-        found = best_of(land.values, land.mode, land.tests)
         plot_best_so_far(comparison, path / "best_so_far.png")
         plot_axes(results, means, grid, metric, path / "axes.png")
         png(functools.partial(best_of_n, land=land, found=found), path / "best_of_n.png")
@@ -172,14 +184,13 @@ def print_replays(
     console.print(
         f"{repeats:,} searches of {trials:,} trials by {sampler}, over {whole} of the grid's "
         f"{land.grid.size:,} configurations:",
-        highlight=False,
     )
     exact = None
     if sampler == "random":
         exact = best_of(land.values, land.mode, land.tests, most=trials)
     console.print(replay_table(found, land, exact))
     if found["trials"].min() < trials:
-        console.print(f"Some ended after {found['trials'].min():,} trials.", highlight=False)
+        console.print(f"Some ended after {found['trials'].min():,} trials.")
     if out:
         with _writing(out):
             found.to_csv(out, index=False)

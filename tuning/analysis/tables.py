@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from tuning.analysis.chance import BestOf
 from tuning.analysis.compare import Comparison, number_text, strategy_name
-from tuning.analysis.judged import test_metric
+from tuning.analysis.judged import scores_of, test_metric
 from tuning.analysis.landscape import Landscape
 from tuning.grid import Grid
 from tuning.problem import Mode
@@ -41,8 +41,7 @@ def comparison_table(comparison: Comparison) -> Table:
         rows.append((str(reference.get("strategy", "published")), reference))
     for name, row in rows:
         seconds, epochs = row.get("cpu_seconds"), row.get("epochs")
-        _add(
-            table,
+        table.add_row(
             name,
             f"{row['trials']:,}" if "trials" in row else "",
             "" if epochs is None else f"{epochs:,}",
@@ -67,8 +66,7 @@ def replay_table(found: pd.DataFrame, land: Landscape, exact: BestOf | None) -> 
         shares |= {"rank": 1 - good, "cpu_seconds": 1 - good}
         lines[name] = {column: found[column].quantile(share) for column, share in shares.items()}
     for name, row in lines.items():
-        _add(
-            table,
+        table.add_row(
             name,
             *(number_text(row[score]) for score in scores),
             "–" if pd.isna(row["rank"]) else f"{row['rank']:,.0f}",
@@ -76,13 +74,16 @@ def replay_table(found: pd.DataFrame, land: Landscape, exact: BestOf | None) -> 
         )
     if exact:
         table.add_section()
-        _add(table, "mean, exact", number_text(exact.mean[-1]), number_text(exact.chosen_mean[-1]))
+        table.add_row(
+            "mean, exact", number_text(exact.mean[-1]), number_text(exact.chosen_mean[-1])
+        )
     return table
 
 
-def with_result(results: pd.DataFrame) -> pd.DataFrame:
-    """The trials that have a result, each once however many strategies asked for it."""
-    return results[results["status"] == "ok"].drop_duplicates("trial")
+def with_result(results: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The trials with a finite score, each once however many strategies asked for it."""
+    finite: pd.DataFrame = results[np.isfinite(scores_of(results, metric))]
+    return finite.drop_duplicates("trial")
 
 
 def best_table(
@@ -96,7 +97,7 @@ def best_table(
         Characters a line.
     """
     test = test_metric(metric)
-    ok = with_result(results)
+    ok = with_result(results, metric)
     best = ok.sort_values(metric, ascending=mode == "min", kind="stable").head(n)
     cells = {
         metric: best[metric].map(number_text),
@@ -111,7 +112,7 @@ def best_table(
     if "configuration" in cells:
         table.columns[-1].justify = "left"
     for row in zip(*cells.values(), strict=True):
-        _add(table, *row)
+        table.add_row(*row)
     return table
 
 
@@ -135,7 +136,7 @@ def axis_means(results: pd.DataFrame, metric: str, grid: Grid) -> pd.DataFrame:
         Columns ``axis``, ``value``, ``trials``, ``mean`` and ``std`` (of the sample), in the order
         of the grid; only the values that were trained.
     """
-    ok = with_result(results)
+    ok = with_result(results, metric)
     positions = axis_positions(ok["trial"], grid)
     rows = []
     for axis, values in grid.axes.items():
@@ -151,8 +152,7 @@ def axis_table(means: pd.DataFrame, metric: str, mode: Mode) -> Table:
     for axis, rows in means.groupby("axis", sort=False):
         best = rows["mean"].max() if mode == "max" else rows["mean"].min()
         for i, (_, row) in enumerate(rows.iterrows()):
-            _add(
-                table,
+            table.add_row(
                 str(axis) if i == 0 else "",
                 row["value"],
                 f"{row['trials']:,}",
@@ -175,11 +175,6 @@ def _table(first: str, *others: str) -> Table:
     for name in others:
         table.add_column(name, justify="right")
     return table
-
-
-def _add(table: Table, *cells: str, **style: Any) -> None:
-    """A row of cells as they are: none of their text is markup."""
-    table.add_row(*map(escape, cells), **style)
 
 
 def value_text(value: Any) -> str:

@@ -21,7 +21,11 @@ class Sampler(Protocol):
         ...
 
     def tell(self, rows: Sequence[Row]) -> None:
-        """Hear the results of points asked for before: a trial's row as it stands in the table."""
+        """Hear results of points asked for before, each as its row in the table, a dict.
+
+        A row whose ``status`` is not ``ok`` may lack scores. Of points that the run had already,
+        or another strategy had trained before, nothing is told.
+        """
         ...
 
 

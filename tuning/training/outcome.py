@@ -55,11 +55,17 @@ class Outcome:
     curve : list of dict of str to float
         Keras' logs of each epoch trained.
     seconds : float
-        Wall time on the one CPU thread, from building the model to its test score.
+        Wall time for which it held its CPU. Through `fit`, from building the model to its test
+        score; in a pack, its share of that, without the epochs that a shorter trial pays for.
     epoch_seconds : list of float
-        Wall time of each epoch, validation included; the first holds compilation.
+        Wall time of each epoch, validation included, and of a pack this trial's share; the first
+        holds compilation.
     error : str
         One line, unless ``ok``.
+    engine, backend, worker : str
+        What trained it, and the worker process.
+    finished_at : str
+        UTC, ISO 8601.
     """
 
     trial: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -73,7 +74,8 @@ def one_cpu() -> Iterator[int | None]:
     for cpu in _preferred_cpus():
         with contextlib.ExitStack() as stack:
             try:
-                lock = stack.enter_context(_lock_file(cpu).open("w"))
+                lock = _lock_file(cpu)
+                stack.callback(os.close, lock)
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:  # it has an owner, or no lock can be written here
                 continue
@@ -123,10 +125,14 @@ def _preferred_cpus() -> list[int]:
     return sorted(_allowed_cpus(), key=lambda cpu: cpu not in _last_owned)
 
 
-def _lock_file(cpu: int) -> Path:
+def _lock_file(cpu: int) -> int:
+    """The file to lock for a CPU, open, in a folder that no other user can have put there."""
     folder = Path(tempfile.gettempdir()) / f"tuning-cpus-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"{cpu}.lock"
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(f"{folder} is another user's")
+    return os.open(folder / f"{cpu}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def _pin(cpus: set[int]) -> None:

@@ -1,0 +1,15 @@
+"""The examples in docstrings are true."""
+
+import doctest
+
+import pytest
+
+from tuning import Grid, grid
+from tuning.samplers import random, sweep
+
+
+@pytest.mark.parametrize("module", [grid, random, sweep])
+def test_examples(module):
+    done = doctest.testmod(module, extraglobs={"Grid": Grid})
+    assert done.attempted > 0
+    assert done.failed == 0
