@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def load_results(path: str | Path) -> pd.DataFrame:
     """The trials of a run as a table, each strategy's in the order it asked for them.
 
+    A trial that several strategies asked for was trained once, and has a row for each.
+
     Parameters
     ----------
     path : str or Path

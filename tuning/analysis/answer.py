@@ -46,8 +46,9 @@ def answer(
         chance = chance_of_top(land.grid.size, reach[1], np.array(n))
         needed = needed_for(land.grid.size, reach[1], CONFIDENT)
         said.append(
-            f"One as good as the best hundredth is among {n:,} random trials with a chance of "
-            f"{percent(float(chance))}; {percent(CONFIDENT)} takes {counted(needed, 'trial')}."
+            f"With a chance of {percent(float(chance))}, {counted(n, 'random trial')} include one "
+            f"as good as the best 1%; a chance of {percent(CONFIDENT)} takes "
+            f"{counted(needed, 'trial')}."
         )
     if noise:
         said.append(

@@ -50,7 +50,9 @@ def _random(land: Landscape, found: BestOf) -> Section:
     size = len(land.trials)
     of = f"all {size:,} configurations" if land.whole else f"the {size:,} trained"
     rows = ", ".join(
-        f"{number_text(found.mean[n - 1])} of {n:,}" for n in (1, 5, 20, 100, 1000) if n <= size
+        f"{number_text(found.mean[n - 1])} for n = {n:,}"
+        for n in (1, 5, 20, 100, 1000)
+        if n <= size
     )
     return Section(
         "What n random trials find",
@@ -166,10 +168,10 @@ def _curse(land: Landscape, found: BestOf) -> Section:
     return Section(
         "The winner's curse",
         [
-            f"By how much what is chosen by {land.metric} is better by it than by "
+            f"By how much the {land.metric} of what is chosen is better than its "
             f"{land.test_metric}, on average: {', '.join(said)} random trials{of}.",
-            "One trial is not chosen: its gap is the difference of the two sets of data. What is "
-            "above that is the price of choosing.",
+            "Of one trial nothing is chosen: its gap is the difference of the two sets of data. "
+            "What is above that is the price of choosing.",
         ],
         [
             (
@@ -222,10 +224,10 @@ def _fidelity(land: Landscape) -> list[Section]:
     first = int(table["epochs"].iloc[0])
     of = "" if land.whole else " of those trained"
     said = [
-        f"{row.epochs:,} epochs rank {row.trajectories:,} trainings as {longest:,} do with a "
-        f"correlation of {row.correlation:.3f} (Spearman); {share} of the best "
-        f"hundredth{of} are in it already, and training only the best after {row.epochs:,} to the "
-        f"end gives away {number_text(row.regret)}."
+        f"Ranks of {row.trajectories:,} trainings after {row.epochs:,} and {longest:,} epochs have "
+        f"a correlation of {row.correlation:.3f} (Spearman). Of the best 1%{of} after {longest:,}, "
+        f"{share} are among the best 1% after {row.epochs:,} already; training only the one that "
+        f"leads then to the end costs {number_text(row.regret)} of {land.metric}."
         for row, share in zip(table.itertuples(), map(percent, table["top_share"]), strict=True)
     ]
     drawn = functools.partial(figures.shorter_trainings, land=land, epochs=first, longest=longest)
