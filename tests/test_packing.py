@@ -4,7 +4,6 @@ import copy
 import json
 import pickle
 
-import keras
 import pytest
 
 from tests.conftest import PROBLEMS, changed, packing_of
@@ -195,4 +194,3 @@ def test_initial_weights_do_not_depend_on_dropout():
         strict=True,
     ):
         assert (one == other).all()
-    assert keras.backend.backend() == "jax"

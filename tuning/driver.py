@@ -119,7 +119,7 @@ class Driver:
         self._job = worker.Job(seed, backend, cache, limits=limits or Limits())
         self._witness = _new_witness() if limits else None
         self._attempts = itertools.count()
-        self._packs = engine == "auto"
+        self._may_pack = engine == "auto"
         self._problem = problem
         self._cluster = cluster
         self._n_train = 0
@@ -142,7 +142,7 @@ class Driver:
             If none of a few configurations can be built and scored.
         """
         try:
-            found = self._probe(self._packs)
+            found = self._look(self._may_pack)
         except ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None)
             if isinstance(cause, ModuleNotFoundError) and cause.name:
@@ -157,7 +157,7 @@ class Driver:
         self._job = dataclasses.replace(self._job, packing=found.packing)
         return found
 
-    def _probe(self, packs: bool) -> worker.Probe:
+    def _look(self, packs: bool) -> worker.Probe:
         look = (self._problem_ref, self._data_ref, self._job, packs)
         tasks = [_probe.remote(*look) for _ in range(self._cluster.workers)]
         try:  # every worker looks, as it is slow the first time that it builds a model
@@ -167,7 +167,7 @@ class Driver:
             if not packs:
                 raise
             reason = "building its models ended a worker"
-            return dataclasses.replace(self._probe(packs=False), packing=Packing(reason=reason))
+            return dataclasses.replace(self._look(packs=False), packing=Packing(reason=reason))
         return found
 
     @property

@@ -11,11 +11,11 @@ class RunStopped(Exception):
     """A run that had begun could not go on, though what it had counted is on disk."""
 
 
-def first_line(error: BaseException, width: int = 300) -> str:
-    """The error as one line of at most `width` characters: its type and what it says."""
+def first_line(error: BaseException) -> str:
+    """The error as one line of at most 300 characters: its type and what it says."""
     text = " ".join(str(error).split())
     line = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return shortened(line, width)
+    return shortened(line, 300)
 
 
 def shortened(text: str, width: int) -> str:

@@ -15,6 +15,8 @@ Value: TypeAlias = bool | int | float | str | None
 Configuration: TypeAlias = dict[str, Value]
 Row: TypeAlias = dict[str, Any]  # of the table of trials
 
+LISTED = 8  # values of an axis that a message shows
+
 
 class Grid:
     """The Cartesian product of named axes, each an ordered list of values.
@@ -234,8 +236,8 @@ def _python_scalar(value: object) -> Value:
     return value  # type: ignore[return-value]
 
 
-def _listing(values: tuple[Value, ...], at_most: int = 8) -> str:
+def _listing(values: tuple[Value, ...]) -> str:
     shown = [repr(value) for value in values]
-    if len(shown) > at_most:
-        shown = [*shown[: at_most - 2], "…", shown[-1]]
-    return f"[{', '.join(shown)}]" + (f" ({len(values):,})" if len(values) > at_most else "")
+    if len(shown) > LISTED:
+        shown = [*shown[: LISTED - 2], "…", shown[-1]]
+    return f"[{', '.join(shown)}]" + (f" ({len(values):,})" if len(values) > LISTED else "")

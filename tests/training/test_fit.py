@@ -59,7 +59,8 @@ def test_the_metrics_are_those_of_the_last_epoch_and_of_the_test_data(tiny):
     assert outcome.seconds >= sum(outcome.epoch_seconds) > 0
 
 
-def test_every_row_is_trained_once_an_epoch_the_short_last_batch_too(tiny):
+@pytest.mark.usefixtures("tiny")
+def test_every_row_is_trained_once_an_epoch_the_short_last_batch_too():
     import keras
     import numpy as np
 

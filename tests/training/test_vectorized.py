@@ -293,7 +293,8 @@ def test_a_batch_larger_than_the_data_is_one_short_batch(tmp_path):
     assert [o.status for o in outcomes] == ["ok", "ok"]
 
 
-def test_noise_of_strength_zero_changes_nothing_and_of_others_what_keras_says(lifted):
+@pytest.mark.usefixtures("lifted")
+def test_noise_of_strength_zero_changes_nothing_and_of_others_what_keras_says():
     import keras
 
     x = np.random.default_rng(0).normal(size=(400, 6, 6, 4)).astype("float32")

@@ -46,6 +46,6 @@ def incumbents(values: np.ndarray, mode: Mode) -> np.ndarray:
     return np.where(best < 0, np.nan, values[best])
 
 
-def log_spaced(size: int, points: int = POINTS) -> np.ndarray:
+def log_spaced(size: int) -> np.ndarray:
     """Distinct integers from 1 to `size`, evenly spaced in their logarithm where there are many."""
-    return np.unique(np.round(np.geomspace(1, size, points)).astype(int))
+    return np.unique(np.round(np.geomspace(1, size, POINTS)).astype(int))
