@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def layers_of(model: keras.Model) -> Iterator[Any]:
-    yield from model._flattenlayers_of(include_self=False)
+    yield from model._flatten_layers(include_self=False)
 
 
 def make_products_wide(model: keras.Model) -> list[Any]:
