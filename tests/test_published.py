@@ -9,12 +9,14 @@ from tuning.analysis.answer import answer, random_trials
 from tuning.analysis.chance import best_of
 from tuning.analysis.compare import compare
 from tuning.analysis.landscape import landscape
-from tuning.manifest import manifest_grid, read_manifest
+from tuning.analysis.noise import seed_noise
+from tuning.manifest import differences, manifest_grid, read_manifest
 from tuning.progress import duration
 
 PUBLISHED = REPOSITORY / "results" / "mnist_2_vs_7"
 VALIDATION = 2445  # images
 TEST = 2060
+SEEDS = (1, 2)
 MEGABYTES = 15
 
 
@@ -55,12 +57,22 @@ def test_a_shorter_training_is_the_beginning_of_the_longest(trials):
         assert (both[column] == both[f"{column}_in_curve"]).all()
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_tenth_was_trained_with_other_seeds(seed):
+    again, manifest = load_results(PUBLISHED / f"seed-{seed}"), read_manifest(PUBLISHED)
+    assert differences({**read_manifest(PUBLISHED / f"seed-{seed}"), "seed": 0}, manifest) == []
+    assert again["trial"].tolist() == list(range(0, 43_200, 10))
+    assert again["seed"].unique().tolist() == [seed]
+
+
 def test_the_readme_says_what_it_says(trials):
     manifest = read_manifest(PUBLISHED)
     land = landscape(trials, manifest)
+    others = [PUBLISHED / f"seed-{seed}" for seed in SEEDS]
+    noise = seed_noise([land, *(landscape(load_results(p), read_manifest(p)) for p in others)])
     found = best_of(land.values, land.mode, land.tests, most=random_trials(land))
     readme = (REPOSITORY / "README.md").read_text().replace("\n> ", " ")
-    for sentence in answer(compare(trials, manifest), land, found, None):
+    for sentence in answer(compare(trials, manifest), land, found, noise):
         assert sentence in readme
     assert f"{duration(manifest['published']['cpu_seconds'])} of CPU time" in readme
 
