@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import PROBLEMS, changed, packing_of
 from tuning import load_problem
-from tuning.packing import Recorded
+from tuning.packing import Packing, Recorded
 from tuning.problem import load_data
 from tuning.training.fit import compiled_model
 from tuning.training.worker import Job, probe
@@ -194,3 +194,12 @@ def test_initial_weights_do_not_depend_on_dropout():
         strict=True,
     ):
         assert (one == other).all()
+
+
+def test_the_parameters_of_a_configuration_are_known_without_its_model():
+    problem, packing = packing_of("mnist_2_vs_7")
+    wide = {**problem.grid[0], "neurons": 256, "activation": "tanh", "learning_rate": 0.1}
+    for configuration in (problem.grid[0], wide):
+        model = compiled_model(problem, configuration, seed=0)
+        assert packing.size(configuration) == pytest.approx(model.count_params())
+    assert Packing(reason="not packed", parameters=9).size(wide) == 0

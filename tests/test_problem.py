@@ -58,7 +58,17 @@ def test_a_users_file_brings_its_defaults(tmp_path):
     problem = load_problem(write(tmp_path, GOOD))
     assert (problem.name, problem.metric, problem.mode) == ("mine", "val_accuracy", "max")
     assert (batch_size(problem.grid[0]), epochs(problem.grid[0])) == (32, 1)
-    assert work(problem.grid[0], 65) == Work(steps=3, epochs=1)
+
+
+def test_work_grows_with_epochs_batches_and_parameters():
+    small = {"batch_size": 32, "epochs": 2}
+    for parameters in (0, 1000):
+        one = work(small, 100, parameters)
+        assert work({**small, "epochs": 6}, 100, parameters) == Work(
+            pytest.approx(3 * one.seconds), 6
+        )
+        assert work({**small, "batch_size": 8}, 100, parameters).seconds > one.seconds
+    assert work(small, 100, 2000).seconds == pytest.approx(2 * work(small, 100, 1000).seconds)
 
 
 @pytest.mark.parametrize(

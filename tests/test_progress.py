@@ -13,20 +13,20 @@ from tuning.progress import TerminalProgress, TimeLeft, duration
 
 
 def seconds(work: Work) -> tuple[float, list[float]]:
-    """A trial as the model of the time left has it: 1.5 s, 0.1 s an epoch, 0.5 ms a step."""
-    epoch = 0.1 + 0.0005 * work.steps / work.epochs
+    """As the model of the time left has it: 1.5 s, 0.1 s an epoch, 0.5 s a second guessed."""
+    epoch = 0.1 + 0.5 * work.seconds / work.epochs
     return 1.5 + epoch * work.epochs, [epoch] * work.epochs
 
 
 def test_nothing_is_said_before_anything_was_seen():
     left = TimeLeft()
-    left.plan(Work(100, 1))
+    left.plan(Work(0.1, 1))
     assert left.seconds(2) is None
 
 
-@given(st.lists(st.tuples(st.integers(1, 700), st.integers(1, 12)), min_size=3, max_size=20))
-def test_after_two_batch_sizes_it_is_exact(trials):
-    works = [Work(steps * epochs, epochs) for steps, epochs in [(100, 2), (400, 3), *trials]]
+@given(st.lists(st.tuples(st.floats(0.01, 10), st.integers(1, 12)), min_size=3, max_size=20))
+def test_after_two_kinds_it_is_exact(trials):
+    works = [Work(each * epochs, epochs) for each, epochs in [(0.1, 2), (0.4, 3), *trials]]
     left = TimeLeft()
     for work in works:
         left.plan(work)
@@ -38,11 +38,20 @@ def test_after_two_batch_sizes_it_is_exact(trials):
     assert left.seconds(2, since=rest) == 1.0
 
 
+def test_of_one_kind_the_rest_takes_in_proportion_to_its_guess():
+    left = TimeLeft()
+    for guess in (0.4, 0.4, 0.1):
+        left.plan(Work(guess, 2))
+    for _ in range(2):
+        left.observe(Work(0.4, 2), 6.0, [2.0, 2.0])
+    assert left.seconds(1) == pytest.approx(2.0 + 1.0)
+
+
 def test_a_pack_that_is_halved_starts_twice():
     progress = TerminalProgress(
         4, workers=1, metric="val_accuracy", mode="max", console=Console(file=io.StringIO())
     )
-    work = Work(400, 4)
+    work = Work(0.4, 4)
     for _ in range(2):
         progress.planned(Pack([0, 1], work))
     progress._time_left.observe(work, *seconds(work))
@@ -53,9 +62,9 @@ def test_a_pack_that_is_halved_starts_twice():
 
 def test_a_trial_that_failed_at_once_does_not_break_it():
     left = TimeLeft()
-    left.plan(Work(100, 1))
-    left.plan(Work(100, 1))
-    left.observe(Work(100, 1), 0.1, [])
+    left.plan(Work(0.1, 1))
+    left.plan(Work(0.1, 1))
+    left.observe(Work(0.1, 1), 0.1, [])
     assert left.seconds(1) is None
 
 

@@ -26,7 +26,6 @@ from tuning.training.outcome import Outcome, Status
 
 HORIZON = 100_000  # trials planned ahead, so that programs are whole and the longest goes first
 RETRIES = 2  # of a trial whose worker or node died while it trained nothing else
-PACKS_A_WORKER = 4  # at least, where there is enough to do, so that all end at about one time
 MEMORY_RETRIES = 1  # of a trial that took too much: perhaps what its worker had kept was in it
 LARGEST_PACK = 64  # trajectories; what a dying worker can lose
 
@@ -312,7 +311,7 @@ class _Plan:
         run: Run,
         pack: Callable[[Iterable[int]], list[Pack]],
     ) -> None:
-        self.queue: list[tuple[int, int, int, Pack]] = []
+        self.queue: list[tuple[float, int, int, Pack]] = []
         self._samplers = samplers
         self._run = run
         self._pack = pack
@@ -374,7 +373,7 @@ class _Plan:
         """Have a pack wait."""
         # Equals in no order: neighbours are alike, and the time left is learnt from all kinds.
         scattered = pack.trials[0] * 2_654_435_761 % 2**32
-        heapq.heappush(self.queue, (-pack.work.steps, scattered, pack.trials[0], pack))
+        heapq.heappush(self.queue, (-pack.work.seconds, scattered, pack.trials[0], pack))
 
 
 def _packs(
@@ -384,7 +383,12 @@ def _packs(
     n_train: int,
     workers: int,
 ) -> list[Pack]:
-    """The trials in packs: by program, no larger than lets every worker have a few."""
+    """The trials in packs: whole programs while there are many, the last ones in parts.
+
+    Every pack costs a start, but all workers shall end at about one time. So none is longer than
+    the worker's share of what is left: guided self-scheduling, Polychronopoulos and Kuck, IEEE
+    Transactions on Computers C-36 (1987).
+    """
     if packing.reason:
         return [_pack_of(problem, [trial], packing, n_train) for trial in trials]
     programs: dict[Any, dict[Any, list[int]]] = {}
@@ -392,15 +396,20 @@ def _packs(
         configuration = problem.grid[trial]
         trajectories = programs.setdefault(packing.program(configuration), {})
         trajectories.setdefault(packing.trajectory(configuration), []).append(trial)
-    total = sum(map(len, programs.values()))
-    largest = min(LARGEST_PACK, math.ceil(total / (PACKS_A_WORKER * workers)))
+
+    def pack(groups: list[list[int]]) -> Pack:
+        return _pack_of(problem, [t for group in groups for t in group], packing, n_train)
+
+    each = [list(trajectories.values()) for trajectories in programs.values()]
+    whole = [(pack(groups).work.seconds, groups) for groups in each]
+    left = sum(seconds for seconds, _ in whole)
     packs = []
-    for program in programs.values():
-        groups = list(program.values())
-        n = math.ceil(len(groups) / largest)
-        for i in range(n):
-            part = groups[i * len(groups) // n : (i + 1) * len(groups) // n]
-            packs.append(_pack_of(problem, [t for group in part for t in group], packing, n_train))
+    for seconds, groups in sorted(whole, key=lambda each: -each[0]):
+        parts = math.ceil(round(seconds * workers / left, 6))
+        parts = max(min(parts, len(groups)), math.ceil(len(groups) / LARGEST_PACK))
+        cuts = [i * len(groups) // parts for i in range(parts + 1)]
+        packs += [pack(groups[start:end]) for start, end in itertools.pairwise(cuts)]
+        left -= seconds
     return packs
 
 
@@ -410,10 +419,10 @@ def _pack_of(problem: Problem, trials: list[int], packing: Packing, n_train: int
     for trial in trials:
         configuration = problem.grid[trial]
         key = trial if packing.reason else packing.trajectory(configuration)
-        own = work(configuration, n_train)
-        longest[key] = max(longest.get(key, own), own)
+        own = work(configuration, n_train, packing.size(configuration))
+        longest[key] = max(longest.get(key, own), own, key=lambda each: each.epochs)
     each = longest.values()
-    return Pack(trials, Work(sum(w.steps for w in each), sum(w.epochs for w in each)))
+    return Pack(trials, Work(sum(w.seconds for w in each), sum(w.epochs for w in each)))
 
 
 def _ray_error(error: ray.exceptions.RayError) -> str:

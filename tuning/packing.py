@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import json
@@ -35,11 +36,15 @@ class Axis:
         What of the model the axis changes.
     built_with : value, optional
         The value a program is built with, whatever its members have; for a lifted axis.
+    sizes : dict of value to float
+        How many times as many parameters as `Packing.parameters` the model has with a value, where
+        that was seen and is not 1.
     """
 
     kind: Kind
     why: str
     built_with: Value = None
+    sizes: dict[Value, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,10 +56,18 @@ class Packing:
     axes : dict of str to Axis
     reason : str
         Why nothing can be packed, and every configuration goes through `fit`; else empty.
+    parameters : int
+        What the model trains that was looked at first; 0 where none was.
     """
 
     axes: dict[str, Axis] = field(default_factory=dict)
     reason: str = ""
+    parameters: int = 0
+
+    def size(self, configuration: Mapping[str, Value]) -> float:
+        """About how many parameters the configuration's model trains: each axis does its share."""
+        shares = (self.axes[name].sizes.get(value, 1.0) for name, value in configuration.items())
+        return 0.0 if self.reason else self.parameters * math.prod(shares)
 
     def program(self, configuration: Mapping[str, Value]) -> Program:
         """What the configurations of one program have in common: their structural values."""
@@ -177,6 +190,8 @@ class Blueprint:
         Of all but the numbers at its places.
     text : str
         The same to read, weights left out: a line a value.
+    parameters : int
+        That it trains.
     numbers : dict of str to float
         At each place.
     draws : frozenset of str
@@ -189,6 +204,7 @@ class Blueprint:
 
     fingerprint: str
     text: str
+    parameters: int
     numbers: dict[str, float]
     draws: frozenset[str]
     read: frozenset[str]
@@ -212,15 +228,15 @@ def blueprint(
     model = build(recorded)
     why = unproven(model)
     if why:
-        return Blueprint("", "", {}, frozenset(), frozenset(recorded.read), why)
+        return Blueprint("", "", 0, {}, frozenset(), frozenset(recorded.read), why)
     found = places(model)
     numbers = {name: place.get() for name, place in found.items()}
     draws = frozenset(name for name, place in found.items() if place.draws())
     neutralize(model)
     text = describe(model)
-    return Blueprint(
-        fingerprint(model, text), text, numbers, draws, frozenset(recorded.read), unproven=""
-    )
+    parameters = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    read = frozenset(recorded.read)
+    return Blueprint(fingerprint(model, text), text, parameters, numbers, draws, read, unproven="")
 
 
 def discover(
@@ -265,8 +281,13 @@ def discover(
                 variants[value] = blueprint(build, {**base, name: value})
             except Exception:  # its own trials will say so
                 continue
-        axes[name] = _axis(name, first, variants)
-    return Packing(axes)
+        sizes = {
+            value: variant.parameters / first.parameters
+            for value, variant in variants.items()
+            if first.parameters and variant.parameters not in (0, first.parameters)
+        }
+        axes[name] = dataclasses.replace(_axis(name, first, variants), sizes=sizes)
+    return Packing(axes, parameters=first.parameters)
 
 
 def _axis(name: str, first: Blueprint, variants: Mapping[Value, Blueprint]) -> Axis:

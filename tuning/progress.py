@@ -18,35 +18,36 @@ from tuning.grid import Row
 from tuning.problem import Mode, Work
 from tuning.training.outcome import Outcome
 
+ALIKE = 0.01  # guesses that differ by less tell nothing of what a difference makes
 LINE_EVERY_SECONDS = 30.0  # where there is no terminal to redraw
 
 
 class TimeLeft:
     """How long the rest will take, learnt from the trials finished so far.
 
-    A pack (one trial, where none share a program) of e epochs and s steps (batches) in all is taken
-    to last a + p·e + q·s seconds: a to start, p an epoch for its rows, q a step. a is a mean; p and
-    q are fitted by least squares to the seconds an epoch took against its number of steps. While
-    all epochs had as many steps, half of their time is put down to the rows.
+    A pack (one trial, where none share a program) of e epochs, whose work was guessed at g seconds,
+    is taken to last a + p·e + q·g seconds. a, for its start, is a mean; p and q are fitted by least
+    squares to the seconds an epoch took against its guess. Where that cannot be, as all guesses
+    were alike or the fit would have an end be negative, an epoch takes in proportion to its guess.
     """
 
     def __init__(self) -> None:
-        self._waiting = np.zeros(3)  # packs, epochs, steps
+        self._waiting = np.zeros(3)  # packs, epochs, guessed seconds
         self._starts: list[float] = []
-        self._steps: list[float] = []
+        self._guesses: list[float] = []
         self._seconds: list[float] = []
 
     def plan(self, work: Work) -> None:
         """A pack is to come."""
-        self._waiting += (1, work.epochs, work.steps)
+        self._waiting += (1, work.epochs, work.seconds)
 
     def observe(self, work: Work, seconds: float, epoch_seconds: list[float]) -> None:
         """One of the packs to come took so many seconds, and so many each of some epochs."""
-        self._waiting -= (1, work.epochs, work.steps)
+        self._waiting -= (1, work.epochs, work.seconds)
         if epoch_seconds:
             epoch = float(np.median(epoch_seconds))
             self._starts.append(max(0.0, seconds - work.epochs * epoch))
-            self._steps.append(work.steps / work.epochs)
+            self._guesses.append(work.seconds / work.epochs)
             self._seconds.append(epoch)
 
     def seconds(self, workers: int, since: float = 0.0) -> float | None:
@@ -65,14 +66,13 @@ class TimeLeft:
         return max(1.0, rest / workers - since)
 
     def _fit(self) -> tuple[float, float]:
-        """(p, q): seconds an epoch, and a step; neither is negative."""
-        steps, seconds = np.array(self._steps), np.array(self._seconds)
-        if np.ptp(steps) > 0:
-            q, p = np.polyfit(steps, seconds, 1)
+        """(p, q): seconds an epoch, and for a second guessed; neither is negative."""
+        guesses, seconds = np.array(self._guesses), np.array(self._seconds)
+        if np.ptp(guesses) > ALIKE * guesses.max():
+            q, p = np.polyfit(guesses, seconds, 1)
             if p >= 0 and q >= 0:
                 return float(p), float(q)
-        half = float(seconds.mean()) / 2
-        return half, half / float(steps.mean())
+        return 0.0, float(seconds.sum() / guesses.sum())
 
 
 class TerminalProgress:

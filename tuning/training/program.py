@@ -36,10 +36,13 @@ IN_BETWEEN = {
 }  # 0.42 and 80
 FAST_TO_COMPILE = {**IN_BETWEEN, "xla_backend_optimization_level": 0}
 # 0.23 and 319: for what runs once an epoch, or less
-LONG = 100  # epochs of all members from which that too is compiled to run fast
-SHORT = (10**9, 10**8)
-"""Parameters times steps of all members up to which compiling well does not pay, if the optimizer
-keeps up to one number a parameter, and if it keeps more."""
+LONG = 100  # epochs of all members from which that too is compiled to run fast: 12 for 36 ms a test
+SAVED_SECONDS = 0.35
+"""By which IN_BETWEEN compiles a training epoch faster than FAST_TO_RUN: 0.25 to 0.45, measured."""
+SLOWER_SECONDS = (1e-10, 2.7e-9, 2e-9)
+"""By which it then runs slower: for a parameter and step, where the optimizer keeps nothing of it,
+and where it does; and for each number that a layer makes of a row. Fitted to what four optimizers
+lost with batches of 16 to 256 and widths of 64 and 256, 11 to 420 ms an epoch."""
 
 
 @dataclass
@@ -78,7 +81,7 @@ class Program:
     """
 
     def __init__(self, model: keras.Model, data: Data, batch_size: int, epochs: int = 0) -> None:
-        steps = math.ceil(n_samples(data["train"][0]) / batch_size)
+        rows = n_samples(data["train"][0])
         self._long = epochs >= LONG
         self._model = model
         self._batch_size = batch_size
@@ -95,16 +98,15 @@ class Program:
         kernels = [layer._kernel for layer in layers or make_products_wide(model)]
         self._axes = _stacking_axes(model, kernels)
         optimizer = model.optimizer
-        parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
-        kept = sum(math.prod(v.shape) for v in optimizer.variables)
-        self._short = parameters * steps * epochs <= SHORT[kept >= 2 * parameters]
+        slower = _slower_seconds(model, math.ceil(rows / batch_size), rows)
+        self._short = epochs * slower <= SAVED_SECONDS
         self._rate = [v is getattr(optimizer, "_learning_rate", None) for v in optimizer.variables]
         self._metric_values = [variable.value for variable in model.metrics_variables]
         self._scored = {
             split: _in_batches(self.rows(data[split]), _evaluation_rows(n_samples(data[split][0])))
             for split in SPLITS[1:]
         }
-        self._compiled: dict[Any, Any] = {}
+        self._compiled: dict[int, dict[str, Any]] = {}  # by the number of members
 
     def block_size(self, n: int, most: int) -> int:
         """How many of n members to train at once, so that what a step touches stays in the cache.
@@ -163,13 +165,16 @@ class Program:
         """Train one epoch and validate: the logs of Keras' `fit`, each of shape (members,)."""
         heads, tails = batches
         n = self._members(state.trainable)
-        variables = (state.trainable, state.non_trainable, state.optimizer)
-        metrics = [_stack(value, n, 0) for value in self._metric_values]
-        if heads is not None:
-            *variables, metrics = self._call("steps", variables, metrics, state.lifted, heads)
-        if tails is not None:
-            *variables, metrics = self._call("step", variables, metrics, state.lifted, tails)
-        state = State(*variables, state.lifted)
+        if n not in self._compiled:
+            self._compiled[n] = self._compile(state, batches)
+        functions = self._compiled[n]
+        metrics = self._new_metrics(n)
+        for name, part in (("steps", heads), ("step", tails)):
+            if part is not None:
+                variables = (state.trainable, state.non_trainable, state.optimizer)
+                trained = functions[name](variables, metrics, state.lifted, part)
+                trainable, non_trainable, optimizer, metrics = trained
+                state = State(trainable, non_trainable, optimizer, state.lifted)
         return state, self._score("validation", state, metrics)
 
     def trace(self) -> None:
@@ -177,7 +182,7 @@ class Program:
         import jax
 
         state = self.start([self.numbers] * 2)
-        metrics = [_stack(value, 2, 0) for value in self._metric_values]
+        metrics = self._new_metrics(2)
         batch = next(part for part in self._scored["validation"] if part is not None)
         if self._scored["validation"][0] is not None:
             batch = jax.tree.map(lambda array: array[0], batch)
@@ -193,34 +198,50 @@ class Program:
         )
 
     def test(self, state: State) -> dict[str, Any]:
-        """The scores on the test data, each of shape (members,)."""
+        """The scores on the test data, each of shape (members,), of a block that was trained."""
         return self._score("test", state, None)
 
     def _members(self, trainable: list[Any]) -> int:
         return int(trainable[0].shape[self._axes[0][0]])
 
+    def _new_metrics(self, n: int) -> list[Any]:
+        return [_stack(value, n, 0) for value in self._metric_values]
+
     def _score(self, split: str, state: State, trained: Any) -> dict[str, Any]:
-        scores: dict[str, Any] = self._call(
-            split, state.trainable, state.non_trainable, state.lifted, self._scored[split], trained
+        function = self._compiled[self._members(state.trainable)][split]
+        scores: dict[str, Any] = function(
+            state.trainable, state.non_trainable, state.lifted, self._scored[split], trained
         )
         return scores
 
-    def _call(self, name: str, *arguments: Any) -> Any:
-        """Run a function of the program, which is compiled when it is first called so."""
+    def _compile(self, state: State, batches: tuple[Any, Any]) -> dict[str, Any]:
+        """The functions of a block of members, by name.
+
+        All are traced before any is compiled: one by one, each between two of others' epochs, they
+        took half as long again.
+        """
         import jax
 
-        leaves, tree = jax.tree.flatten(arguments)
-        key = (name, tree, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
-        if key not in self._compiled:
-            function, donated, options = {
-                "steps": (self._steps, (0, 1), IN_BETWEEN if self._short else FAST_TO_RUN),
-                "step": (self._step, (), FAST_TO_RUN if self._long else FAST_TO_COMPILE),
-                "validation": (self._scores, (), FAST_TO_RUN if self._long else IN_BETWEEN),
-                "test": (self._scores, (), FAST_TO_COMPILE),
-            }[name]
-            jitted = jax.jit(function, donate_argnums=donated)
-            self._compiled[key] = _compile(jitted.lower(*arguments), options)
-        return self._compiled[key](*arguments)
+        heads, tails = batches
+        variables = (state.trainable, state.non_trainable, state.optimizer)
+        metrics, scored = self._new_metrics(self._members(state.trainable)), self._scored
+        trained = (variables, metrics, state.lifted)
+        weights = (state.trainable, state.non_trainable, state.lifted)
+        often = FAST_TO_RUN if self._long else IN_BETWEEN
+        seldom = FAST_TO_RUN if self._long else FAST_TO_COMPILE
+        wanted = {
+            "steps": (self._steps, (*trained, heads), IN_BETWEEN if self._short else FAST_TO_RUN),
+            "step": (self._step, (*trained, tails), seldom),
+            "validation": (self._scores, (*weights, scored["validation"], metrics), often),
+            "test": (self._scores, (*weights, scored["test"], None), seldom),
+        }
+        lowered = {}
+        for name, (function, arguments, options) in wanted.items():
+            if name in ("steps", "step") and arguments[-1] is None:
+                continue
+            donated = (0, 1) if name == "steps" else ()
+            lowered[name] = jax.jit(function, donate_argnums=donated).lower(*arguments), options
+        return {name: _compile(*with_options) for name, with_options in lowered.items()}
 
     def _steps(self, variables: Any, metrics: Any, lifted: Lifted, batches: Any) -> Any:
         """All full batches of every member."""
@@ -288,6 +309,22 @@ class Program:
 
         results: dict[str, Any] = _mapped(one, 0, 0, n)(metrics)
         return {name: value.reshape(n) for name, value in results.items()}
+
+
+def _slower_seconds(model: keras.Model, steps: int, rows: int) -> float:
+    """By how much an epoch of one member is slower when it was compiled fast."""
+    parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
+    kept = sum(math.prod(v.shape) for v in model.optimizer.variables)
+    stateless, stateful, output = SLOWER_SECONDS
+    each = stateful if kept >= parameters else stateless
+    outputs = sum(
+        math.prod(size or 1 for size in tensor.shape[1:])
+        for layer in layers_of(model)
+        for node in layer._inbound_nodes
+        for tensor in node.output_tensors
+    )
+    slower: float = steps * parameters * each + rows * outputs * output
+    return slower
 
 
 def _stacking_axes(model: keras.Model, kernels: list[Any]) -> tuple[list[int | None], ...]:
