@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -17,19 +18,22 @@ from tuning.samplers import RandomSampler, Shard
 SHADOW = "raise ModuleNotFoundError(\"No module named '{0}'\", name='{0}')\n"
 
 
-def test_nothing_listens_beyond_this_machine(tmp_path):
+def test_nothing_listens_beyond_this_machine_or_runs_that_nobody_uses(tmp_path):
     process = start("--problem", TINY, "--random", 0, "--sweep", "all", "--out", tmp_path / "r")
     wait_for_rows(tmp_path / "r", 1, process)
-    listening = set()
+    listening, programs = set(), set()
     for one in [psutil.Process(process.pid), *children_of(process)]:
         try:
             found = one.net_connections()
+            programs |= {Path(word).name for word in one.cmdline()}
         except psutil.Error:
             continue
         listening |= {connection.laddr.ip for connection in found if connection.status == "LISTEN"}
     assert process.wait(timeout=120) == 0
     assert listening
     assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert "raylet" in programs
+    assert not programs & {"monitor.py", "dashboard.py", "log_monitor.py"}
 
 
 @pytest.fixture
