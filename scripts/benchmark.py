@@ -498,8 +498,9 @@ def report(rows: pd.DataFrame, out: Path) -> None:
             if who in compared.get(part, ()):
                 reference = value
             ratio = ""
-            if part in compared and (reference or part != "b"):
-                base = reference or of_part.loc[(part, compared[part][0]), "median"]
+            ours = (part, compared.get(part, [""])[0])
+            if part in compared and (reference or (part != "b" and ours in of_part.index)):
+                base = reference or of_part.loc[ours, "median"]
                 ratio = f"× {base / value if part == 'b' else value / base:.2f}"
             print(f"  {who:50} {value:9.3f}  {ratio:9} {count:.0f} measured")
     draw(medians, out.with_suffix(".png"))

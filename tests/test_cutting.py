@@ -45,7 +45,7 @@ def test_packs_are_of_whole_trajectories_of_one_program(programs, members, worke
     assert set(seen.values()) == {1}
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(st.integers(1, 6), st.integers(1, 9))
 def test_many_programs_stay_whole_and_the_last_are_shared(rounds, workers):
     programs = rounds * workers
