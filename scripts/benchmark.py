@@ -493,15 +493,13 @@ def report(rows: pd.DataFrame, out: Path) -> None:
     compared = {"a": ["tuning"], "b": [f"{where}: tuning" for where in BLOCKS], "e": ["2 workers"]}
     for part, of_part in medians.groupby(level="part", sort=False):
         print(f"\n({part})")
-        reference = None
+        ours = compared.get(part, [])
+        reference = of_part["median"].get((part, ours[0])) if len(ours) == 1 else None
         for (_, who), (value, count) in of_part.iterrows():
-            if who in compared.get(part, ()):
-                reference = value
+            reference = value if who in ours else reference
             ratio = ""
-            ours = (part, compared.get(part, [""])[0])
-            if part in compared and (reference or (part != "b" and ours in of_part.index)):
-                base = reference or of_part.loc[ours, "median"]
-                ratio = f"× {base / value if part == 'b' else value / base:.2f}"
+            if reference:
+                ratio = f"× {reference / value if part == 'b' else value / reference:.2f}"
             print(f"  {who:50} {value:9.3f}  {ratio:9} {count:.0f} measured")
     draw(medians, out.with_suffix(".png"))
 

@@ -25,9 +25,10 @@ from tuning.signals import sigterm_raises
 JOIN_SECONDS = 20
 IN_FLIGHT = 4  # a CPU; with 2, trials that train nothing took half as long again
 STORE_BYTES = (256 * 2**20, 2 * 2**30)  # of Ray's object store, at least and at most
-UNUSED = ("start_monitor", "start_api_server", "start_log_monitor")
+UNUSED = ("start_monitor", "start_api_server")
+LOG_READER = "start_log_monitor"
 """What Ray starts as processes of their own and a search on one machine has no use for: to add
-nodes, to answer its dashboard and `ray` commands, and to print what workers say."""
+nodes, to answer its dashboard and `ray` commands and, if quiet, to print what workers say."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def ray_cluster(
             # As on macOS and Windows, listen to this machine alone; elsewhere Ray listens to the
             # network, unless RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER said so when it was imported.
             stack.enter_context(_patched(ray_constants, "ENABLE_RAY_CLUSTER", False))
-            for part in UNUSED[: 2 if verbose else 3]:
+            for part in UNUSED if verbose else (*UNUSED, LOG_READER):
                 if hasattr(ray_node.Node, part):
                     stack.enter_context(_patched(ray_node.Node, part, lambda *_, **__: None))
             ray.init(

@@ -401,15 +401,18 @@ def _packs(
         return _pack_of(problem, [t for group in groups for t in group], packing, n_train)
 
     each = [list(trajectories.values()) for trajectories in programs.values()]
-    whole = [(pack(groups).work.seconds, groups) for groups in each]
-    left = sum(seconds for seconds, _ in whole)
+    whole = [(pack(groups), groups) for groups in each]
+    left = sum(program.work.seconds for program, _ in whole)
     packs = []
-    for seconds, groups in sorted(whole, key=lambda each: -each[0]):
-        parts = math.ceil(round(seconds * workers / left, 6))
+    for program, groups in sorted(whole, key=lambda each: -each[0].work.seconds):
+        parts = math.ceil(round(program.work.seconds * workers / left, 6))
         parts = max(min(parts, len(groups)), math.ceil(len(groups) / LARGEST_PACK))
-        cuts = [i * len(groups) // parts for i in range(parts + 1)]
-        packs += [pack(groups[start:end]) for start, end in itertools.pairwise(cuts)]
-        left -= seconds
+        if parts == 1:
+            packs.append(program)
+        else:
+            cuts = [i * len(groups) // parts for i in range(parts + 1)]
+            packs += [pack(groups[start:end]) for start, end in itertools.pairwise(cuts)]
+        left -= program.work.seconds
     return packs
 
 

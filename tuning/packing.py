@@ -222,7 +222,7 @@ def blueprint(
         Takes a configuration and returns its compiled model; what it raises is raised.
     configuration : dict
     """
-    from tuning.training.lifting import describe, fingerprint, neutralize, places, unproven
+    from tuning.training.lifting import count, describe, fingerprint, neutralize, places, unproven
 
     recorded = Recorded(configuration)
     model = build(recorded)
@@ -234,7 +234,7 @@ def blueprint(
     draws = frozenset(name for name, place in found.items() if place.draws())
     neutralize(model)
     text = describe(model)
-    parameters = sum(math.prod(variable.shape) for variable in model.trainable_variables)
+    parameters = count(model.trainable_variables)
     read = frozenset(recorded.read)
     return Blueprint(fingerprint(model, text), text, parameters, numbers, draws, read, unproven="")
 

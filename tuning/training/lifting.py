@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import random
 import re
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,11 @@ def places(model: keras.Model) -> dict[str, Place]:
         found |= _of_regularizer(model, name, regularizer)
     found |= _of_losses(model)
     return found
+
+
+def count(variables: Iterable[keras.Variable]) -> int:
+    """How many numbers the variables hold."""
+    return sum(math.prod(variable.shape) for variable in variables)
 
 
 def neutralize(model: keras.Model) -> None:

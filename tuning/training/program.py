@@ -12,7 +12,7 @@ import numpy as np
 from tuning.problem import SPLITS, Arrays, Data, n_samples
 from tuning.training.batches import in_floatx, map_arrays
 from tuning.training.columns import trim
-from tuning.training.lifting import Lifted, places
+from tuning.training.lifting import Lifted, count, places
 from tuning.training.products import layers_of, make_products_wide
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Program:
             *model.trainable_variables,
             *model.optimizer.variables,
         ]
-        each = sum(4 * math.prod(variable.shape) for variable in touched)
+        each = 4 * count(touched)
         convolves = any("conv" in type(layer).__name__.lower() for layer in layers_of(model))
         fitting = 1 if convolves else max(1, min(most, BLOCK_BYTES // max(each, 1)))
         return math.ceil(n / math.ceil(n / fitting))
@@ -229,19 +229,19 @@ class Program:
         weights = (state.trainable, state.non_trainable, state.lifted)
         often = FAST_TO_RUN if self._long else IN_BETWEEN
         seldom = FAST_TO_RUN if self._long else FAST_TO_COMPILE
-        wanted = {
-            "steps": (self._steps, (*trained, heads), IN_BETWEEN if self._short else FAST_TO_RUN),
-            "step": (self._step, (*trained, tails), seldom),
-            "validation": (self._scores, (*weights, scored["validation"], metrics), often),
-            "test": (self._scores, (*weights, scored["test"], None), seldom),
-        }
-        lowered = {}
-        for name, (function, arguments, options) in wanted.items():
-            if name in ("steps", "step") and arguments[-1] is None:
-                continue
-            donated = (0, 1) if name == "steps" else ()
-            lowered[name] = jax.jit(function, donate_argnums=donated).lower(*arguments), options
-        return {name: _compile(*with_options) for name, with_options in lowered.items()}
+
+        def lowered(function: Any, *arguments: Any, donated: tuple[int, ...] = ()) -> Any:
+            return jax.jit(function, donate_argnums=donated).lower(*arguments)
+
+        wanted = {}
+        if heads is not None:
+            how = IN_BETWEEN if self._short else FAST_TO_RUN
+            wanted["steps"] = lowered(self._steps, *trained, heads, donated=(0, 1)), how
+        if tails is not None:
+            wanted["step"] = lowered(self._step, *trained, tails), seldom
+        wanted["validation"] = lowered(self._scores, *weights, scored["validation"], metrics), often
+        wanted["test"] = lowered(self._scores, *weights, scored["test"], None), seldom
+        return {name: _compile(*with_options) for name, with_options in wanted.items()}
 
     def _steps(self, variables: Any, metrics: Any, lifted: Lifted, batches: Any) -> Any:
         """All full batches of every member."""
@@ -313,10 +313,9 @@ class Program:
 
 def _slower_seconds(model: keras.Model, steps: int, rows: int) -> float:
     """By how much an epoch of one member is slower when it was compiled fast."""
-    parameters = sum(math.prod(v.shape) for v in model.trainable_variables)
-    kept = sum(math.prod(v.shape) for v in model.optimizer.variables)
+    parameters = count(model.trainable_variables)
     stateless, stateful, output = SLOWER_SECONDS
-    each = stateful if kept >= parameters else stateless
+    each = stateful if count(model.optimizer.variables) >= parameters else stateless
     outputs = sum(
         math.prod(size or 1 for size in tensor.shape[1:])
         for layer in layers_of(model)
