@@ -16,7 +16,10 @@ import pytest
 from tests.made import write_run
 from tuning import Problem, load_problem
 from tuning.packing import Packing, discover
+from tuning.problem import Data
+from tuning.training import vectorized
 from tuning.training.fit import compiled_model
+from tuning.training.outcome import Outcome
 from tuning.training.worker import prepare
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -55,6 +58,16 @@ def packing_of(path: str | Path) -> tuple[Problem, Packing]:
     problem = load_problem(str(path))
     build = functools.partial(compiled_model, problem, seed=0)
     return problem, discover(problem, build, problem.grid[0])
+
+
+def train_pack(
+    problem: Problem, data: Data, trials: list[int], seed: int, packing: Packing
+) -> list[Outcome]:
+    """The outcomes of a pack, in the order of its trials."""
+    reports = vectorized.train_pack(problem, data, trials, seed, packing)
+    told = [outcome for report in reports for outcome in report.outcomes]
+    assert sorted(outcome.trial for outcome in told) == sorted(trials)
+    return sorted(told, key=lambda outcome: trials.index(outcome.trial))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,10 +5,9 @@ import sys
 
 import pytest
 
-from tests.conftest import packing_of
+from tests.conftest import packing_of, train_pack
 from tuning.problem import epochs, load_data
 from tuning.training.fit import fit
-from tuning.training.vectorized import train_pack
 
 BUILT_IN = ["digits_cnn", "diabetes_mlp", "digits_two_inputs", "digits_gru"]
 NOISE = ("dropout", "noise", "dropout_1", "dropout_2")

@@ -7,8 +7,8 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -23,6 +23,7 @@ from tuning.samplers import Sampler
 from tuning.training import worker
 from tuning.training.limits import Limits
 from tuning.training.outcome import Outcome, Status
+from tuning.training.reports import Report
 
 HORIZON = 100_000  # trials planned ahead, so that programs are whole and the longest goes first
 RETRIES = 2  # of a trial whose worker or node died while it trained nothing else
@@ -35,7 +36,7 @@ _report_threads = ray.remote(num_cpus=1)(worker.thread_report)
 _Witness = ray.remote(num_cpus=0)(worker.Witness)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pack:
     """Trials that one task trains.
 
@@ -53,12 +54,30 @@ class Pack:
     deaths: int = 0
 
 
-class _Task(NamedTuple):
-    """A pack that was submitted."""
+@dataclass
+class _Task:
+    """A pack that was submitted.
 
-    outcomes: Any
+    Attributes
+    ----------
+    reports : ray.ObjectRefGenerator
+        What its worker tells of it.
+    pack : Pack
+    attempt : int
+        What the witness knows it by.
+    missing : dict of int to None
+        The trials whose outcomes were not told yet, in the order of the pack.
+    again : list of Pack
+        To train in its place, once it has ended.
+    ended : bool
+    """
+
+    reports: Any
     pack: Pack
     attempt: int
+    missing: dict[int, None]
+    again: list[Pack] = field(default_factory=list)
+    ended: bool = False
 
 
 def untrainable(problem: Problem, backend: str, error: str) -> str:
@@ -73,12 +92,12 @@ class Progress(Protocol):
         """A pack was planned."""
         ...
 
-    def finished(self, pack: Pack, outcomes: list[tuple[Outcome, list[Row]]]) -> None:
-        """A pack was trained, and each outcome's rows counted."""
+    def trained(self, pack: Pack, report: Report, counted: list[tuple[Outcome, list[Row]]]) -> None:
+        """A worker reported of a pack, and each outcome's rows were counted."""
         ...
 
-    def halved(self) -> None:
-        """A pack died, and is planned again in two."""
+    def ended(self, pack: Pack) -> None:
+        """Nothing more comes of a pack: it was trained, or its worker died."""
         ...
 
     def kept(self, rows: int) -> None:
@@ -187,9 +206,9 @@ class Driver:
             tasks = [self._submit(pack) for pack in packs]
             packs = []
             for task in tasks:
-                done, again = self._collect(task)
-                outcomes.update({outcome.trial: outcome for outcome in done})
-                packs += again
+                while not task.ended:
+                    outcomes.update({each.trial: each for each in self._hear(task).outcomes})
+                packs += task.again
         return [outcomes[trial] for trial in trials]
 
     def search(self, samplers: Mapping[str, Sampler], run: Run, progress: Progress) -> None:
@@ -215,22 +234,18 @@ class Driver:
             plan.refill(progress)
             while plan.queue and len(in_flight) < self._cluster.in_flight:
                 task = self._submit(plan.next())
-                in_flight[task.outcomes] = task
+                in_flight[task.reports] = task
             if not in_flight:
                 return
             ready, _ = ray.wait(list(in_flight), num_returns=1)
             ready, _ = ray.wait(list(in_flight), num_returns=len(in_flight), timeout=0)
-            trained = []
-            for ref in ready:
-                task = in_flight.pop(ref)
-                outcomes, again = self._collect(task)
-                if outcomes:
-                    trained.append((task.pack, outcomes))
-                for pack in again:
-                    plan.push(pack)
-                if len(again) > 1:
-                    progress.halved()
-            plan.count(trained, progress)
+            heard = [(in_flight[reports], self._hear(in_flight[reports])) for reports in ready]
+            plan.count([(task.pack, report) for task, report in heard], progress)
+            for task, _ in heard:
+                if task.ended:
+                    del in_flight[task.reports]
+                    progress.ended(task.pack)
+                    plan.add(task.again, progress)
 
     def _submit(self, pack: Pack) -> _Task:
         attempt = next(self._attempts)
@@ -239,35 +254,47 @@ class Driver:
             _train.remote(*refs, pack.trials, self._job, attempt=attempt, witness=self._witness),
             pack,
             attempt,
+            dict.fromkeys(pack.trials),
         )
 
-    def _collect(self, task: _Task) -> tuple[list[Outcome], list[Pack]]:
-        """The outcomes of a task, or the packs to train in its place."""
-        pack = task.pack
+    def _hear(self, task: _Task) -> Report:
+        """What is told of a task next, waiting for it; at its end that is nothing."""
+        report = Report()
         try:
-            outcomes: list[Outcome] = ray.get(task.outcomes)
-            return outcomes, []
+            report = ray.get(next(task.reports))
+        except StopIteration:
+            task.ended = True
         except ray.exceptions.RayError as error:
-            seconds, testimony = self._heard_of(task)
-            if len(pack.trials) > 1:
-                half = math.ceil(len(pack.trials) / 2)
-                parts = pack.trials[:half], pack.trials[half:]
-                return [], [self._pack_one(trials) for trials in parts]
-            if seconds >= (limit := self._job.limits.seconds or math.inf):
-                said = f"it took longer than the {limit:g} s that a trial may take"
-                return [self._lost(pack, said, seconds, "timeout")], []
-            own = isinstance(error, ray.exceptions.RayTaskError)
-            if own and not isinstance(error.cause, ray.exceptions.RayError):  # it would again
-                return [self._lost(pack, _ray_error(error), seconds)], []
-            deaths = pack.deaths + 1
-            if deaths <= (MEMORY_RETRIES if testimony else RETRIES):
-                return [], [dataclasses.replace(pack, deaths=deaths)]
-            said = testimony or f"{_ray_error(error)}, {deaths} times"
-            return [self._lost(pack, said, seconds)], []
+            task.ended = True
+            report, task.again = self._after_death(task, error)
+        for outcome in report.outcomes:
+            del task.missing[outcome.trial]
+        return report
 
-    def _lost(self, pack: Pack, said: str, seconds: float, status: Status = "failed") -> Outcome:
-        """The outcome of a trial that its worker did not tell."""
-        return Outcome(
+    def _after_death(
+        self, task: _Task, error: ray.exceptions.RayError
+    ) -> tuple[Report, list[Pack]]:
+        """What is to be said of a task whose worker died, and the packs to train in its place."""
+        pack, missing = task.pack, list(task.missing)
+        seconds, testimony = self._heard_of(task)
+        if len(pack.trials) > 1 or not missing:
+            half = math.ceil(len(missing) / 2)
+            parts = missing[:half], missing[half:]
+            return Report(), [self._pack_one(trials) for trials in parts if trials]
+        if seconds >= (limit := self._job.limits.seconds or math.inf):
+            said = f"it took longer than the {limit:g} s that a trial may take"
+            return self._lost(pack, said, seconds, "timeout"), []
+        own = isinstance(error, ray.exceptions.RayTaskError)
+        if own and not isinstance(error.cause, ray.exceptions.RayError):  # it would again
+            return self._lost(pack, _ray_error(error), seconds), []
+        deaths = pack.deaths + 1
+        if deaths <= (MEMORY_RETRIES if testimony else RETRIES):
+            return Report(), [dataclasses.replace(pack, deaths=deaths)]
+        return self._lost(pack, testimony or f"{_ray_error(error)}, {deaths} times", seconds), []
+
+    def _lost(self, pack: Pack, said: str, seconds: float, status: Status = "failed") -> Report:
+        """What is said of a trial whose worker did not tell its outcome."""
+        outcome = Outcome(
             pack.trials[0],
             self._job.seed,
             status,
@@ -277,6 +304,7 @@ class Driver:
             error=said,
             worker="",
         )
+        return Report([outcome], seconds=seconds)
 
     def _heard_of(self, task: _Task) -> tuple[float, str]:
         """The seconds that a task trained before its worker died, and why, if there are limits."""
@@ -343,9 +371,7 @@ class _Plan:
                     else:
                         self._wanted_by[trial] = [asker]
                         new[trial] = None
-        for pack in self._pack(new) if new else ():
-            self.push(pack)
-            progress.planned(pack)
+        self.add(self._pack(new) if new else [], progress)
         if kept or copies:
             progress.kept(kept + self._run.copy(copies))
 
@@ -353,27 +379,28 @@ class _Plan:
         """The longest pack that waits."""
         return heapq.heappop(self.queue)[-1]
 
-    def count(self, trained: list[tuple[Pack, list[Outcome]]], progress: Progress) -> None:
+    def count(self, heard: list[tuple[Pack, Report]], progress: Progress) -> None:
         """Write the outcomes' rows, then tell the samplers and the progress."""
-        told = [
-            [(found, self._run.rows(found, self._wanted_by[found.trial])) for found in outcomes]
-            for _, outcomes in trained
+        counted = [
+            [(each, self._run.rows(each, self._wanted_by.pop(each.trial))) for each in new.outcomes]
+            for _, new in heard
         ]
-        each = [(outcome, row) for pack in told for outcome, mine in pack for row in mine]
+        each = [(outcome, row) for pack in counted for outcome, mine in pack for row in mine]
         rows = [row for _, row in each]
-        self._run.append(rows, [(row, outcome.curve) for outcome, row in each])
-        for (pack, outcomes), mine in zip(trained, told, strict=True):
-            for outcome in outcomes:
-                del self._wanted_by[outcome.trial]
-            progress.finished(pack, mine)
+        if rows:
+            self._run.append(rows, [(row, outcome.curve) for outcome, row in each])
+        for (pack, report), mine in zip(heard, counted, strict=True):
+            progress.trained(pack, report, mine)
         for strategy in dict.fromkeys(row["strategy"] for row in rows):
             self._samplers[strategy].tell([row for row in rows if row["strategy"] == strategy])
 
-    def push(self, pack: Pack) -> None:
-        """Have a pack wait."""
-        # Equals in no order: neighbours are alike, and the time left is learnt from all kinds.
-        scattered = pack.trials[0] * 2_654_435_761 % 2**32
-        heapq.heappush(self.queue, (-pack.work.seconds, scattered, pack.trials[0], pack))
+    def add(self, packs: list[Pack], progress: Progress) -> None:
+        """Have packs wait."""
+        for pack in packs:
+            # Equals in no order: neighbours are alike; the time left is learnt from all kinds.
+            scattered = pack.trials[0] * 2_654_435_761 % 2**32
+            heapq.heappush(self.queue, (-pack.work.seconds, scattered, pack.trials[0], pack))
+            progress.planned(pack)
 
 
 def _packs(

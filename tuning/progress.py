@@ -15,40 +15,62 @@ from rich.text import Text
 
 from tuning.driver import Pack
 from tuning.grid import Row
-from tuning.problem import Mode, Work
+from tuning.problem import Mode
 from tuning.training.outcome import Outcome
+from tuning.training.reports import Report
 
 ALIKE = 0.01  # guesses that differ by less tell nothing of what a difference makes
 LINE_EVERY_SECONDS = 30.0  # where there is no terminal to redraw
 
 
 class TimeLeft:
-    """How long the rest will take, learnt from the trials finished so far.
+    """How long the rest will take, learnt from what was trained so far.
 
     A pack (one trial, where none share a program) of e epochs, whose work was guessed at g seconds,
-    is taken to last a + p·e + q·g seconds. a, for its start, is a mean; p and q are fitted by least
-    squares to the seconds an epoch took against its guess. Where that cannot be, as all guesses
-    were alike or the fit would have an end be negative, an epoch takes in proportion to its guess.
+    is taken to last a + p·e + q·g seconds. a is the mean of what packs took besides their epochs;
+    p and q are fitted by least squares to the seconds an epoch took against its guess. Where that
+    cannot be, as all guesses were alike or the fit would have an end be negative, an epoch takes in
+    proportion to its guess.
     """
 
     def __init__(self) -> None:
-        self._waiting = np.zeros(3)  # packs, epochs, guessed seconds
-        self._starts: list[float] = []
+        self._waiting = np.zeros(3)  # packs to begin, epochs, guessed seconds
+        self._left: dict[Pack, int] = {}  # epochs of those that were begun
+        self._begun = 0
+        self._besides = 0.0
         self._guesses: list[float] = []
         self._seconds: list[float] = []
 
-    def plan(self, work: Work) -> None:
+    def plan(self, pack: Pack) -> None:
         """A pack is to come."""
-        self._waiting += (1, work.epochs, work.seconds)
+        self._waiting += (1, pack.work.epochs, pack.work.seconds)
 
-    def observe(self, work: Work, seconds: float, epoch_seconds: list[float]) -> None:
-        """One of the packs to come took so many seconds, and so many each of some epochs."""
-        self._waiting -= (1, work.epochs, work.seconds)
-        if epoch_seconds:
-            epoch = float(np.median(epoch_seconds))
-            self._starts.append(max(0.0, seconds - work.epochs * epoch))
-            self._guesses.append(work.seconds / work.epochs)
-            self._seconds.append(epoch)
+    def observe(self, pack: Pack, report: Report) -> None:
+        """Of a pack that was planned some epochs were trained."""
+        if not report.epoch_seconds:
+            return
+        first = pack not in self._left
+        if first:
+            self._begun += 1
+            self._waiting -= (1, 0, 0)
+            self._left[pack] = pack.work.epochs
+        epoch = float(np.median(report.epoch_seconds[first:] or report.epoch_seconds))
+        self._besides += max(0.0, report.seconds - len(report.epoch_seconds) * epoch)
+        self._guesses.append(_guess(pack))
+        self._seconds.append(epoch)
+        self._take(pack, min(len(report.epoch_seconds), self._left[pack]))
+
+    def end(self, pack: Pack) -> None:
+        """Nothing more is to come of a pack."""
+        if pack not in self._left:
+            self._waiting -= (1, pack.work.epochs, pack.work.seconds)
+        else:
+            self._take(pack, self._left[pack])
+            del self._left[pack]
+
+    def _take(self, pack: Pack, epochs: int) -> None:
+        self._left[pack] -= epochs
+        self._waiting -= (0, epochs, epochs * _guess(pack))
 
     def seconds(self, workers: int, since: float = 0.0) -> float | None:
         """Seconds until the end, or None before anything was seen.
@@ -58,11 +80,11 @@ class TimeLeft:
         workers : int
             Packs that train at once.
         since : float
-            Seconds since the last pack finished.
+            Seconds since the last report.
         """
-        if not self._starts:
+        if not self._begun:
             return None
-        rest = float(np.dot(self._waiting, [float(np.mean(self._starts)), *self._fit()]))
+        rest = float(np.dot(self._waiting, [self._besides / self._begun, *self._fit()]))
         return max(1.0, rest / workers - since)
 
     def _fit(self) -> tuple[float, float]:
@@ -73,6 +95,11 @@ class TimeLeft:
             if p >= 0 and q >= 0:
                 return float(p), float(q)
         return 0.0, float(seconds.sum() / guesses.sum())
+
+
+def _guess(pack: Pack) -> float:
+    """Seconds an epoch of it was guessed to take."""
+    return pack.work.seconds / pack.work.epochs
 
 
 class TerminalProgress:
@@ -100,7 +127,7 @@ class TerminalProgress:
         self._failed = 0
         self._best: dict[str, float] = {}
         self._time_left = TimeLeft()
-        self._last_finished = time.monotonic()
+        self._last_report = time.monotonic()
         self._last_line = time.monotonic()
         self._bar = Bar(
             BarColumn(bar_width=24),
@@ -125,25 +152,22 @@ class TerminalProgress:
 
     def planned(self, pack: Pack) -> None:
         """A pack was planned."""
-        self._time_left.plan(pack.work)
+        self._time_left.plan(pack)
 
-    def halved(self) -> None:
-        """A pack died, and is planned again in two."""
-        self._time_left.plan(Work(0, 0))
+    def ended(self, pack: Pack) -> None:
+        """Nothing more comes of a pack: it was trained, or its worker died."""
+        self._time_left.end(pack)
 
     def kept(self, rows: int) -> None:
         """So many rows were there without training."""
         self._done += rows
         self._show()
 
-    def finished(self, pack: Pack, outcomes: list[tuple[Outcome, list[Row]]]) -> None:
-        """A pack was trained, and each outcome's rows counted."""
-        self._last_finished = time.monotonic()
-        seconds = sum(outcome.seconds for outcome, _ in outcomes)
-        timed = [s for outcome, _ in outcomes for s in outcome.epoch_seconds[1:]]
-        timed = timed or [s for outcome, _ in outcomes for s in outcome.epoch_seconds]
-        self._time_left.observe(pack.work, seconds, timed)
-        for outcome, rows in outcomes:
+    def trained(self, pack: Pack, report: Report, counted: list[tuple[Outcome, list[Row]]]) -> None:
+        """A worker reported of a pack, and each outcome's rows were counted."""
+        self._last_report = time.monotonic()
+        self._time_left.observe(pack, report)
+        for outcome, rows in counted:
             self._done += len(rows)
             self._failed += outcome.status in ("failed", "timeout")
             value = outcome.metrics.get(self._metric)
@@ -167,7 +191,7 @@ class TerminalProgress:
         if self._failed:
             parts.append(f"{self._failed:,} failed")
         if self._done < self._trials:
-            since = time.monotonic() - self._last_finished
+            since = time.monotonic() - self._last_report
             left = self._time_left.seconds(self._workers, since)
             parts.append("timing the first trials" if left is None else f"{duration(left)} left")
         return " · ".join(parts)

@@ -19,6 +19,7 @@ from tuning.table import load_results
 from tuning.training.fit import fit
 from tuning.training.limits import Limits
 from tuning.training.outcome import Outcome
+from tuning.training.reports import Report
 from tuning.training.threads import CAN_PIN, one_cpu
 from tuning.training.worker import prepare
 
@@ -27,8 +28,8 @@ class Silent:
     """Hears of progress and says nothing."""
 
     def planned(self, pack): ...
-    def halved(self): ...
-    def finished(self, pack, outcomes): ...
+    def trained(self, pack, report, counted): ...
+    def ended(self, pack): ...
     def kept(self, rows): ...
 
 
@@ -90,7 +91,7 @@ def test_a_long_sweep_is_planned_by_halves(tmp_path, monkeypatch):
         plan.refill(Silent())
         for trial in range(4):
             outcome = Outcome(trial, 0, "ok", "fit", "jax", {"val_accuracy": 0.5})
-            plan.count([(Pack([trial], Work(1, 1)), [outcome])], Silent())
+            plan.count([(Pack([trial], Work(1, 1)), Report([outcome]))], Silent())
             plan.refill(Silent())
     assert planned == [8, 4]
 
@@ -132,6 +133,24 @@ def test_trouble_costs_its_trial_and_never_the_run(cluster, tmp_path):
     assert table.loc["dies once", "val_loss"] == table.loc["none", "val_loss"]
 
 
+def test_what_a_pack_has_told_is_not_trained_again_when_its_worker_dies(cluster, tmp_path):
+    problem, driver = driver_of(PROBLEMS / "odd.py", cluster, engine="auto")
+    driver.probe()
+    assert driver.packing.kinds["one"] == driver.packing.kinds["other"] == "lifted"
+    epochs = []
+
+    class Hearing(Silent):
+        def trained(self, pack, report, counted):
+            epochs.extend(report.epoch_seconds)
+
+    with new_run(tmp_path / "r", problem, engine="auto", backend="jax") as run:
+        driver.search({"sweep": SweepSampler(problem.grid)}, run, Hearing())
+    assert len(epochs) == 3
+    table = load_results(tmp_path / "r")
+    assert table["status"].tolist() == ["ok", "ok", "ok", "failed"]
+    assert table["error"][3] == "its worker process died, 3 times"
+
+
 def test_a_witness_that_dies_costs_no_trial(cluster):
     _, driver = driver_of(TINY, cluster, limits=Limits(seconds=300))
     ray.kill(driver._witness)
@@ -171,8 +190,8 @@ def test_a_trial_two_strategies_want_is_trained_once(cluster, tmp_path):
     trained = []
 
     class Counting(Silent):
-        def finished(self, pack, outcomes):
-            trained.extend(pack.trials)
+        def trained(self, pack, report, counted):
+            trained.extend(outcome.trial for outcome, _ in counted)
 
     with new_run(tmp_path / "r", problem) as run:
         random = RandomSampler(problem.grid, 3, seed=0)

@@ -5,12 +5,11 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import changed, packing_of
+from tests.conftest import changed, packing_of, train_pack
 from tuning import load_problem
 from tuning.problem import load_data
 from tuning.training.fit import compiled_model, fit
 from tuning.training.program import Program
-from tuning.training.vectorized import train_pack
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -7,12 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import PROBLEMS, changed, packing_of
+from tests.conftest import PROBLEMS, changed, packing_of, train_pack
 from tuning.problem import load_data, n_samples
-from tuning.training import lifting, vectorized
+from tuning.training import lifting, reports, vectorized
 from tuning.training.fit import compiled_model
 from tuning.training.program import LONG, Program
-from tuning.training.vectorized import train_pack
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -261,6 +260,38 @@ def test_a_pack_out_of_memory_is_halved(dense, monkeypatch):
     assert sizes[:3] == [12, 6, 3]
     assert all(same(one, other) for one, other in zip(whole, halved, strict=True))
     assert {o.engine for o in halved} == {"vectorized"}
+
+
+def test_what_is_finished_is_told_while_the_rest_is_trained(dense, monkeypatch):
+    problem, data, packing = dense
+    trials = one_program(problem)
+    monkeypatch.setattr(reports, "REPORT_SECONDS", 0)
+    monkeypatch.setattr(vectorized, "MOST_AT_ONCE", 5)
+    told = list(vectorized.train_pack(problem, data, trials, 0, packing))
+    each = [problem.grid[o.trial]["epochs"] for report in told for o in report.outcomes]
+    assert each == [2] * 12 + [4] * 12
+    assert sum(len(report.epoch_seconds) for report in told) == 12 * 4
+    assert [len(report.epoch_seconds) for report in told][:3] == [4, 4, 4]
+    assert all(report.seconds > sum(report.epoch_seconds) * 0.5 for report in told)
+
+
+def test_what_was_told_before_memory_ran_out_is_not_told_again(dense, monkeypatch):
+    problem, data, packing = dense
+    trials = one_program(problem)
+    whole = train_pack(problem, data, trials, 0, packing)
+    epoch, calls = Program.epoch, []
+
+    def scarce(self, state, batches):
+        calls.append(self._members(state.trainable))
+        if len(calls) == 4:
+            raise MemoryError
+        return epoch(self, state, batches)
+
+    monkeypatch.setattr(reports, "REPORT_SECONDS", 0)
+    monkeypatch.setattr(Program, "epoch", scarce)
+    again = train_pack(problem, data, trials, 0, packing)
+    assert calls[:5] == [12, 12, 12, 12, 6]
+    assert all(same(one, other) for one, other in zip(whole, again, strict=True))
 
 
 def test_blocks_are_trained_one_after_another_with_the_same_answer(dense, monkeypatch):

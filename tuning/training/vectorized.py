@@ -11,9 +11,9 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuning.errors import first_line
 from tuning.grid import Configuration
@@ -23,9 +23,7 @@ from tuning.training.batches import row_order
 from tuning.training.fit import compiled_model, fit, score_metrics
 from tuning.training.outcome import Outcome, divergence, shortest_float32
 from tuning.training.program import Program
-
-if TYPE_CHECKING:
-    pass
+from tuning.training.reports import Report, Reporter
 
 ENGINE = "vectorized"
 MOST_AT_ONCE = 64
@@ -67,7 +65,7 @@ class Member:
 
 def train_pack(
     problem: Problem, data: Data, trials: Sequence[int], seed: int, packing: Packing
-) -> list[Outcome]:
+) -> Iterator[Report]:
     """Train configurations of one program together.
 
     A trial's outcome depends on problem, configuration and seed, to the rounding of floating-point
@@ -89,16 +87,17 @@ def train_pack(
     packing : Packing
         As `tuning.packing.discover` returned it.
 
-    Returns
-    -------
-    list of Outcome
-        In the order of `trials`.
+    Yields
+    ------
+    Report
+        Every few seconds, and at the end; together they have an outcome of each trial. One that
+        takes its result early in its trajectory is reported then.
     """
     import jax
 
     started = time.perf_counter()
+    reporter = Reporter()
     built_with = packing.built_with(problem.grid[trials[0]])
-    outcomes: dict[int, Outcome] = {}
     alone: list[int] = []
     members: list[Member] = []
     reference = _reference(problem, built_with, seed)
@@ -109,20 +108,21 @@ def train_pack(
         else:
             members.append(Member(group, numbers))
     if members:
-        outcomes |= _train(_Task(problem, data, built_with, seed, started), members)
+        yield from _train(_Task(problem, data, built_with, seed, started), members, reporter)
+        yield reporter.report()
     for trial in alone:
         task = _Task(problem, data, problem.grid[trial], seed, time.perf_counter())
         try:
             own = _look(problem, task.built_with, seed)
         except Exception as error:
-            outcomes[trial] = _failed(trial, seed, error)
+            reporter.add([_failed(trial, seed, error)])
         else:
             lone = Member({trial: epochs(task.built_with)}, own.numbers)
-            outcomes |= _train(task, [lone])
+            yield from _train(task, [lone], reporter)
     if time.perf_counter() - started > TIDY_SECONDS:
         jax.clear_caches()
         gc.collect()
-    return [outcomes[trial] for trial in trials]
+    yield reporter.report()
 
 
 def trace(problem: Problem, data: Data, configuration: Configuration, seed: int) -> None:
@@ -204,33 +204,32 @@ class _Task:
     started: float
 
 
-def _train(task: _Task, members: list[Member]) -> dict[int, Outcome]:
+def _train(task: _Task, members: list[Member], reporter: Reporter) -> Iterator[Report]:
     """Train the members, or have `fit` train what cannot be vectorized."""
     at_once = MOST_AT_ONCE
     while True:
         try:
-            _run(task, members, at_once)
+            yield from _run(task, members, at_once, reporter)
+            return
         except Exception as error:
-            if at_once > 1 and len(members) > 1 and _is_out_of_memory(error):
-                at_once = math.ceil(min(at_once, len(members)) / 2)
-            else:
-                trials = [trial for member in members for trial in member.trials]
-                return {trial: fit(task.problem, task.data, trial, task.seed) for trial in trials}
-        else:
-            return {
-                trial: _outcome(member, trial, task.seed)
-                for member in members
-                for trial in member.trials
-            }
+            if at_once == 1 or len(members) == 1 or not _is_out_of_memory(error):
+                break
+            at_once = math.ceil(min(at_once, len(members)) / 2)
         for member in members:
             member.curve, member.tests, member.epoch_seconds = [], {}, []
+    for trial in (trial for member in members for trial in member.trials):
+        if trial not in reporter.told:
+            outcome = fit(task.problem, task.data, trial, task.seed)
+            reporter.add([outcome], outcome.epoch_seconds)
+            if reporter.due:
+                yield reporter.report()
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-def _run(task: _Task, members: list[Member], at_once: int) -> None:
+def _run(task: _Task, members: list[Member], at_once: int, reporter: Reporter) -> Iterator[Report]:
     """Train all members, a block at a time, epoch by epoch."""
     import jax
 
@@ -263,14 +262,19 @@ def _run(task: _Task, members: list[Member], at_once: int) -> None:
             share = (time.perf_counter() - begun) / len(block) + shuffling
             for j, member in enumerate(block):
                 if epoch < member.last:
-                    member.curve.append(
-                        {name: shortest_float32(values[j]) for name, values in logs.items()}
-                    )
+                    member.curve.append(_of_member(logs, j))
                     member.epoch_seconds.append(share)
-                    if epoch + 1 in member.trials.values():
-                        member.tests[epoch + 1] = {
-                            name: shortest_float32(values[j]) for name, values in tests.items()
-                        }
+                    finished = [trial for trial, n in member.trials.items() if n == epoch + 1]
+                    if finished:
+                        member.tests[epoch + 1] = _of_member(tests, j)
+                    reporter.add((_outcome(member, t, task.seed) for t in finished), [share])
+            if reporter.due:
+                yield reporter.report()
+
+
+def _of_member(scores: Mapping[str, Any], i: int) -> dict[str, float]:
+    """The scores of the i-th member of a block."""
+    return {name: shortest_float32(values[i]) for name, values in scores.items()}
 
 
 def _outcome(member: Member, trial: int, seed: int) -> Outcome:

@@ -21,7 +21,7 @@ from tuning.problem import Data, Problem
 from tuning.training import threads
 from tuning.training.limits import Limits, held_to
 from tuning.training.memory import keep_for_good
-from tuning.training.outcome import Outcome
+from tuning.training.reports import Report
 from tuning.training.threads import one_cpu, use_one_thread
 
 PROBES = 8
@@ -161,7 +161,7 @@ def train(
     *,
     attempt: int = 0,
     witness: Any = None,
-) -> list[Outcome]:
+) -> Iterator[Report]:
     """Train configurations: those of one program together, or each through `fit`.
 
     Parameters
@@ -177,15 +177,16 @@ def train(
     witness : actor handle, optional
         Of a `Witness`; needed where the job has limits.
 
-    Returns
-    -------
-    list of Outcome
-        In the order of the trials. Beyond a limit there is none, as the process ends.
+    Yields
+    ------
+    Report
+        Together they have an outcome of each trial. Beyond a limit the process ends.
     """
     with one_cpu():
         prepare(job.backend, job.cache)
         if not job.limits:
-            return _train(problem, data, trials, job)
+            yield from _train(problem, data, trials, job)
+            return
         import ray
 
         def testify(why: str) -> None:
@@ -194,9 +195,8 @@ def train(
 
         ray.get(witness.begin.remote(attempt))
         with held_to(job.limits, len(trials), testify):
-            outcomes = _train(problem, data, trials, job)
+            yield from _train(problem, data, trials, job)
         witness.end.remote(attempt)
-        return outcomes
 
 
 class Witness:
@@ -221,14 +221,17 @@ class Witness:
         return seconds, self._testimonies.pop(attempt, "")
 
 
-def _train(problem: Problem, data: Data, trials: list[int], job: Job) -> list[Outcome]:
-    if not job.packs:
-        from tuning.training.fit import fit
+def _train(problem: Problem, data: Data, trials: list[int], job: Job) -> Iterator[Report]:
+    if job.packs:
+        from tuning.training.vectorized import train_pack
 
-        return [fit(problem, data, trial, job.seed) for trial in trials]
-    from tuning.training.vectorized import train_pack
+        yield from train_pack(problem, data, trials, job.seed, job.packing)
+        return
+    from tuning.training.fit import fit
 
-    return train_pack(problem, data, trials, job.seed, job.packing)
+    for trial in trials:
+        outcome = fit(problem, data, trial, job.seed)
+        yield Report([outcome], outcome.epoch_seconds, outcome.seconds)
 
 
 def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
