@@ -133,24 +133,6 @@ def test_trouble_costs_its_trial_and_never_the_run(cluster, tmp_path):
     assert table.loc["dies once", "val_loss"] == table.loc["none", "val_loss"]
 
 
-def test_what_a_pack_has_told_is_not_trained_again_when_its_worker_dies(cluster, tmp_path):
-    problem, driver = driver_of(PROBLEMS / "odd.py", cluster, engine="auto")
-    driver.probe()
-    assert driver.packing.kinds["one"] == driver.packing.kinds["other"] == "lifted"
-    epochs = []
-
-    class Hearing(Silent):
-        def trained(self, pack, report, counted):
-            epochs.extend(report.epoch_seconds)
-
-    with new_run(tmp_path / "r", problem, engine="auto", backend="jax") as run:
-        driver.search({"sweep": SweepSampler(problem.grid)}, run, Hearing())
-    assert len(epochs) == 3
-    table = load_results(tmp_path / "r")
-    assert table["status"].tolist() == ["ok", "ok", "ok", "failed"]
-    assert table["error"][3] == "its worker process died, 3 times"
-
-
 def test_a_witness_that_dies_costs_no_trial(cluster):
     _, driver = driver_of(TINY, cluster, limits=Limits(seconds=300))
     ray.kill(driver._witness)

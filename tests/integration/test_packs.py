@@ -51,6 +51,24 @@ def test_a_worker_that_dies_of_one_trial_costs_no_other_of_its_pack(cluster, tmp
     assert set(table.loc[~deadly, "status"]) == {"ok"}
 
 
+def test_what_a_pack_has_told_is_not_trained_again_when_its_worker_dies(cluster, tmp_path):
+    problem, driver = driver_of(PROBLEMS / "odd.py", cluster, engine="auto")
+    driver.probe()
+    assert driver.packing.kinds["one"] == driver.packing.kinds["other"] == "lifted"
+    epochs = []
+
+    class Hearing(Silent):
+        def trained(self, pack, report, counted):
+            epochs.extend(report.epoch_seconds)
+
+    with new_run(tmp_path / "r", problem, engine="auto", backend="jax") as run:
+        driver.search({"sweep": SweepSampler(problem.grid)}, run, Hearing())
+    assert len(epochs) == 3
+    table = load_results(tmp_path / "r")
+    assert table["status"].tolist() == ["ok", "ok", "ok", "failed"]
+    assert table["error"][3] == "its worker process died, 3 times"
+
+
 def test_a_value_that_ends_the_process_ends_the_packing_not_the_run(cluster):
     _, driver = driver_of(PROBLEMS / "troubled.py", cluster, engine="auto")
     assert driver.probe().metrics == ["loss", "accuracy"]
