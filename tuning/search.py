@@ -30,12 +30,13 @@ from tuning.quiet import quiet
 from tuning.results import Run, own_python, shown, trial_columns
 from tuning.samplers import Sampler, Shard, ShardSampler, samplers_of
 from tuning.settings import Request, Settings, refuse_another, settle
-from tuning.signals import exit_code, sigterm_raises
+from tuning.signals import end_if_terminated, exit_code, sigterm_raises
 from tuning.table import load_results
 from tuning.training import worker
 from tuning.training.worker import Probe
 
 
+@sigterm_raises()
 def run_search(request: Request, console: Console, errors: Console) -> int:
     """Search, count every trial in the run directory, and print the comparison.
 
@@ -61,7 +62,6 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     settings = settle(request)
     try:
         with contextlib.ExitStack() as stack:
-            stack.enter_context(sigterm_raises())
             if settings.manifest:
                 with errors.status("Opening the run, once no other driver writes it"):
                     run = stack.enter_context(Run.open(settings.out))
@@ -91,15 +91,16 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
             if request.verbose:
                 errors.print(f"Threads of a worker: {driver.thread_report()}")
             _search(settings, driver, run, cluster, errors)
+        from tuning.analysis.report import report
+
+        report(settings.out, console)
     except KeyboardInterrupt:
         _say_how_to_go_on(settings, request, errors)
+        end_if_terminated()
         return exit_code()
     except RunStopped:
         _say_how_to_go_on(settings, request, errors)
         raise
-    from tuning.analysis.report import report
-
-    report(settings.out, console)
     elapsed = duration(time.perf_counter() - started)
     console.print(
         f"\nTook {elapsed} in all. The rows are in {shown(settings.out)}/:", soft_wrap=True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from typing import NoReturn
@@ -28,13 +30,30 @@ def sigterm_raises() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
+def terminated() -> bool:
+    """Whether SIGTERM came."""
+    return _terminated.is_set()
+
+
+def end_if_terminated() -> None:
+    """End this process at once if SIGTERM came.
+
+    Ray's processes may have had it as well, and once they are gone Ray ends a process that still
+    talks to them, with a code of its own.
+    """
+    if terminated():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(TERMINATED)
+
+
 def exit_code() -> int:
     """What a process ends with that was stopped: by SIGTERM, or else by Ctrl-C.
 
     An exception of its own would not tell: Ray raises `KeyboardInterrupt` for any that comes while
     it waits.
     """
-    return TERMINATED if _terminated.is_set() else INTERRUPTED
+    return TERMINATED if terminated() else INTERRUPTED
 
 
 def _terminate(*_: object) -> NoReturn:

@@ -1,12 +1,13 @@
 """What is printed of a run in which little or nothing went well."""
 
+import errno
 import io
 
 import pytest
 from rich.console import Console
 
 from tests.test_results import manifest, outcome
-from tuning import TuningError
+from tuning import RunStopped, TuningError
 from tuning.analysis.report import analyse
 from tuning.results import Run
 from tuning.training.outcome import Outcome
@@ -50,3 +51,14 @@ def test_a_strategy_without_a_result_is_not_compared(run):
 def test_a_run_without_trials_is_refused(run):
     with pytest.raises(TuningError, match="has no trials yet"):
         analysed(run.path)
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_comparison(run, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run.append(run.rows(outcome(0), [("random", 0)]), [])
+    monkeypatch.setattr("tuning.manifest.os.fsync", full)
+    with pytest.raises(RunStopped, match=r"cannot write .*comparison.csv: the disk is full"):
+        analysed(run.path)
+    assert not list(run.path.glob("comparison*"))

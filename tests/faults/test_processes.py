@@ -1,6 +1,7 @@
 """Processes are killed: the driver, workers, nodes; and told to end."""
 
 import contextlib
+import itertools
 import os
 import random
 import re
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.faults
 
 
 def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check, undisturbed):
-    out, moments = tmp_path / "run", random.Random(0)
+    moments, runs = random.Random(0), itertools.count()
+    out = tmp_path / f"run {next(runs)}"
     counted, killed = 0, 0
     while killed < faults:
         process = start(*SEARCH, "--out", out)
@@ -37,7 +39,7 @@ def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check, undisturbed
             assert counted >= before
             if counted == len(load_results(undisturbed)):
                 check(out)
-                out = tmp_path / f"run {killed}"
+                out = tmp_path / f"run {next(runs)}"
                 counted = 0
     if not (out / "manifest.json").exists():
         assert not out.exists()  # no half-made run
@@ -59,9 +61,10 @@ def workers_of(process) -> list[psutil.Process]:
 
 
 def test_workers_are_killed_again_and_again(tmp_path, faults, check):
-    out, moments = tmp_path / "run", random.Random(1)
+    moments, runs = random.Random(1), itertools.count()
     killed = 0
     while killed < faults:
+        out = tmp_path / f"run {next(runs)}"
         process = start(*SEARCH, "--out", out)
         while process.poll() is None and killed < faults:
             time.sleep(moments.uniform(0.2, 4))
@@ -72,7 +75,6 @@ def test_workers_are_killed_again_and_again(tmp_path, faults, check):
         _, errors = process.communicate(timeout=200)
         assert process.returncode == 0, errors
         check(out)
-        out = tmp_path / f"run {killed}"
 
 
 def test_a_node_of_the_cluster_is_killed(tmp_path, faults, check):

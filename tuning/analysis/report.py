@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -26,8 +27,8 @@ from tuning.analysis.tables import (
     comparison_table,
     replay_table,
 )
-from tuning.errors import TuningError
-from tuning.manifest import read_manifest
+from tuning.errors import RunStopped, TuningError
+from tuning.manifest import read_manifest, write_text
 from tuning.results import shown
 from tuning.table import as_text, load_results
 
@@ -41,6 +42,8 @@ def report(path: Path, console: Console) -> None:
     ------
     TuningError
         If the directory is not a run, or it has no trials yet.
+    RunStopped
+        If the disk is full.
     """
     results, manifest = _tables(path)
     land = _landscape(path, results, manifest)
@@ -67,8 +70,8 @@ def _report(
     said: Iterable[str],
     console: Console,
 ) -> None:
-    with _writing(path):
-        as_text(comparison.table).to_csv(path / "comparison.csv", index=False)
+    with _writing(file := path / "comparison.csv"):
+        write_text(file, as_text(comparison.table).to_csv(index=False))
     console.print(comparison_table(comparison))
     for sentence in said:
         console.print(sentence, soft_wrap=not console.is_terminal)
@@ -206,4 +209,6 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise RunStopped(f"cannot write {path}: the disk is full") from error
         raise TuningError(f"cannot write {path}: {error.strerror or error}") from error
