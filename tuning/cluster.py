@@ -20,7 +20,7 @@ from ray._private import ray_constants
 from ray._private import worker as ray_worker
 
 from tuning.errors import TuningError, first_line
-from tuning.signals import sigterm_raises, terminated
+from tuning.signals import sigterm_raises
 
 JOIN_SECONDS = 20
 IN_FLIGHT = 4  # a CPU; with 2, trials that train nothing took half as long again
@@ -115,8 +115,7 @@ def ray_cluster(
             else:
                 yield Cluster(workers, workers)
     finally:
-        if not (terminated() and sys.platform == "linux"):  # where they end with this process
-            ray.shutdown()
+        ray.shutdown()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import io
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -114,6 +115,7 @@ class Run:
         self.manifest = manifest
         self.taken_over_from = lock.taken_over_from
         self._lock = lock
+        self._writing = threading.Lock()
         grid = manifest_grid(manifest)
         self._columns = trial_columns(grid.axes, manifest["metrics"])
         self._curve_columns = curve_columns(manifest["problem"]["metric"])
@@ -167,10 +169,11 @@ class Run:
             raise
 
     def close(self) -> None:
-        """Let others write the run."""
-        self._trials.close()
-        self._curves.close()
-        self._lock.close()
+        """Let others write the run, once what is being written is on the disk."""
+        with self._writing:
+            self._trials.close()
+            self._curves.close()
+            self._lock.close()
 
     def __enter__(self) -> Run:
         return self
@@ -216,10 +219,11 @@ class Run:
             for row, curve in curves
             for epoch, log in enumerate(curve, start=1)
         ]
-        self._write(self._curves, CURVES, [_cells(log, self._curve_columns) for log in logs])
-        self._write(self._trials, TRIALS, [_cells(row, self._columns) for row in rows])
-        for row in rows:
-            self.done.setdefault(row["strategy"], set()).add(row["trial"])
+        with self._writing:
+            self._write(self._curves, CURVES, [_cells(log, self._curve_columns) for log in logs])
+            self._write(self._trials, TRIALS, [_cells(row, self._columns) for row in rows])
+            for row in rows:
+                self.done.setdefault(row["strategy"], set()).add(row["trial"])
 
     def copy(self, wanted: Mapping[int, list[tuple[str, int]]]) -> int:
         """Count trials for a strategy that another strategy has had trained already.

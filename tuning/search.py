@@ -30,7 +30,7 @@ from tuning.quiet import quiet
 from tuning.results import Run, own_python, shown, trial_columns
 from tuning.samplers import Sampler, Shard, ShardSampler, samplers_of
 from tuning.settings import Request, Settings, refuse_another, settle
-from tuning.signals import end_if_terminated, exit_code, sigterm_raises
+from tuning.signals import ends_at_sigterm, exit_code, sigterm_raises
 from tuning.table import load_results
 from tuning.training import worker
 from tuning.training.worker import Probe
@@ -90,13 +90,13 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
             _announce(settings, run, driver, cluster, console)
             if request.verbose:
                 errors.print(f"Threads of a worker: {driver.thread_report()}")
-            _search(settings, driver, run, cluster, errors)
+            with ends_at_sigterm(lambda: _leave(run, settings, request, errors)):
+                _search(settings, driver, run, cluster, errors)
         from tuning.analysis.report import report
 
         report(settings.out, console)
     except KeyboardInterrupt:
         _say_how_to_go_on(settings, request, errors)
-        end_if_terminated()
         return exit_code()
     except RunStopped:
         _say_how_to_go_on(settings, request, errors)
@@ -303,11 +303,21 @@ def _search(
         driver.search(settings.samplers, run, progress)
 
 
-def _say_how_to_go_on(settings: Settings, request: Request, errors: Console) -> None:
+def _leave(run: Run, settings: Settings, request: Request, errors: Console) -> None:
+    """Let others write the run, and say how to go on."""
+    run.close()
+    errors.show_cursor()
+    _say_how_to_go_on(settings, request, errors, sum(map(len, run.done.values())))
+
+
+def _say_how_to_go_on(
+    settings: Settings, request: Request, errors: Console, counted: int | None = None
+) -> None:
     if not (settings.out / MANIFEST).exists():
         errors.print("Stopped before the first trial; nothing was written.")
         return
-    counted = len(load_results(settings.out))
+    if counted is None:
+        counted = len(load_results(settings.out))
     errors.print(f"Stopped. {counted:,} trials are counted; go on with")
     extended = settings.kept != read_manifest(settings.out)["search"]  # which does not say so yet
     errors.print(f"  {go_on_command(settings.out, request, extended)}", soft_wrap=True)

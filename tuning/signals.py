@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as shells have it
@@ -30,21 +29,38 @@ def sigterm_raises() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def terminated() -> bool:
-    """Whether SIGTERM came."""
-    return _terminated.is_set()
+@contextlib.contextmanager
+def ends_at_sigterm(farewell: Callable[[], None]) -> Iterator[None]:
+    """Have SIGTERM end the process, after a farewell, for the length of a `with` block.
 
-
-def end_if_terminated() -> None:
-    """End this process at once if SIGTERM came.
-
-    Ray's processes may have had it as well, and once they are gone Ray ends a process that still
-    talks to them, with a code of its own.
+    It may come to Ray's processes as well. Once they are gone Ray ends this one, too, with a code
+    of its own and within 20 ms, in which no exception comes out of a call that waits for Ray. So
+    a thread hears of the signal.
     """
-    if terminated():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(TERMINATED)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ear, mouth = os.pipe()
+    os.set_blocking(mouth, False)
+
+    def listen() -> None:
+        while heard := os.read(ear, 64):
+            if signal.SIGTERM in heard:
+                try:
+                    farewell()
+                finally:
+                    os._exit(TERMINATED)
+        os.close(ear)
+
+    threading.Thread(target=listen, daemon=True).start()
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    mouth_before = signal.set_wakeup_fd(mouth, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(mouth_before)
+        signal.signal(signal.SIGTERM, before)
+        os.close(mouth)
 
 
 def exit_code() -> int:
@@ -53,7 +69,7 @@ def exit_code() -> int:
     An exception of its own would not tell: Ray raises `KeyboardInterrupt` for any that comes while
     it waits.
     """
-    return TERMINATED if terminated() else INTERRUPTED
+    return TERMINATED if _terminated.is_set() else INTERRUPTED
 
 
 def _terminate(*_: object) -> NoReturn:
