@@ -23,7 +23,7 @@ from tuning.training.limits import Limits, bytes_of
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
-DEFAULT_SWEEP = {"auto": 1008, "fit": 48}  # three minutes of the built-in problem on two cores
+DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
 
 
 @dataclass(frozen=True)
