@@ -258,17 +258,15 @@ class Driver:
         )
 
     def _hear(self, task: _Task) -> Report:
-        """What is told of a task next, waiting for it; at its end that is nothing."""
-        report = Report()
+        """What is told of a task next, waiting for it."""
         try:
-            report = ray.get(next(task.reports))
-        except StopIteration:
-            task.ended = True
+            report: Report = ray.get(next(task.reports))
         except ray.exceptions.RayError as error:
-            task.ended = True
             report, task.again = self._after_death(task, error)
+            task.ended = True
         for outcome in report.outcomes:
             del task.missing[outcome.trial]
+        task.ended |= not task.missing
         return report
 
     def _after_death(
@@ -277,7 +275,7 @@ class Driver:
         """What is to be said of a task whose worker died, and the packs to train in its place."""
         pack, missing = task.pack, list(task.missing)
         seconds, testimony = self._heard_of(task)
-        if len(pack.trials) > 1 or not missing:
+        if len(pack.trials) > 1:
             half = math.ceil(len(missing) / 2)
             parts = missing[:half], missing[half:]
             return Report(), [self._pack_one(trials) for trials in parts if trials]
