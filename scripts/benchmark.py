@@ -195,7 +195,7 @@ def part_g(table: Table) -> None:
         found = json.loads(run([HERE / "benchmark.py", "--child", "scale", thousands])[1])
         for name, value in found.items():
             unit = "MB" if "memory" in name else "s"
-            table.add("g", f"{thousands},000 trials: {name}", value, unit)
+            table.add("g", f"{thousands * 1000:,} trials: {name}", value, unit)
 
 
 PARTS = {
