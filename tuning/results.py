@@ -168,6 +168,11 @@ class Run:
             lock.close()
             raise
 
+    @property
+    def counted(self) -> int:
+        """The rows counted so far, of all strategies."""
+        return sum(map(len, self.done.values()))
+
     def close(self) -> None:
         """Let others write the run, once what is being written is on the disk."""
         with self._writing:
@@ -188,7 +193,7 @@ class Run:
             try:
                 write_text(self.path / MANIFEST, manifest_text(self.manifest))
             except OSError as error:
-                raise RunStopped(f"cannot write {self.path / MANIFEST}: {_why(error)}") from error
+                raise RunStopped(cannot_write(self.path / MANIFEST, error)) from error
 
     def rows(self, outcome: Outcome, wanted_by: Iterable[tuple[str, int]]) -> list[Row]:
         """An outcome as rows, one for each (strategy, number) that asked for the trial."""
@@ -274,7 +279,7 @@ class Run:
         except OSError as error:
             with contextlib.suppress(OSError):
                 file.truncate(before)
-            raise RunStopped(f"cannot write {self.path / name}: {_why(error)}") from error
+            raise RunStopped(cannot_write(self.path / name, error)) from error
 
     def _recover(self) -> dict[str, set[int]]:
         """Drop what a crash left torn; return what is counted."""
@@ -335,8 +340,10 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _why(error: OSError) -> str:
-    return "the disk is full" if error.errno == errno.ENOSPC else str(error.strerror)
+def cannot_write(path: Path, error: OSError) -> str:
+    """A sentence that says why a file could not be written."""
+    full = error.errno == errno.ENOSPC
+    return f"cannot write {path}: {'the disk is full' if full else error.strerror or error}"
 
 
 def _write_files(folder: Path, files: Mapping[str, str]) -> None:

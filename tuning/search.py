@@ -267,7 +267,6 @@ def _announce(
         else:
             which = search["sweep"] if ":" in search["sweep"] else f"the first {n:,}"
         parts.append(f"a sweep of {which} in grid order")
-    counted = sum(map(len, run.done.values()))
     own = sum(sampler.n_trials for sampler in settings.samplers.values())
     shard = f"shard {search['shard']} ({own:,} trials) of " if "shard" in search else ""
     what = f"{shard}{' and '.join(parts)}"
@@ -282,8 +281,8 @@ def _announce(
         console.print(f"No two configurations can share a program: {driver.packing.reason}.")
     if run.taken_over_from:
         console.print(f"Taking over from {run.taken_over_from}, which has died.")
-    if counted:
-        console.print(f"Going on with {shown(settings.out)}: {counted:,} trials are counted.")
+    if run.counted:
+        console.print(f"Going on with {shown(settings.out)}: {run.counted:,} trials are counted.")
 
 
 def _how(packing: Packing) -> str:
@@ -306,8 +305,8 @@ def _search(
 def _leave(run: Run, settings: Settings, request: Request, errors: Console) -> None:
     """Let others write the run, and say how to go on."""
     run.close()
-    errors.show_cursor()
-    _say_how_to_go_on(settings, request, errors, sum(map(len, run.done.values())))
+    errors.show_cursor()  # which the progress bar hides
+    _say_how_to_go_on(settings, request, errors, run.counted)
 
 
 def _say_how_to_go_on(

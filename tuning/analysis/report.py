@@ -29,7 +29,7 @@ from tuning.analysis.tables import (
 )
 from tuning.errors import RunStopped, TuningError
 from tuning.manifest import read_manifest, write_text
-from tuning.results import shown
+from tuning.results import cannot_write, shown
 from tuning.table import as_text, load_results
 
 SAID = {"timeout": "took too long"}  # of a status, where it is no verb
@@ -209,6 +209,5 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise RunStopped(f"cannot write {path}: the disk is full") from error
-        raise TuningError(f"cannot write {path}: {error.strerror or error}") from error
+        kind = RunStopped if error.errno == errno.ENOSPC else TuningError
+        raise kind(cannot_write(path, error)) from error
