@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from tests.made import by_rate, write_run
 from tuning import Grid, TuningError, load_curves, load_results, publish
 from tuning.cli import analyse
+from tuning.results import cell_text
+from tuning.table import as_cells, as_csv
 
 VALUES = st.one_of(
     st.none(),
@@ -217,3 +219,12 @@ def test_the_longest_training_need_not_come_last(make_run, tmp_path):
     axes = {"rate": [0.1, 0.01], "epochs": [2, 1]}
     publish(make_run(lambda *_: 0.5, axes=axes), tmp_path / "published")
     assert load_curves(tmp_path / "published")["trial"].unique().tolist() == [0, 2]
+
+
+@given(st.lists(st.tuples(VALUES, st.floats()), max_size=9), st.integers(1, 4))
+def test_a_table_written_in_parts_is_the_table_written_at_once(rows, at_once):
+    table = pd.DataFrame(rows, columns=["rate", "val_loss"])
+    whole = as_cells(table).map(cell_text).to_csv(index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tuning.table.AT_ONCE", at_once)
+        assert as_csv(table) == whole

@@ -18,7 +18,7 @@ from tuning.manifest import (
     write_text,
 )
 from tuning.results import CURVES, TRIALS, cell_text
-from tuning.table import as_text, load_curves, load_results
+from tuning.table import as_csv, load_curves, load_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ def publish(run: str | Path, out: str | Path) -> dict[str, Any]:
         with whole_or_not_at_all(out) as draft:
             _to_parquet(trials, draft / Path(TRIALS).with_suffix(".parquet"), grid.axes)
             _to_parquet(curves, draft / Path(CURVES).with_suffix(".parquet"))
-            text = as_text(trials).to_csv(index=False).encode()
+            text = as_csv(trials).encode()
             (draft / f"{TRIALS}.gz").write_bytes(gzip.compress(text, mtime=0))
             write_text(draft / MANIFEST, manifest_text(manifest))
     except OSError as error:

@@ -20,6 +20,8 @@ from tuning.results import CURVES, STATUSES, TRIALS, cell_text, curve_columns, t
 if TYPE_CHECKING:
     import pandas as pd
 
+AT_ONCE = 10_000  # rows
+
 
 def load_results(path: str | Path) -> pd.DataFrame:
     """The trials of a run as a table, each strategy's in the order it asked for them.
@@ -112,9 +114,15 @@ def as_cells(table: pd.DataFrame) -> pd.DataFrame:
     return cells
 
 
-def as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """The values as `trials.csv` has them: nothing for None, and nothing that is a formula."""
-    return as_cells(table).map(cell_text)
+def as_csv(table: pd.DataFrame) -> str:
+    """The table with cells as `trials.csv` has them: nothing for None, nothing that is a formula.
+
+    Some rows at a time: as Python's own strings, the cells of all take ten times their text.
+    """
+    parts = [table.iloc[start : start + AT_ONCE] for start in range(0, max(1, len(table)), AT_ONCE)]
+    return "".join(
+        as_cells(part).map(cell_text).to_csv(index=False, header=part is parts[0]) for part in parts
+    )
 
 
 def _read(path: Path, name: str) -> tuple[Path, pd.DataFrame]:

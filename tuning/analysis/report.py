@@ -30,7 +30,7 @@ from tuning.analysis.tables import (
 from tuning.errors import RunStopped, TuningError
 from tuning.manifest import read_manifest, write_text
 from tuning.results import cannot_write, shown
-from tuning.table import as_text, load_results
+from tuning.table import as_csv, load_results
 
 SAID = {"timeout": "took too long"}  # of a status, where it is no verb
 
@@ -71,7 +71,7 @@ def _report(
     console: Console,
 ) -> None:
     with _writing(file := path / "comparison.csv"):
-        write_text(file, as_text(comparison.table).to_csv(index=False))
+        write_text(file, as_csv(comparison.table))
     console.print(comparison_table(comparison))
     for sentence in said:
         console.print(sentence, soft_wrap=not console.is_terminal)
