@@ -226,5 +226,5 @@ def test_a_table_written_in_parts_is_the_table_written_at_once(rows, at_once):
     table = pd.DataFrame(rows, columns=["rate", "val_loss"])
     whole = as_cells(table).map(cell_text).to_csv(index=False)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tuning.table.AT_ONCE", at_once)
+        patch.setattr("tuning.table.ROWS_AT_ONCE", at_once)
         assert as_csv(table) == whole

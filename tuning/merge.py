@@ -20,12 +20,11 @@ from tuning.manifest import (
 )
 from tuning.results import Run, own_python, shown
 from tuning.samplers import every_point, samplers_of
-from tuning.table import as_cells, load_curves, load_results
+from tuning.table import ROWS_AT_ONCE, as_cells, load_curves, load_results
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS_AT_ONCE = 10_000
 ROUNDING = 1e-4  # of a result, relative, between packs
 
 

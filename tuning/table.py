@@ -20,7 +20,7 @@ from tuning.results import CURVES, STATUSES, TRIALS, cell_text, curve_columns, t
 if TYPE_CHECKING:
     import pandas as pd
 
-AT_ONCE = 10_000  # rows
+ROWS_AT_ONCE = 10_000  # as Python's own objects
 
 
 def load_results(path: str | Path) -> pd.DataFrame:
@@ -119,7 +119,8 @@ def as_csv(table: pd.DataFrame) -> str:
 
     Some rows at a time: as Python's own strings, the cells of all take ten times their text.
     """
-    parts = [table.iloc[start : start + AT_ONCE] for start in range(0, max(1, len(table)), AT_ONCE)]
+    starts = range(0, max(1, len(table)), ROWS_AT_ONCE)
+    parts = [table.iloc[start : start + ROWS_AT_ONCE] for start in starts]
     return "".join(
         as_cells(part).map(cell_text).to_csv(index=False, header=part is parts[0]) for part in parts
     )
