@@ -15,7 +15,7 @@ import pytest
 
 from tests.made import write_run
 from tuning import Problem, load_problem
-from tuning.packing import Packing, discover
+from tuning.packing.axes import Packing, discover
 from tuning.problem import Data
 from tuning.training import vectorized
 from tuning.training.fit import compiled_model

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.conftest import TINY
 from tuning import Grid, load_problem
 from tuning.driver import LARGEST_PACK, _packs
-from tuning.packing import Axis, Packing
+from tuning.packing.axes import Axis, Packing
 from tuning.problem import Problem
 
 ROWS = 10_000

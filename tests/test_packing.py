@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import PROBLEMS, changed, packing_of
 from tuning import load_problem
-from tuning.packing import Packing, Recorded
+from tuning.packing.axes import Packing, Recorded
 from tuning.problem import load_data
 from tuning.training.fit import compiled_model
 from tuning.training.worker import Job, probe

@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from tuning.cluster import Cluster
 from tuning.errors import TuningError, first_line
 from tuning.grid import Row
-from tuning.packing import Packing
+from tuning.packing.axes import Packing
 from tuning.problem import Data, Problem, Work, n_samples, work
 from tuning.results import Run
 from tuning.samplers import Sampler

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from tuning.estimate import total_epochs
 from tuning.grid import Grid
-from tuning.packing import Packing
+from tuning.packing.axes import Packing
 
 OF_KIND = {
     "structural": "changes the program",

@@ -18,7 +18,7 @@ from tuning.cluster import Cluster, ray_cluster
 from tuning.driver import Driver, untrainable
 from tuning.errors import RunStopped, TuningError
 from tuning.manifest import MANIFEST, make_manifest, read_manifest
-from tuning.packing import Kind, Packing, place
+from tuning.packing.axes import Kind, Packing, place
 from tuning.problem import (
     Data,
     Problem,

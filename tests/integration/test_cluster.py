@@ -12,7 +12,7 @@ from tests.conftest import TINY, command, packing_of
 from tests.integration.test_run_ray import UNTIMED, children_of, start, wait_for_rows
 from tuning import load_results
 from tuning.manifest import read_manifest
-from tuning.packing import place
+from tuning.packing.axes import place
 from tuning.samplers import RandomSampler, Shard
 
 SHADOW = "raise ModuleNotFoundError(\"No module named '{0}'\", name='{0}')\n"

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuning import Grid, TuningError
-from tuning.packing import UNPACKED, Axis, Packing, place
+from tuning.packing.axes import UNPACKED, Axis, Packing, place
 from tuning.samplers import RandomSampler, Shard, ShardSampler, SweepSampler
 
 KINDS = st.lists(

@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tuning.compatibility.keras import noise_of_strength_zero_drawn, seeds_of_noise_apart
 from tuning.errors import TuningError, first_line
 from tuning.grid import Configuration
 from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs
 from tuning.training.batches import Split, in_floatx, map_arrays, row_order
-from tuning.training.lifting import seeds_of_noise_apart
 from tuning.training.memory import forget_models
 from tuning.training.outcome import Outcome, Status, divergence, shortest_float32
 
@@ -81,12 +81,23 @@ def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
     )
 
 
-def compiled_model(problem: Problem, configuration: Configuration, seed: int) -> keras.Model:
+def compiled_model(
+    problem: Problem, configuration: Configuration, seed: int, drawn: bool = False
+) -> keras.Model:
     """The configuration's model as the problem builds it, its random state set by the seed.
 
     Names begin anew, and initial weights do not depend on dropout rates: what is the same in two
     configurations is the same in their models. Models built before are of no further use to Keras'
     bookkeeping, though they stay usable.
+
+    Parameters
+    ----------
+    problem : Problem
+    configuration : dict
+    seed : int
+    drawn : bool
+        Whether layers draw noise of strength 0 too, which changes no number: for packs, where
+        others of another strength have the same operations.
 
     Raises
     ------
@@ -97,7 +108,8 @@ def compiled_model(problem: Problem, configuration: Configuration, seed: int) ->
 
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(seed)
-    with seeds_of_noise_apart(seed), _compiled_fast():
+    drawing = noise_of_strength_zero_drawn() if drawn else contextlib.nullcontext()
+    with seeds_of_noise_apart(seed), drawing, _compiled_fast():
         model = problem.build_model(configuration)
     where = f"build_model of problem {problem.name!r}"
     if not isinstance(model, keras.Model):

@@ -1,29 +1,30 @@
-"""One compiled program: a Keras model's training and scoring, over stacked members."""
+"""One compiled program: the training and scoring of models that share it, over stacked members."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuning.packing.sameness import Steps
+from tuning.packing.trace import Slot, Trace
 from tuning.problem import SPLITS, Arrays, Data, n_samples
 from tuning.training.batches import in_floatx, map_arrays
-from tuning.training.columns import trim
-from tuning.training.lifting import Lifted, count, places
-from tuning.training.products import layers_of, make_products_wide
+from tuning.training.evaluation import evaluate
+from tuning.training.parts import Retrace, Sizes, parts_of, without_zero_columns
+from tuning.training.stacking import stacked_variables, stacking_axes
 
 if TYPE_CHECKING:
     import jax
-    import keras
 
 BLOCK_BYTES = 5 * 2**20
 """Variables, optimizer state and gradients of the members trained at once. Measured, width 128,
 batch 32, ms an epoch of one member: Adam (1.9 MB a member) 75 for 1 at once, 74 for 2 to 4, 79 for
 6, 97 for 12; SGD (0.9 MB) 67, 60, 56, 56 and 64 for 1, 2, 3, 6 and 12."""
-EVALUATION_ROWS = (128, 1024)  # a batch that scores takes a divisor of the rows in this range
+ALONE_BYTES = 2**20  # of one number of a member's step from which each is trained alone
 
 # How XLA compiles, measured for batches of 16, width 64 and Adagrad: seconds to compile a training
 # epoch, and milliseconds to run it. With Adam, whose factors the second computes anew for every
@@ -47,172 +48,182 @@ lost with batches of 16 to 256 and widths of 64 and 256, 11 to 420 ms an epoch."
 
 @dataclass
 class State:
-    """The variables of a block's members, as `Program` stacks them."""
+    """The variables of a block's members, as `Program` stacks them, and which members they are."""
 
-    trainable: list[jax.Array]
-    non_trainable: list[jax.Array]
-    optimizer: list[jax.Array]
-    lifted: Lifted
+    variables: list[jax.Array]
+    members: range
 
 
 class Program:
-    """One compiled program: a model's training and scoring, over stacked members.
+    """One compiled program: the training and scoring of models that share it.
 
-    Variables are stacked on their first axis, but for the kernels of Dense layers that read the
-    model's own input: all members read the same rows, and stacked on the second axis, (in, member,
-    out), their kernels are one wide matrix, whose product and gradient need no copy. What members
-    share is not stacked: the optimizer's count of steps, and the states of seed generators, so that
-    one draw of noise serves them all.
+    Variables and numbers in which the members differ are stacked on their first axis, but for
+    kernels that meet rows which all members have in common: stacked on the second axis, (in,
+    member, out), they are one wide matrix, whose product and gradient need no copy. What members
+    share is held once: constants, frozen variables, the optimizer's count of steps, the states of
+    seed generators, so that one draw of noise serves them all.
 
     Parameters
     ----------
-    model : keras.Model
-        Compiled; it is altered.
+    members : sequence of Steps
+        With one `Steps.key`.
+    retrace : callable
+        Traces a member again for batches of another size.
     data : dict
     batch_size : int
         Rows.
     epochs : int
         Of all members: whether it pays to compile well, and not just fast.
-
-    Attributes
-    ----------
-    numbers : dict of str to float
-        What the model was built with at its places.
+    apart : bool
+        Whether each member has an order of rows of its own.
     """
 
-    def __init__(self, model: keras.Model, data: Data, batch_size: int, epochs: int = 0) -> None:
-        rows = n_samples(data["train"][0])
-        self._long = epochs >= LONG
-        self._model = model
+    def __init__(
+        self,
+        members: Sequence[Steps],
+        retrace: Retrace,
+        data: Data,
+        batch_size: int,
+        *,
+        epochs: int = 0,
+        apart: bool = False,
+    ) -> None:
+        first = members[0]
+        sizes = Sizes.of(data, batch_size, first.scored_rows)
+        self.apart = apart
+        self._members = members
         self._batch_size = batch_size
-        self._lifted: Lifted = {}
-        self._places = places(model)
-        self.numbers = {name: place.get() for name, place in self._places.items()}
-        first = map_arrays(lambda array: in_floatx(array[:batch_size]), data["train"][0])
-        target = map_arrays(lambda array: in_floatx(array[:batch_size]), data["train"][1])
-        layers = make_products_wide(model) if model.built else []
-        self._columns = trim(model, layers, data)
-        model._symbolic_build(data_batch=(first, target))
-        for place in self._places.values():
-            place.lift(self._lifted)
-        kernels = [layer._kernel for layer in layers or make_products_wide(model)]
-        self._axes = _stacking_axes(model, kernels)
-        optimizer = model.optimizer
-        slower = _slower_seconds(model, math.ceil(rows / batch_size), rows)
-        self._short = epochs * slower <= SAVED_SECONDS
-        self._rate = [v is getattr(optimizer, "_learning_rate", None) for v in optimizer.variables]
-        self._metric_values = [variable.value for variable in model.metrics_variables]
+        self._long = epochs >= LONG
+        self._groups = _Groups(*first.sizes)
+        self._metric_values = first.state[self._groups.metrics]
+        self._parts = parts_of(members, retrace, data, sizes)
+        self._kept: np.ndarray | None = None  # the columns of x, where some are left out
+        self._narrow: tuple[int, ...] = ()  # the variables whose first axis counts them
+        if found := without_zero_columns(self._parts, first.sizes, data):
+            self._parts, self._kept, self._narrow = found
+        self._training = self._parts["train", sizes.train[0]]
+        self._scoring = self._parts["test", sizes.scored[0]]
+        self._stacked = stacked_variables(members, self._parts, apart)
+        axes = [0 if each else None for each in self._stacked]
+        axes = axes if apart else stacking_axes(self._training, self._stacked)
+        self._axes = axes[self._groups.variables]
+        self._data = {split: self._rows(data[split]) for split in SPLITS}
         self._scored = {
-            split: _in_batches(self.rows(data[split]), _evaluation_rows(n_samples(data[split][0])))
-            for split in SPLITS[1:]
+            split: _in_batches(self._data[split], n) for split, n in sizes.scored_at_once.items()
         }
         self._compiled: dict[int, dict[str, Any]] = {}  # by the number of members
+        rows = n_samples(data["train"][0])
+        slower = self._slower_seconds(math.ceil(rows / batch_size), rows, sizes.scored[0])
+        self._short = epochs * slower <= SAVED_SECONDS
 
     def block_size(self, n: int, most: int) -> int:
-        """How many of n members to train at once, so that what a step touches stays in the cache.
-
-        Convolutions take one: XLA has no fast path on the CPU for several kernels at once.
-        """
-        model = self._model
+        """How many of n members to train at once, so that a step stays in the cache."""
         touched = [
-            *model.trainable_variables,
-            *model.trainable_variables,
-            *model.optimizer.variables,
+            self._initial(0, place).nbytes * copies
+            for group, copies in ((self._groups.trainable, 2), (self._groups.optimizer, 1))
+            for place in range(len(self._axes))[group]  # a trainable one has its gradient
+            if self._stacked[place]
         ]
-        each = 4 * count(touched)
-        convolves = any("conv" in type(layer).__name__.lower() for layer in layers_of(model))
-        fitting = 1 if convolves else max(1, min(most, BLOCK_BYTES // max(each, 1)))
+        traced = self._training.traced
+        largest = max(_bytes(traced, each.outputs) for each in traced.body.operations)
+        if largest > ALONE_BYTES:
+            return 1
+        fitting = max(1, min(most, BLOCK_BYTES // max(sum(touched), 1)))
         return math.ceil(n / math.ceil(n / fitting))
 
-    def rows(self, pair: tuple[Arrays, Arrays]) -> tuple[Arrays, ...]:
-        """x and y as the program takes them."""
-        x, *rest = (map_arrays(in_floatx, part) for part in pair)
-        return (x if self._columns is None else self._columns.take(x), *rest)
+    def start(self, members: range) -> State:
+        """The initial variables of some members."""
+        variables = []
+        for place, axis in enumerate(self._axes):
+            values = [self._initial(i, place) for i in members]
+            variables.append(values[0] if axis is None else np.stack(values, axis))
+        return State(variables, members)
 
-    def _shown(self, batch: Any) -> Any:
-        """A batch as the model takes it."""
-        x, *rest = batch
-        return (x if self._columns is None else self._columns.shown(x), *rest)
+    def batches(self, orders: Sequence[np.ndarray]) -> tuple[Any, Any]:
+        """The training rows in an order: all full batches stacked, and the short last one.
 
-    def start(self, numbers: Sequence[Mapping[str, float]]) -> State:
-        """The initial variables of members with these numbers at the places of the model."""
-        model, n = self._model, len(numbers)
-        stacked = [
-            [_stack(v.value, n, axis) for v, axis in zip(variables, axes, strict=True)]
-            for variables, axes in zip(
-                (
-                    model.trainable_variables,
-                    model.non_trainable_variables,
-                    model.optimizer.variables,
-                ),
-                self._axes,
-                strict=True,
-            )
-        ]
-        lifted = {
-            name: np.array([own[name] for own in numbers], np.float32) for name in self._places
-        }
-        if "learning_rate" in lifted:
-            i = self._rate.index(True)
-            stacked[2][i] = lifted.pop("learning_rate").astype(stacked[2][i].dtype)
-        return State(stacked[0], stacked[1], stacked[2], lifted)
-
-    def batches(self, train: tuple[Arrays, ...], rows: np.ndarray) -> tuple[Any, Any]:
-        """The training rows in an order: all full batches stacked, and the short last one."""
-        return _in_batches(train, self._batch_size, rows)
+        Parameters
+        ----------
+        orders : sequence of array of int, shape (rows,)
+            One for all members; if they have their own, one each.
+        """
+        if not self.apart:
+            return _in_batches(self._data["train"], self._batch_size, orders[0])
+        order = np.stack(orders).astype(np.int32)
+        whole = order.shape[1] // self._batch_size * self._batch_size
+        heads = order[:, :whole].reshape(len(order), -1, self._batch_size).swapaxes(0, 1)
+        return (heads if whole else None), (order[:, whole:] if whole < order.shape[1] else None)
 
     def epoch(self, state: State, batches: tuple[Any, Any]) -> tuple[State, dict[str, Any]]:
         """Train one epoch and validate: the logs of Keras' `fit`, each of shape (members,)."""
-        heads, tails = batches
-        n = self._members(state.trainable)
+        n = len(state.members)
         if n not in self._compiled:
             self._compiled[n] = self._compile(state, batches)
-        functions = self._compiled[n]
-        metrics = self._new_metrics(n)
-        for name, part in (("steps", heads), ("step", tails)):
+        functions, given = self._compiled[n], self._given(state)
+        carried = self._begun(state)
+        for name, part in zip(("steps", "step"), batches, strict=True):
             if part is not None:
-                variables = (state.trainable, state.non_trainable, state.optimizer)
-                trained = functions[name](variables, metrics, state.lifted, part)
-                trainable, non_trainable, optimizer, metrics = trained
-                state = State(trainable, non_trainable, optimizer, state.lifted)
-        return state, self._score("validation", state, metrics)
-
-    def trace(self) -> None:
-        """Go through a step of two members and a score, computing nothing."""
-        import jax
-
-        state = self.start([self.numbers] * 2)
-        metrics = self._new_metrics(2)
-        batch = next(part for part in self._scored["validation"] if part is not None)
-        if self._scored["validation"][0] is not None:
-            batch = jax.tree.map(lambda array: array[0], batch)
-        variables = (state.trainable, state.non_trainable, state.optimizer)
-        jax.eval_shape(self._step, variables, metrics, state.lifted, batch)
-        jax.eval_shape(
-            self._scores,
-            state.trainable,
-            state.non_trainable,
-            state.lifted,
-            self._scored["validation"],
-            metrics,
-        )
+                carried = functions[name](carried, given, part)
+        after, logs = functions["validation"](carried, given, self._scored["validation"])
+        variables = list(carried[0])
+        variables[self._groups.non_trainable] = after
+        return State(variables, state.members), logs
 
     def test(self, state: State) -> dict[str, Any]:
-        """The scores on the test data, each of shape (members,), of a block that was trained."""
-        return self._score("test", state, None)
-
-    def _members(self, trainable: list[Any]) -> int:
-        return int(trainable[0].shape[self._axes[0][0]])
-
-    def _new_metrics(self, n: int) -> list[Any]:
-        return [_stack(value, n, 0) for value in self._metric_values]
-
-    def _score(self, split: str, state: State, trained: Any) -> dict[str, Any]:
-        function = self._compiled[self._members(state.trainable)][split]
-        scores: dict[str, Any] = function(
-            state.trainable, state.non_trainable, state.lifted, self._scored[split], trained
-        )
+        """The scores on the test data, each of shape (members,), as if training ended here."""
+        function = self._compiled[len(state.members)]["test"]
+        given = self._given(state)
+        scores: dict[str, Any] = function(state.variables, given, self._scored["test"])
         return scores
+
+    def trace(self) -> None:
+        """Go through a step and its scores for all members, computing nothing."""
+        import jax
+
+        state = self.start(range(len(self._members)))
+        order = np.arange(n_samples(self._data["train"][0]))
+        batches = self.batches([order] * (len(self._members) if self.apart else 1))
+        for function, arguments, _ in self._functions(state, batches).values():
+            jax.eval_shape(function, *arguments)
+
+    def _rows(self, pair: tuple[Arrays, Arrays]) -> tuple[Arrays, ...]:
+        """x and y as the program takes them."""
+        x, y = (map_arrays(in_floatx, part) for part in pair)
+        if self._kept is not None:
+            assert not isinstance(x, dict)
+            x = np.take(x.reshape(len(x), -1), self._kept, axis=1)
+        return x, y
+
+    def _initial(self, member: int, place: int) -> np.ndarray:
+        """A member's initial value of a variable, without the columns that are left out."""
+        value = self._members[member].state[place]
+        if self._kept is not None and place in self._narrow:
+            return np.take(value, self._kept, axis=0)
+        return value
+
+    def _begun(self, state: State) -> tuple[list[Any], list[Any], list[Any]]:
+        """What an epoch begins with: variables, metrics and what was last logged."""
+        n = len(state.members)
+        metrics = [_stack(value, n) for value in self._metric_values]
+        return list(state.variables), metrics, self._no_logs(n)
+
+    def _no_logs(self, n: int) -> list[Any]:
+        return [np.zeros(n, np.float32) for _ in self._members[0].logs]
+
+    def _given(self, state: State) -> dict[Any, Any]:
+        """What the parts take besides variables and rows: members' numbers, and constants.
+
+        Where members have orders of their own, also all training rows.
+        """
+        chosen = slice(state.members.start, state.members.stop)
+        given: dict[Any, Any] = {
+            key: (
+                {place: values[chosen] for place, values in part.numbers.items()},
+                part.constants,
+            )
+            for key, part in self._parts.items()
+        }
+        return given | ({("rows", 0): self._data["train"]} if self.apart else {})
 
     def _compile(self, state: State, batches: tuple[Any, Any]) -> dict[str, Any]:
         """The functions of a block of members, by name.
@@ -222,133 +233,182 @@ class Program:
         """
         import jax
 
-        heads, tails = batches
-        variables = (state.trainable, state.non_trainable, state.optimizer)
-        metrics, scored = self._new_metrics(self._members(state.trainable)), self._scored
-        trained = (variables, metrics, state.lifted)
-        weights = (state.trainable, state.non_trainable, state.lifted)
-        often = FAST_TO_RUN if self._long else IN_BETWEEN
         seldom = FAST_TO_RUN if self._long else FAST_TO_COMPILE
+        how = {
+            "steps": IN_BETWEEN if self._short else FAST_TO_RUN,
+            "step": seldom,
+            "validation": FAST_TO_RUN if self._long else IN_BETWEEN,
+            "test": seldom,
+        }
+        lowered = {
+            name: jax.jit(function, donate_argnums=overwritten).lower(*arguments)
+            for name, (function, arguments, overwritten) in self._functions(state, batches).items()
+        }
+        return {name: _compile(each, how[name]) for name, each in lowered.items()}
 
-        def lowered(function: Any, *arguments: Any, donated: tuple[int, ...] = ()) -> Any:
-            return jax.jit(function, donate_argnums=donated).lower(*arguments)
-
-        wanted = {}
+    def _functions(self, state: State, batches: tuple[Any, Any]) -> dict[str, Any]:
+        """What is compiled, by name: function, arguments, which of them it may overwrite."""
+        heads, tails = batches
+        given, carried, scored = self._given(state), self._begun(state), self._scored
+        found: dict[str, Any] = {}
         if heads is not None:
-            how = IN_BETWEEN if self._short else FAST_TO_RUN
-            wanted["steps"] = lowered(self._steps, *trained, heads, donated=(0, 1)), how
+            found["steps"] = self._steps, (carried, given, heads), 0
         if tails is not None:
-            wanted["step"] = lowered(self._step, *trained, tails), seldom
-        wanted["validation"] = lowered(self._scores, *weights, scored["validation"], metrics), often
-        wanted["test"] = lowered(self._scores, *weights, scored["test"], None), seldom
-        return {name: _compile(*with_options) for name, with_options in wanted.items()}
+            found["step"] = self._step, (carried, given, tails), ()
+        found["validation"] = self._validated, (carried, given, scored["validation"]), ()
+        found["test"] = self._tested, (state.variables, given, scored["test"]), ()
+        return found
 
-    def _steps(self, variables: Any, metrics: Any, lifted: Lifted, batches: Any) -> Any:
+    def _steps(self, carried: Any, given: Any, batches: Any) -> Any:
         """All full batches of every member."""
         import jax
 
         def over(step: Any, state: Any) -> Any:
             return jax.lax.scan(lambda state, batch: (step(state, batch), None), state, batches)[0]
 
-        return self._trained(variables, metrics, lifted, over)
+        return self._trained(over, carried, given, self._batch_size)
 
-    def _step(self, variables: Any, metrics: Any, lifted: Lifted, batch: Any) -> Any:
-        """One batch of every member."""
-        return self._trained(variables, metrics, lifted, lambda step, state: step(state, batch))
+    def _step(self, carried: Any, given: Any, batch: Any) -> Any:
+        """One short batch of every member."""
+        n = n_samples(self._data["train"][0]) % self._batch_size
+        return self._trained(lambda step, state: step(state, batch), carried, given, n)
 
-    def _trained(self, variables: Any, metrics: Any, lifted: Lifted, over: Any) -> Any:
-        """The members' states after what `over` makes of a step and the states before."""
-
-        def one(state: Any, lifted: Any, batch: Any) -> Any:
-            self._lifted.update(lifted)
-            return self._model.train_step(state, self._shown(batch))[1]
-
-        n, axes = self._members(variables[0]), (*self._axes, [0] * len(metrics))
-        state, numbers = _taken((*variables, metrics), axes, n), _numbers_of(lifted, n)
-        every = _mapped(one, (axes, 0, None), axes, n)
-        return _stacked(over(lambda state, batch: every(state, numbers, batch), state), axes, n)
-
-    def _scores(
-        self, trainable: Any, non_trainable: Any, lifted: Lifted, batches: Any, trained: Any
-    ) -> Any:
-        """The scores of every member; in validation with the results of the epoch's metrics."""
+    def _trained(self, over: Any, carried: Any, given: Any, rows: int) -> Any:
+        """The members' states after running the step under `over`: a scan, or one call."""
         import jax
+        import jax.numpy as jnp
 
-        def one(variables: Any, metrics: Any, lifted: Any, batch: Any) -> Any:
-            self._lifted.update(lifted)
-            return self._model.test_step((*variables, metrics), self._shown(batch))[1][2]
+        part, (own, constants) = self._parts["train", rows], given["train", rows]
+        variables, metrics, logs = carried
+        n, kept = len(metrics[0]), [len(variables), len(variables) + len(metrics)]
+        axes = [*self._axes, *[0] * (len(metrics) + len(logs))]
 
-        n, axes = self._members(trainable), self._axes[:2]
-        variables, numbers = _taken((trainable, non_trainable), axes, n), _numbers_of(lifted, n)
-        scored = _mapped(one, (axes, 0, 0, None), 0, n)
+        def one(state: Any, own: Any, batch: Any) -> Any:
+            if self.apart:
+                order = jnp.reshape(batch, (-1,))
+                batch = jax.tree.map(lambda array: array[order], given["rows", 0])
+            leaves = [*state[: kept[1]], *jax.tree.leaves(batch)]
+            return evaluate(part.traced, own | constants, leaves, part.columns)
 
-        def step(metrics: Any, batch: Any) -> tuple[Any, None]:
-            return scored(variables, metrics, numbers, batch), None
+        every = _mapped(one, (axes, 0, 0 if self.apart else None), axes, n)
+        state = _taken([*variables, *metrics, *logs], axes, n)
+        after = over(lambda state, batch: every(state, _one(own, n), batch), state)
+        after = _stacked(after, axes, n)
+        return after[: kept[0]], after[kept[0] : kept[1]], after[kept[1] :]
 
+    def _validated(self, carried: Any, given: Any, batches: Any) -> tuple[list[Any], Any]:
+        """What scoring leaves of the non-trainable variables, and an epoch's logs."""
+        variables, metrics, logs = carried
+        after, scores = self._scores(variables, given, batches)
+        trained = self._results(metrics, logs, given)
+        return after, {**trained, **{f"val_{name}": value for name, value in scores.items()}}
+
+    def _tested(self, variables: Any, given: Any, batches: Any) -> dict[str, Any]:
+        """The scores of what `fit` leaves when it ends."""
+        part, (own, constants) = self._parts["finish", 0], given["finish", 0]
+        n, groups = self._count(variables, given), self._groups
+        axes = [*self._axes[groups.trainable], *self._axes[groups.optimizer]]
+        state = _taken([*variables[groups.trainable], *variables[groups.optimizer]], axes, n)
+
+        def one(state: Any, own: Any) -> Any:
+            return evaluate(part.traced, own | constants, state)
+
+        ends = axes[groups.trainable]
+        finished = _mapped(one, (axes, 0), ends, n)(state, _one(own, n))
+        finished = _stacked(finished, ends, n)
+        scores: dict[str, Any] = self._scores([*finished, *variables[len(ends) :]], given, batches)[
+            1
+        ]
+        return scores
+
+    def _count(self, variables: Any, given: Any) -> int:
+        """How many members the variables are of."""
+        for value, axis in zip(variables, self._axes, strict=True):
+            if axis is not None:
+                return int(value.shape[axis])
+        numbers = (own for key, (own, _) in given.items() if key[0] != "rows")
+        return next((len(values) for own in numbers for values in own.values()), 1)
+
+    def _scores(self, variables: Any, given: Any, batches: Any) -> tuple[list[Any], Any]:
+        """What scoring leaves of the non-trainable variables, and the scores of every member."""
+        import jax
+        import jax.numpy as jnp
+
+        n, groups = self._count(variables, given), self._groups
+        fixed = _taken(variables[groups.trainable], self._axes[groups.trainable], n)
+        metrics = [_stack(value, n) for value in self._metric_values]
+        axes = [*self._axes[groups.non_trainable], *[0] * len(metrics)]
+        state = _taken([*variables[groups.non_trainable], *metrics], axes, n)
+
+        def step(carried: Any, batch: Any) -> tuple[Any, None]:
+            leaves = jax.tree.leaves(batch)
+            key = ("test", leaves[0].shape[0])
+            part, (own, constants) = self._parts[key], given[key]
+
+            def one(fixed: Any, state: Any, own: Any) -> Any:
+                inputs = [*fixed, *state, *leaves]
+                return evaluate(part.traced, own | constants, inputs, part.columns)
+
+            in_axes = (self._axes[groups.trainable], axes, 0)
+            out_axes = [*axes, *[0] * len(self._members[0].logs)]
+            made = _mapped(one, in_axes, out_axes, n)(fixed, carried[0], _one(own, n))
+            logs = [jnp.reshape(log, (n,)).astype(jnp.float32) for log in made[len(axes) :]]
+            return (made[: len(axes)], logs), None
+
+        carried: Any = (state, self._no_logs(n))
         heads, tails = batches
-        metrics = [value if n == 1 else _stack(value, n, 0) for value in self._metric_values]
         if heads is not None:
-            metrics, _ = jax.lax.scan(step, metrics, heads)
+            carried, _ = jax.lax.scan(step, carried, heads)
         if tails is not None:
-            metrics, _ = step(metrics, tails)
-        scores = self._results(metrics, n)
-        if trained is None:
-            return scores
-        (trained,) = _taken((trained,), ([0] * len(trained),), n)
-        validated = {f"val_{name}": value for name, value in scores.items()}
-        return {**self._results(trained, n), **validated}
+            carried, _ = step(carried, tails)
+        after, n_others = _stacked(carried[0], axes, n), len(axes) - len(metrics)
+        return after[:n_others], self._results(after[n_others:], carried[1], given)
 
-    def _results(self, metrics: Any, n: int) -> dict[str, Any]:
-        """What the metrics have come to, each of shape (members,)."""
-        import keras
+    def _results(self, metrics: Any, logs: Any, given: Any) -> dict[str, Any]:
+        """What the metrics have come to, or what the model's own step logged last."""
+        first = self._members[0]
+        if first.logs:
+            return dict(zip(first.logs, logs, strict=True))
+        part, (own, constants) = self._parts["results", 0], given["results", 0]
+        n, axes = len(metrics[0]), [0] * len(metrics)
 
-        def one(values: Any) -> Any:
-            pairs = zip(self._model.metrics_variables, values, strict=True)
-            with keras.StatelessScope(state_mapping=list(pairs)):
-                return self._model.get_metrics_result()
+        def one(values: Any, own: Any) -> Any:
+            return evaluate(part.traced, own | constants, values)
 
-        results: dict[str, Any] = _mapped(one, 0, 0, n)(metrics)
-        return {name: value.reshape(n) for name, value in results.items()}
+        values = _mapped(one, (axes, 0), 0, n)(_taken(metrics, axes, n), _one(own, n))
+        pairs = zip(first.scores, values, strict=True)
+        return {name: value.reshape(n) for name, value in pairs}
 
-
-def _slower_seconds(model: keras.Model, steps: int, rows: int) -> float:
-    """By how much an epoch of one member is slower when it was compiled fast."""
-    parameters = count(model.trainable_variables)
-    stateless, stateful, output = SLOWER_SECONDS
-    each = stateful if count(model.optimizer.variables) >= parameters else stateless
-    outputs = sum(
-        math.prod(size or 1 for size in tensor.shape[1:])
-        for layer in layers_of(model)
-        for node in layer._inbound_nodes
-        for tensor in node.output_tensors
-    )
-    slower: float = steps * parameters * each + rows * outputs * output
-    return slower
-
-
-def _stacking_axes(model: keras.Model, kernels: list[Any]) -> tuple[list[int | None], ...]:
-    """On which axis each variable is stacked; None where members share it.
-
-    `kernels`, and what an optimizer keeps of their shapes, go on the second axis.
-    """
-    wide = {id(kernel) for kernel in kernels}
-    shapes = {tuple(v.shape) for v in model.trainable_variables if id(v) in wide}
-    shared = {id(v) for v in model.non_trainable_variables if "seed_generator" in v.path}
-    shared.add(id(model.optimizer._iterations))
-
-    def axis(variable: Any) -> int | None:
-        if id(variable) in shared:
-            return None
-        return 1 if tuple(variable.shape) in shapes else 0
-
-    return tuple(
-        [axis(variable) for variable in variables]
-        for variables in (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
+    def _slower_seconds(self, steps: int, rows: int, scored: int) -> float:
+        """By how much an epoch of one member is slower when it was compiled fast."""
+        state = self._members[0].state
+        parameters = sum(value.size for value in state[self._groups.trainable])
+        kept = sum(value.size for value in state[self._groups.optimizer])
+        stateless, stateful, output = SLOWER_SECONDS
+        outputs = sum(
+            aval.size / scored
+            for aval in self._scoring.traced.avals
+            if aval.shape[:1] == (scored,) and aval.ndim > 1
         )
-    )
+        each = stateful if kept >= parameters else stateless
+        return float(steps * parameters * each + rows * outputs * output)
+
+
+class _Groups:
+    """Where each kind of variable stands among all."""
+
+    def __init__(self, trainable: int, non_trainable: int, optimizer: int, metrics: int) -> None:
+        self.trainable = slice(0, trainable)
+        self.non_trainable = slice(trainable, trainable + non_trainable)
+        self.optimizer = slice(self.non_trainable.stop, self.non_trainable.stop + optimizer)
+        self.variables = slice(0, self.optimizer.stop)
+        self.metrics = slice(self.optimizer.stop, self.optimizer.stop + metrics)
+
+
+def _bytes(traced: Trace, slots: Iterable[Slot]) -> int:
+    """What an operation makes, in bytes."""
+    avals = (traced.avals[slot.index] for slot in slots)
+    return sum(aval.size * aval.dtype.itemsize for aval in avals)
 
 
 def _compile(lowered: Any, options: dict[str, Any]) -> Any:
@@ -368,50 +428,41 @@ def _compile(lowered: Any, options: dict[str, Any]) -> Any:
 def _mapped(function: Any, in_axes: Any, out_axes: Any, n: int) -> Any:
     import jax
 
-    return function if n == 1 else jax.vmap(function, in_axes=in_axes, out_axes=out_axes)
+    if n == 1:
+        return function
+    return jax.vmap(function, in_axes=in_axes, out_axes=out_axes, axis_size=n)
 
 
-def _taken(parts: Any, axes: Any, n: int) -> tuple[list[Any], ...]:
+def _taken(values: Iterable[Any], axes: Sequence[int | None], n: int) -> list[Any]:
     """Stacked variables as what is mapped takes them."""
     import jax.numpy as jnp
 
-    return _along(jnp.squeeze, parts, axes) if n == 1 else tuple(parts)
+    return _along(jnp.squeeze, values, axes) if n == 1 else list(values)
 
 
-def _stacked(parts: Any, axes: Any, n: int) -> tuple[list[Any], ...]:
+def _stacked(values: Iterable[Any], axes: Sequence[int | None], n: int) -> list[Any]:
     """Variables that what is mapped gave, stacked again."""
     import jax.numpy as jnp
 
-    return _along(jnp.expand_dims, parts, axes) if n == 1 else tuple(parts)
+    return _along(jnp.expand_dims, values, axes) if n == 1 else list(values)
 
 
-def _numbers_of(lifted: Lifted, n: int) -> Lifted:
-    return {name: values[0] for name, values in lifted.items()} if n == 1 else lifted
+def _one(numbers: Mapping[int, Any], n: int) -> dict[int, Any]:
+    """Stacked numbers as what is mapped takes them."""
+    return {place: values[0] if n == 1 else values for place, values in numbers.items()}
 
 
-def _along(function: Any, parts: Any, axes: Any) -> tuple[list[Any], ...]:
+def _along(function: Any, values: Iterable[Any], axes: Sequence[int | None]) -> list[Any]:
     """A function of array and axis, of every array that is stacked on an axis."""
-    return tuple(
-        [
-            array if axis is None else function(array, axis)
-            for array, axis in zip(arrays, places, strict=True)
-        ]
-        for arrays, places in zip(parts, axes, strict=True)
-    )
+    return [
+        value if axis is None else function(value, axis)
+        for value, axis in zip(values, axes, strict=True)
+    ]
 
 
-def _stack(value: Any, n: int, axis: int | None) -> np.ndarray:
-    """n copies along the axis; one where it is None. By NumPy: JAX would compile each shape."""
-    value = np.asarray(value)
-    return np.copy(value) if axis is None else np.stack([value] * n, axis)
-
-
-def _evaluation_rows(n: int) -> int:
-    """Rows a batch to score n: if possible a divisor, so that there is no short last batch."""
-    low, high = EVALUATION_ROWS
-    if n <= high:
-        return n
-    return next((size for size in range(high, low - 1, -1) if n % size == 0), 256)
+def _stack(value: Any, n: int) -> np.ndarray:
+    """n copies along a first axis. By NumPy: JAX would compile each shape."""
+    return np.stack([np.asarray(value)] * n)
 
 
 def _in_batches(

@@ -37,20 +37,20 @@ class Reporter:
 
     Attributes
     ----------
-    told : set of int
-        The grid indices of all trials that it heard the outcomes of.
+    told : set of (int, int)
+        Grid index and seed of all trials that it heard the outcomes of.
     """
 
     def __init__(self) -> None:
-        self.told: set[int] = set()
+        self.told: set[tuple[int, int]] = set()
         self._since = time.perf_counter()
         self._outcomes: list[Outcome] = []
         self._epoch_seconds: list[float] = []
 
     def add(self, outcomes: Iterable[Outcome], epoch_seconds: Iterable[float] = ()) -> None:
         """Trials were finished, and epochs trained; of a trial only its first outcome counts."""
-        new = [outcome for outcome in outcomes if outcome.trial not in self.told]
-        self.told.update(outcome.trial for outcome in new)
+        new = [outcome for outcome in outcomes if (outcome.trial, outcome.seed) not in self.told]
+        self.told.update((outcome.trial, outcome.seed) for outcome in new)
         self._outcomes += new
         self._epoch_seconds += epoch_seconds
 

@@ -1,9 +1,9 @@
 """The engine `vectorized`: configurations that share a program, trained together on one thread.
 
 On the JAX backend a compiled Keras model's `train_step` is a pure function of its variables. A pack
-is `jax.lax.scan`, over an epoch's batches, of `jax.vmap(model.train_step)` over its members'
-stacked variables, with the numbers in which they differ as one more argument. All that the user
-compiled stays: loss, metrics, regularizers, optimizer, layers with state.
+is `jax.lax.scan`, over an epoch's batches, of `jax.vmap` of the traced step over its members'
+stacked variables and the numbers in which they differ: see `tuning.packing.sameness`. All that the
+user compiled stays: loss, metrics, regularizers, optimizer, layers with state.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from __future__ import annotations
 import gc
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tuning.compatibility.keras import fixed_rows
 from tuning.errors import first_line
 from tuning.grid import Configuration
-from tuning.packing import Blueprint, Packing, blueprint
+from tuning.packing.axes import UNPACKED, Packing, Recorded
+from tuning.packing.sameness import Steps, equal, steps_of
+from tuning.packing.trace import Unproven
 from tuning.problem import Data, Problem, batch_size, epochs, n_samples
 from tuning.training.batches import row_order
 from tuning.training.fit import compiled_model, fit, score_metrics
 from tuning.training.outcome import Outcome, divergence, shortest_float32
+from tuning.training.parts import Sizes, shapes_of
 from tuning.training.program import Program
 from tuning.training.reports import Report, Reporter
 
@@ -32,14 +36,17 @@ TIDY_SECONDS = 10.0  # a pack that took longer is worth 0.3 s of freeing what it
 
 @dataclass
 class Member:
-    """A trajectory: configurations that differ only in how long they are trained.
+    """A trajectory: trials of one seed that differ only in how long they are trained.
 
     Attributes
     ----------
+    configuration : dict
+        Of one of them.
+    seed : int
+    steps : Steps
+        What its model does.
     trials : dict of int to int
         The epochs at which each grid index takes its result.
-    numbers : dict of str to float
-        What it has at the places of the model.
     curve : list of dict of str to float
         Keras' logs of each epoch.
     tests : dict of int to dict of str to float
@@ -50,8 +57,10 @@ class Member:
         Its share of all other time.
     """
 
+    configuration: Configuration
+    seed: int
+    steps: Steps
     trials: dict[int, int]
-    numbers: dict[str, float]
     curve: list[dict[str, float]] = field(default_factory=list)
     tests: dict[int, dict[str, float]] = field(default_factory=dict)
     epoch_seconds: list[float] = field(default_factory=list)
@@ -64,17 +73,20 @@ class Member:
 
 
 def train_pack(
-    problem: Problem, data: Data, trials: Sequence[int], seed: int, packing: Packing
+    problem: Problem,
+    data: Data,
+    trials: Sequence[int],
+    seeds: int | Sequence[int],
+    packing: Packing,
 ) -> Iterator[Report]:
-    """Train configurations of one program together.
+    """Train configurations that are expected to share a program.
 
     A trial's outcome depends on problem, configuration and seed, to the rounding of floating-point
-    sums: initial weights, order of the rows and noise are those of the program's model, whoever
-    else is in the pack.
+    sums, whoever else is in the pack.
 
-    Every configuration's model is built and compared before it is trained; one that does not build
-    fails alone, one that is not what `packing` says trains alone, and whatever cannot be
-    vectorized trains by `fit`.
+    Every configuration's model is built and traced before it is trained, and those whose traces
+    agree are trained together. One that does not build fails alone; one that cannot be proven to
+    be like others, or not be vectorized, trains by `fit`.
 
     Parameters
     ----------
@@ -82,10 +94,12 @@ def train_pack(
     data : dict
         As `problem.load_data` returned it, checked.
     trials : sequence of int
-        Grid indices with one `packing.program`.
-    seed : int
+        Grid indices.
+    seeds : int or sequence of int
+        Of initial weights, order of the rows and noise: one for all, or one for each of the trials,
+        in which a grid index may then be there several times.
     packing : Packing
-        As `tuning.packing.discover` returned it.
+        As `tuning.packing.axes.discover` returned it.
 
     Yields
     ------
@@ -97,111 +111,150 @@ def train_pack(
 
     started = time.perf_counter()
     reporter = Reporter()
-    built_with = packing.built_with(problem.grid[trials[0]])
-    alone: list[int] = []
-    members: list[Member] = []
-    reference = _reference(problem, built_with, seed)
-    for group in _trajectories(problem, trials, packing):
-        numbers = _numbers(problem, group, reference, seed)
-        if numbers is None:
-            alone += group
-        else:
-            members.append(Member(group, numbers))
-    if members:
-        yield from _train(_Task(problem, data, built_with, seed, started), members, reporter)
+    task = _Task(problem, data, packing)
+    programs: dict[str, list[Member]] = {}
+    alone: list[tuple[int, int, str]] = []
+    for seed, group in _trajectories(task, trials, seeds):
+        for each in _looks(task, group, seed, twice=not programs):
+            if isinstance(each, Member):
+                programs.setdefault(each.steps.key, []).append(each)
+            elif isinstance(each, Outcome):
+                reporter.add([each])
+            else:
+                alone.append(each)
+    looked = (time.perf_counter() - started) / max(1, len(trials))
+    for members in programs.values():
+        for member in members:
+            member.seconds = looked * len(member.trials)
+        yield from _train(task, _once(members), reporter)
         yield reporter.report()
-    for trial in alone:
-        task = _Task(problem, data, problem.grid[trial], seed, time.perf_counter())
-        try:
-            own = _look(problem, task.built_with, seed)
-        except Exception as error:
-            reporter.add([_failed(trial, seed, error)])
-        else:
-            lone = Member({trial: epochs(task.built_with)}, own.numbers)
-            yield from _train(task, [lone], reporter)
+    for trial, seed, why in alone:
+        yield from _by_fit(task, [(trial, seed)], why, reporter)
     if time.perf_counter() - started > TIDY_SECONDS:
         jax.clear_caches()
         gc.collect()
     yield reporter.report()
 
 
-def trace(problem: Problem, data: Data, configuration: Configuration, seed: int) -> None:
-    """Trace a training step of the configuration's program without compiling it.
+def try_out(problem: Problem, data: Data, configuration: Configuration, seed: int) -> None:
+    """Go through a training of a pack of two without compiling it.
 
     Raises
     ------
     Exception
         If the model cannot be vectorized: what JAX or Keras says of it.
     """
-    Program(compiled_model(problem, configuration, seed), data, batch_size(configuration)).trace()
-
-
-def _trajectories(
-    problem: Problem, trials: Iterable[int], packing: Packing
-) -> list[dict[int, int]]:
-    """The trials by trajectory, each with its epochs."""
-    groups: dict[tuple[Any, ...], dict[int, int]] = {}
-    for trial in trials:
-        configuration = problem.grid[trial]
-        key = packing.trajectory(configuration)
-        groups.setdefault(key, {})[trial] = epochs(configuration)
-    return list(groups.values())
-
-
-def _reference(problem: Problem, built_with: Configuration, seed: int) -> Blueprint | None:
-    """The blueprint of the program's own model; None if that does not build."""
-    try:
-        return _look(problem, built_with, seed)
-    except Exception:
-        return None
-
-
-def _look(problem: Problem, configuration: Configuration, seed: int) -> Blueprint:
-    return blueprint(lambda chosen: compiled_model(problem, chosen, seed), configuration)
-
-
-def _numbers(
-    problem: Problem, trials: Iterable[int], reference: Blueprint | None, seed: int
-) -> dict[str, float] | None:
-    """What a trajectory has at the places of the program's model; None if it is of another.
-
-    Where `build_model` reads the epochs, the models of all its trials are looked at, else one.
-    """
-    if reference is None:
-        return None
-    first = None
-    for trial in trials:
-        try:
-            look = _look(problem, problem.grid[trial], seed)
-        except Exception:
-            return None
-        first = first or look
-        if not _is_of(reference, look, first):
-            return None
-        if "epochs" not in look.read | reference.read:
-            break
-    return first.numbers if first else None
-
-
-def _is_of(reference: Blueprint, look: Blueprint, first: Blueprint) -> bool:
-    """Whether a model is the program's, with the numbers its trajectory has."""
-    return (
-        not look.unproven
-        and look.fingerprint == reference.fingerprint
-        and look.numbers == first.numbers
-        and all(value == 0 or name in reference.draws for name, value in look.numbers.items())
-    )
+    members = [
+        Member(configuration, each, look_at(problem, data, configuration, each), {0: 1})
+        for each in (seed, seed + 1)
+    ]
+    _program(_Task(problem, data, UNPACKED), members).trace()
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What a group of members is trained with."""
+    """What all members are trained with."""
 
     problem: Problem
     data: Data
-    built_with: Configuration
-    seed: int
-    started: float
+    packing: Packing
+
+
+def _trajectories(
+    task: _Task, trials: Sequence[int], seeds: int | Sequence[int]
+) -> list[tuple[int, dict[int, int]]]:
+    """The trials by seed and trajectory, each with its epochs."""
+    each = [seeds] * len(trials) if isinstance(seeds, int) else seeds
+    groups: dict[tuple[Any, ...], tuple[int, dict[int, int]]] = {}
+    for trial, seed in zip(trials, each, strict=True):
+        configuration = task.problem.grid[trial]
+        key = seed, task.packing.trajectory(configuration)
+        groups.setdefault(key, (seed, {}))[1][trial] = epochs(configuration)
+    return list(groups.values())
+
+
+def _looks(
+    task: _Task, trials: dict[int, int], seed: int, twice: bool
+) -> Iterator[Member | Outcome | tuple[int, int, str]]:
+    """A trajectory's trials as members, as outcomes of what does not build, or for `fit` and why.
+
+    Where `build_model` reads the epochs, each trial is a member of its own.
+    """
+    left = dict(trials)
+    while left:
+        trial = next(iter(left))
+        configuration = Recorded(task.problem.grid[trial])
+        try:
+            steps = look_at(
+                task.problem,
+                task.data,
+                configuration,
+                seed,
+                drawn=task.packing.drawn,
+                twice=twice,
+            )
+        except Unproven as error:
+            left.pop(trial)
+            yield trial, seed, str(error)
+            continue
+        except Exception as error:
+            left.pop(trial)
+            yield Outcome(trial, seed, "failed", ENGINE, "jax", error=first_line(error))
+            continue
+        own = {trial: left[trial]} if "epochs" in configuration.read else dict(left)
+        for each in own:
+            left.pop(each)
+        yield Member(dict(task.problem.grid[trial]), seed, steps, own)
+
+
+def look_at(
+    problem: Problem,
+    data: Data,
+    configuration: Configuration,
+    seed: int,
+    *,
+    drawn: bool = False,
+    twice: bool = False,
+) -> Steps:
+    """Build a configuration's model and trace what it does with the sizes of its first batches.
+
+    Parameters
+    ----------
+    drawn : bool
+        Whether noise of strength 0 is drawn like any other.
+    twice : bool
+        Whether to trace it twice, and see that it does the same.
+
+    Raises
+    ------
+    Unproven
+        If it cannot be compared with others.
+    Exception
+        What building or tracing it raised.
+    """
+    model = compiled_model(problem, configuration, seed, drawn)
+    scored_rows = fixed_rows(model)
+    sizes = Sizes.of(data, batch_size(configuration), scored_rows)
+    batch, scored = (shapes_of(data, n) for n in (sizes.train[0], sizes.scored[0]))
+    steps = steps_of(model, batch, scored, twice=twice)
+    return replace(steps, scored_rows=scored_rows)
+
+
+def _once(members: list[Member]) -> list[Member]:
+    """The members, of those that do the same with the same numbers only the first, for all."""
+    kept: list[Member] = []
+    alike: dict[Any, list[Member]] = {}
+    for member in members:
+        numbers = [number.tobytes() for own in member.steps.numbers for number in own]
+        others = alike.setdefault((member.seed, *numbers), [])
+        same = next((other for other in others if equal(member.steps, other.steps)), None)
+        if same is None:
+            others.append(member)
+            kept.append(member)
+        else:
+            same.trials |= member.trials
+            same.seconds += member.seconds
+    return kept
 
 
 def _train(task: _Task, members: list[Member], reporter: Reporter) -> Iterator[Report]:
@@ -212,14 +265,24 @@ def _train(task: _Task, members: list[Member], reporter: Reporter) -> Iterator[R
             yield from _run(task, members, at_once, reporter)
             return
         except Exception as error:
+            why = first_line(error)
             if at_once == 1 or len(members) == 1 or not _is_out_of_memory(error):
                 break
             at_once = math.ceil(min(at_once, len(members)) / 2)
         for member in members:
             member.curve, member.tests, member.epoch_seconds = [], {}, []
-    for trial in (trial for member in members for trial in member.trials):
-        if trial not in reporter.told:
-            outcome = fit(task.problem, task.data, trial, task.seed)
+    each = [(trial, member.seed) for member in members for trial in member.trials]
+    yield from _by_fit(task, each, f"packed, it fails: {why}", reporter)
+
+
+def _by_fit(
+    task: _Task, trials: list[tuple[int, int]], why: str, reporter: Reporter
+) -> Iterator[Report]:
+    """Have `fit` train what was not told of yet, and say why."""
+    for trial, seed in trials:
+        if (trial, seed) not in reporter.told:
+            outcome = fit(task.problem, task.data, trial, seed)
+            outcome = replace(outcome, engine=f"{outcome.engine}: {why}")
             reporter.add([outcome], outcome.epoch_seconds)
             if reporter.due:
                 yield reporter.report()
@@ -229,45 +292,64 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
+def _program(task: _Task, members: list[Member]) -> Program:
+    """The program that the members share."""
+
+    def again(i: int, batch: Any, scored: Any) -> Steps:
+        own = members[i]
+        model = compiled_model(task.problem, own.configuration, own.seed, task.packing.drawn)
+        return steps_of(model, batch, scored)
+
+    return Program(
+        [member.steps for member in members],
+        again,
+        task.data,
+        batch_size(members[0].configuration),
+        epochs=sum(member.last for member in members),
+        apart=len({member.seed for member in members}) > 1,
+    )
+
+
 def _run(task: _Task, members: list[Member], at_once: int, reporter: Reporter) -> Iterator[Report]:
     """Train all members, a block at a time, epoch by epoch."""
     import jax
 
-    program = Program(
-        compiled_model(task.problem, task.built_with, task.seed),
-        task.data,
-        batch_size(task.built_with),
-        sum(member.last for member in members),
-    )
-    train = program.rows(task.data["train"])
+    started = time.perf_counter()
     order = sorted(members, key=lambda member: -member.last)
+    seeds = [member.seed for member in order]
+    program = _program(task, order)
+    n_rows = n_samples(task.data["train"][0])
     size = program.block_size(len(order), at_once)
-    blocks = [order[i : i + size] for i in range(0, len(order), size)]
-    states = [program.start([member.numbers for member in block]) for block in blocks]
+    blocks = [range(i, min(i + size, len(order))) for i in range(0, len(order), size)]
+    states = [program.start(block) for block in blocks]
     for member in members:
-        member.seconds = (time.perf_counter() - task.started) / len(members)
+        member.seconds += (time.perf_counter() - started) / len(members)
     for epoch in range(order[0].last):
         begun = time.perf_counter()
-        rows = row_order(task.seed, epoch, n_samples(train[0]))
-        batches = program.batches(train, rows)
+        rows = {seed: row_order(seed, epoch, n_rows) for seed in set(seeds)}
+        if not program.apart:
+            batches = program.batches([rows[seeds[0]]])
         shuffling = (time.perf_counter() - begun) / len(members)
         for i, block in enumerate(blocks):
-            if block[0].last <= epoch:
+            own = [order[k] for k in block]
+            if own[0].last <= epoch:
                 continue
             begun = time.perf_counter()
+            if program.apart:
+                batches = program.batches([rows[member.seed] for member in own])
             states[i], logs = program.epoch(states[i], batches)
-            tested = any(epoch + 1 in member.trials.values() for member in block)
+            tested = any(epoch + 1 in member.trials.values() for member in own)
             tests = program.test(states[i]) if tested else {}
             logs, tests = jax.device_get((logs, tests))
-            share = (time.perf_counter() - begun) / len(block) + shuffling
-            for j, member in enumerate(block):
+            share = (time.perf_counter() - begun) / len(own) + shuffling
+            for j, member in enumerate(own):
                 if epoch < member.last:
                     member.curve.append(_of_member(logs, j))
                     member.epoch_seconds.append(share)
                     finished = [trial for trial, n in member.trials.items() if n == epoch + 1]
                     if finished:
                         member.tests[epoch + 1] = _of_member(tests, j)
-                    reporter.add((_outcome(member, t, task.seed) for t in finished), [share])
+                    reporter.add((_outcome(member, trial) for trial in finished), [share])
             if reporter.due:
                 yield reporter.report()
 
@@ -277,23 +359,22 @@ def _of_member(scores: Mapping[str, Any], i: int) -> dict[str, float]:
     return {name: shortest_float32(values[i]) for name, values in scores.items()}
 
 
-def _outcome(member: Member, trial: int, seed: int) -> Outcome:
-    """The trial's part of its trajectory; it is charged the epochs that no shorter one is."""
+def _outcome(member: Member, trial: int) -> Outcome:
+    """The trial's part of its trajectory, billed only for epochs beyond the next shorter trial."""
     last = member.trials[trial]
     shorter = max((n for n in member.trials.values() if n < last), default=0)
+    sharing = sum(n == last for n in member.trials.values())
     epoch_seconds = member.epoch_seconds[:last]
     seconds = sum(epoch_seconds[shorter:]) + (member.seconds if shorter == 0 else 0.0)
+    seconds /= sharing
     for i, logs in enumerate(member.curve[:last]):
         if error := divergence(logs, i + 1):
             return Outcome(
-                trial, seed, "diverged", ENGINE, "jax", {}, member.curve[: i + 1], seconds,
+                trial, member.seed, "diverged", ENGINE, "jax", {}, member.curve[: i + 1], seconds,
                 epoch_seconds, error,
             )  # fmt: skip
     metrics = score_metrics(member.curve[last - 1], member.tests[last])
     return Outcome(
-        trial, seed, "ok", ENGINE, "jax", metrics, member.curve[:last], seconds, epoch_seconds
-    )
-
-
-def _failed(trial: int, seed: int, error: Exception) -> Outcome:
-    return Outcome(trial, seed, "failed", ENGINE, "jax", error=first_line(error))
+        trial, member.seed, "ok", ENGINE, "jax", metrics, member.curve[:last], seconds,
+        epoch_seconds,
+    )  # fmt: skip

@@ -9,14 +9,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tuning.errors import first_line
 from tuning.grid import Configuration
-from tuning.packing import UNPACKED, Packing
+from tuning.packing.axes import UNPACKED, Packing
 from tuning.problem import Data, Problem
 from tuning.training import threads
 from tuning.training.limits import Limits, held_to
@@ -243,8 +243,8 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
     """
     with one_cpu():
         prepare(job.backend, job.cache)
+        from tuning.compatibility.keras import describe
         from tuning.training.fit import compiled_model, score_names
-        from tuning.training.lifting import describe
 
         def build(chosen: Configuration) -> Any:
             with held_to(job.limits, 1, lambda _: None):
@@ -263,7 +263,7 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
             else:
                 found = UNPACKED
                 if pack:
-                    found = _packing(problem, data, job.seed, build, configuration)
+                    found = _packing(problem, data, job, configuration)
                 return Probe(metrics, digest, packing=found)
         return Probe(error=errors[0])
 
@@ -278,18 +278,21 @@ def thread_report(job: Job) -> dict[str, Any]:
 def _packing(
     problem: Problem,
     data: Data,
-    seed: int,
-    build: Callable[[Configuration], Any],
+    job: Job,
     base: Configuration,
 ) -> Packing:
     """How the problem's configurations share programs; with a reason if they cannot."""
-    from tuning.packing import discover
-    from tuning.training.vectorized import trace
+    from tuning.packing.axes import discover
+    from tuning.training.vectorized import look_at, try_out
+
+    def look(configuration: Configuration, drawn: bool, twice: bool = False) -> Any:
+        with held_to(job.limits, 1, lambda _: None):
+            return look_at(problem, data, configuration, job.seed, drawn=drawn, twice=twice)
 
     try:
-        found = discover(problem, build, base)
+        found = discover(problem.grid, look, base)
         if not found.reason:
-            trace(problem, data, found.built_with(base), seed)
+            try_out(problem, data, base, job.seed)
     except Exception as error:
         return Packing(reason=f"its training cannot be vectorized: {first_line(error)}")
     return found

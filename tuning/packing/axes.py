@@ -1,21 +1,19 @@
-"""Which configurations share one compiled program, found by building models and comparing them."""
+"""Which configurations are expected to share one compiled program: what each axis does to it."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from tuning.grid import Configuration, Grid, Value
-from tuning.problem import Problem, epochs_of
-
-if TYPE_CHECKING:
-    import keras
+from tuning.packing.differences import lifted_difference, structural_difference
+from tuning.packing.sameness import Steps, equal
+from tuning.packing.trace import Unproven
+from tuning.problem import epochs_of
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Value, ...]
@@ -34,8 +32,8 @@ class Axis:
         trajectory is; longer ones pass through the results of shorter ones.
     why : str
         What of the model the axis changes.
-    built_with : value, optional
-        The value a program is built with, whatever its members have; for a lifted axis.
+    classes : dict of value to int
+        Of a structural axis: values of one class share a program. One not there has its own.
     sizes : dict of value to float
         How many times as many parameters as `Packing.parameters` the model has with a value, where
         that was seen and is not 1.
@@ -43,8 +41,18 @@ class Axis:
 
     kind: Kind
     why: str
-    built_with: Value = None
+    classes: dict[Value, int] = field(default_factory=dict)
     sizes: dict[Value, float] = field(default_factory=dict)
+
+    def programs(self, values: Sequence[Value]) -> int:
+        """How many programs the values come to."""
+        if self.kind != "structural":
+            return 1
+        return len({self.class_of(value) for value in values})
+
+    def class_of(self, value: Value) -> Value:
+        """What the values that share a program with this one have in common."""
+        return f"class {self.classes[value]}" if value in self.classes else value
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,14 @@ class Packing:
         Why nothing can be packed, and every configuration goes through `fit`; else empty.
     parameters : int
         What the model trains that was looked at first; 0 where none was.
+    drawn : bool
+        Whether models are built with noise of strength 0 drawn, as others of their program draw it.
     """
 
     axes: dict[str, Axis] = field(default_factory=dict)
     reason: str = ""
     parameters: int = 0
+    drawn: bool = False
 
     def size(self, configuration: Mapping[str, Value]) -> float:
         """About how many parameters the configuration's model trains: each axis does its share."""
@@ -72,7 +83,9 @@ class Packing:
     def program(self, configuration: Mapping[str, Value]) -> Program:
         """What the configurations of one program have in common: their structural values."""
         return tuple(
-            value for name, value in configuration.items() if self.axes[name].kind == "structural"
+            self.axes[name].class_of(value)
+            for name, value in configuration.items()
+            if self.axes[name].kind == "structural"
         )
 
     def trajectory(self, configuration: Mapping[str, Value]) -> Program:
@@ -80,13 +93,6 @@ class Packing:
         return tuple(
             value for name, value in configuration.items() if self.axes[name].kind != "fidelity"
         )
-
-    def built_with(self, configuration: Mapping[str, Value]) -> Configuration:
-        """The configuration whose model stands for all of a program."""
-        return {
-            name: self.axes[name].built_with if self.axes[name].kind == "lifted" else value
-            for name, value in configuration.items()
-        }
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -98,7 +104,7 @@ class Packing:
         programs = trajectories = 1
         for name, values in grid.axes.items():
             kind = self.axes[name].kind
-            programs *= len(values) if kind == "structural" else 1
+            programs *= self.axes[name].programs(values)
             trajectories *= len(values) if kind != "fidelity" else 1
         fidelity = self.axes["epochs"].kind == "fidelity" if "epochs" in self.axes else False
         if fidelity or "epochs" not in grid.axes:
@@ -180,79 +186,23 @@ for _name in (
     setattr(Recorded, _name, _noted(_name, reads_one=False))
 
 
-@dataclass(frozen=True)
-class Blueprint:
-    """A model, reduced to what has to be known to compare it with others.
-
-    Attributes
-    ----------
-    fingerprint : str
-        Of all but the numbers at its places.
-    text : str
-        The same to read, weights left out: a line a value.
-    parameters : int
-        That it trains.
-    numbers : dict of str to float
-        At each place.
-    draws : frozenset of str
-        The places whose noise the model can draw.
-    read : frozenset of str
-        The axes `build_model` looked at.
-    unproven : str
-        Why it cannot be compared; else empty.
-    """
-
-    fingerprint: str
-    text: str
-    parameters: int
-    numbers: dict[str, float]
-    draws: frozenset[str]
-    read: frozenset[str]
-    unproven: str
+Look: TypeAlias = Callable[..., Steps]
+"""Builds and traces a configuration's model: of (configuration, drawn, twice=False)."""
 
 
-def blueprint(
-    build: Callable[[Configuration], keras.Model], configuration: Configuration
-) -> Blueprint:
-    """Build the configuration's model and take its measure.
-
-    Parameters
-    ----------
-    build : callable
-        Takes a configuration and returns its compiled model; what it raises is raised.
-    configuration : dict
-    """
-    from tuning.training.lifting import count, describe, fingerprint, neutralize, places, unproven
-
-    recorded = Recorded(configuration)
-    model = build(recorded)
-    why = unproven(model)
-    if why:
-        return Blueprint("", "", 0, {}, frozenset(), frozenset(recorded.read), why)
-    found = places(model)
-    numbers = {name: place.get() for name, place in found.items()}
-    draws = frozenset(name for name, place in found.items() if place.draws())
-    neutralize(model)
-    text = describe(model)
-    parameters = count(model.trainable_variables)
-    read = frozenset(recorded.read)
-    return Blueprint(fingerprint(model, text), text, parameters, numbers, draws, read, unproven="")
-
-
-def discover(
-    problem: Problem, build: Callable[[Configuration], keras.Model], base: Configuration
-) -> Packing:
-    """Find what each axis is, by building the model along it and comparing.
+def discover(grid: Grid, look: Look, base: Configuration) -> Packing:
+    """Find what each axis is, by tracing the model along it and comparing.
 
     One configuration is varied by one axis at a time: for a grid of n axes with k values each that
-    is n·k models, not kⁿ. That two axes may act on each other is left to the check of every pack
+    is n·k models, not kⁿ. That two axes may act on each other is left to the proof of every pack
     before it is trained.
 
     Parameters
     ----------
-    problem : Problem
-    build : callable
-        As `blueprint` takes it.
+    grid : Grid
+    look : callable
+        Takes a configuration, whether noise of strength 0 is drawn like any other, and whether to
+        trace twice; returns what the model does, as `tuning.packing.sameness.steps_of`.
     base : dict
         The configuration to vary: one whose model builds.
 
@@ -261,79 +211,59 @@ def discover(
     Exception
         What building its model raised.
     """
-    grid = problem.grid
-    first = blueprint(build, base)
-    if first.unproven:
-        return Packing(reason=first.unproven)
-    if blueprint(build, base).fingerprint != first.fingerprint:
+    try:
+        first, again = look(base, False, twice=True), look(base, False)
+    except Unproven as error:
+        return Packing(reason=str(error))
+    if first.key != again.key or not equal(first, again):
         return Packing(reason="build_model does not build the same model twice")
+    packing = _along(grid, look, base, first, drawn=False)
+    if any(len(axis.classes) > 1 and 0 in grid.axes[name] for name, axis in packing.axes.items()):
+        drawn = _along(grid, look, base, look(base, True), drawn=True)
+        if drawn.count(grid)[0] < packing.count(grid)[0]:
+            return drawn
+    return packing
+
+
+def _along(grid: Grid, look: Look, base: Configuration, first: Steps, drawn: bool) -> Packing:
+    """What each axis is, with noise of strength 0 drawn or not."""
     axes = {}
     for name, values in grid.axes.items():
         if name == "batch_size":
             axes[name] = Axis("structural", "the size of a batch")
             continue
-        variants = {}
+        variants: dict[Value, Steps | str] = {}
         for value in values:
             if value == base[name]:
                 variants[value] = first
                 continue
             try:
-                variants[value] = blueprint(build, {**base, name: value})
+                variants[value] = look({**base, name: value}, drawn)
+            except Unproven as error:
+                variants[value] = str(error)
             except Exception:  # its own trials will say so
                 continue
-        sizes = {
-            value: variant.parameters / first.parameters
-            for value, variant in variants.items()
-            if first.parameters and variant.parameters not in (0, first.parameters)
-        }
-        axes[name] = dataclasses.replace(_axis(name, first, variants), sizes=sizes)
-    return Packing(axes, parameters=first.parameters)
+        axes[name] = _axis(name, first, variants)
+    return Packing(axes, parameters=first.parameters, drawn=drawn)
 
 
-def _axis(name: str, first: Blueprint, variants: Mapping[Value, Blueprint]) -> Axis:
-    """What an axis is, from the models of its values."""
-    for variant in variants.values():
-        if variant.unproven:
-            return Axis("structural", variant.unproven)
-    different = [v for v in variants.values() if v.fingerprint != first.fingerprint]
-    if different:
-        return Axis("structural", _difference(first.text, different[0].text))
-    if name == "epochs":
-        moved = any(v.numbers != first.numbers for v in variants.values())
-        if moved:
-            return Axis("structural", "build_model uses it")
+def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axis:
+    """What an axis is, from what the models of its values do."""
+    traced = {value: steps for value, steps in variants.items() if isinstance(steps, Steps)}
+    sizes = {
+        value: steps.parameters / first.parameters
+        for value, steps in traced.items()
+        if first.parameters and steps.parameters not in (0, first.parameters)
+    }
+    keys = [steps if isinstance(steps, str) else steps.key for steps in variants.values()]
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    classes = {value: places[key] for value, key in zip(variants, keys, strict=True)}
+    unproven = next((steps for steps in variants.values() if isinstance(steps, str)), "")
+    different = [steps for steps in traced.values() if steps.key != first.key]
+    if unproven or different:
+        why = unproven or structural_difference(first, different[0])
+        return Axis("structural", why, classes, sizes)
+    moved = lifted_difference(list(traced.values()))
+    if name == "epochs" and not moved:
         return Axis("fidelity", "the model is the same; longer trainings pass through shorter")
-    moved_places = sorted(
-        place
-        for place in first.numbers
-        if len({variant.numbers[place] for variant in variants.values()}) > 1
-    )
-    chosen = max(
-        variants, key=lambda value: len(variants[value].draws), default=None
-    )  # of those that draw most, the first
-    why = ", ".join(moved_places) or "it leaves the model as it is"
-    return Axis("lifted", why, chosen)
-
-
-def _difference(one: str, other: str) -> str:
-    """The first value of the models' configurations that differs, as a person says it."""
-    ones, others = (
-        dict(line.split(" = ", 1) for line in text.splitlines()) for text in (one, other)
-    )
-    for path in dict.fromkeys([*ones, *others]):
-        if ones.get(path) != others.get(path):
-            if path not in ones or path not in others:
-                return "layers come and go"
-            return f"{_readable(path)}: {_short(ones[path])} or {_short(others[path])}"
-    return "initial weights"
-
-
-def _readable(path: str) -> str:
-    """``[0].config.layers[1].config.units`` as ``layers[1].units``."""
-    words = path.removeprefix("[0].").replace("build_config", "build").split(".")
-    return ".".join(word for word in words if word not in ("config", "compile_config"))
-
-
-def _short(value: str) -> str:
-    text = str(json.loads(value))
-    return text if len(text) <= 40 else f"{text[:37]}…"
+    return Axis("lifted", moved or "it leaves the model as it is")

@@ -1,0 +1,28 @@
+"""None beside numbers: gradients are clipped or not."""
+
+import keras
+from _data import binary
+
+from tuning import Grid
+
+PROGRAMS = 2
+ENGINE = "vectorized"
+
+grid = Grid({"clipnorm": [None, 0.01, 0.1]})
+
+
+def load_data():
+    return binary()
+
+
+def build_model(config):
+    model = keras.Sequential(
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(6, activation="relu"),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    optimizer = keras.optimizers.SGD(0.5, clipnorm=config["clipnorm"])
+    model.compile(optimizer=optimizer, loss="binary_crossentropy", metrics=["accuracy"])
+    return model

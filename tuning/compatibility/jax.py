@@ -1,0 +1,46 @@
+"""What is used of JAX's intermediate representation. Seen to hold for JAX 0.10."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+CALLS = {
+    "jit": "jaxpr",
+    "pjit": "jaxpr",
+    "closed_call": "call_jaxpr",
+    "core_call": "call_jaxpr",
+    "remat2": "jaxpr",
+    "checkpoint": "jaxpr",
+    "custom_jvp_call": "call_jaxpr",
+    "custom_vjp_call": "call_jaxpr",
+    "custom_vjp_call_jaxpr": "fun_jaxpr",
+}
+"""Operations that do no more than their inner operations once gradients are taken, and where these
+are among their parameters."""
+
+LOOPS = {"scan": ("jaxpr",), "while": ("cond_jaxpr", "body_jaxpr"), "cond": ("branches",)}
+"""Operations with inner operations that are rebuilt, and where these are."""
+
+
+def parts(value: Any) -> tuple[Any, list[Any]] | None:
+    """Operations and constants of an inner function; None of any other parameter."""
+    from jax.extend import core
+
+    if isinstance(value, core.ClosedJaxpr):
+        return value.jaxpr, list(value.consts)
+    return (value, []) if isinstance(value, core.Jaxpr) else None
+
+
+def where_written(source: Any) -> str:
+    """The name of the innermost function outside of JAX that made an operation, or nothing."""
+    from jax._src import source_info_util
+
+    frame = source_info_util.user_frame(source.traceback)
+    return frame.function_name if frame else ""
+
+
+def bind(primitive: Any, params: Mapping[str, Any], inputs: list[Any]) -> list[Any]:
+    """The outputs of an operation."""
+    outputs = primitive.bind(*inputs, **primitive.get_bind_params(dict(params)))
+    return list(outputs) if primitive.multiple_results else [outputs]

@@ -1,0 +1,177 @@
+"""Private names and habits of Keras that packs rest on. Seen to hold for Keras 3.15."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import json
+import math
+import random
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import keras
+
+NOT_FIT = ("fit", "evaluate", "make_train_function", "make_test_function")
+"""Methods around the step: a model that has its own is trained by them alone."""
+
+
+def build_state(model: keras.Model, batch: Any) -> None:
+    """Create all variables of a compiled model, its metrics and its optimizer.
+
+    Parameters
+    ----------
+    model : keras.Model
+    batch : tuple of arrays, dicts of arrays or `jax.ShapeDtypeStruct`
+        x and y of some rows; only shapes and types count.
+    """
+    model._symbolic_build(data_batch=batch)
+    if not model.optimizer.built:  # a second time, some make their variables anew
+        model.optimizer.build(model.trainable_variables)
+    model.reset_metrics()
+
+
+def fixed_rows(model: keras.Model) -> int | None:
+    """The only number of rows that a model takes, as one with `stateful` layers does."""
+    inputs = getattr(model, "inputs", None) or ()
+    return next((tensor.shape[0] for tensor in inputs if tensor.shape[0] is not None), None)
+
+
+def count(variables: Iterable[keras.Variable]) -> int:
+    """How many numbers the variables hold."""
+    return sum(math.prod(variable.shape) for variable in variables)
+
+
+def describe(model: keras.Model) -> str:
+    """The model as Keras serializes it, as text of one line a value; to recognize it by.
+
+    Of one that does not tell what it was made with: its variables.
+    """
+    import keras
+
+    try:
+        told = keras.saving.serialize_keras_object(model)
+    except Exception:
+        told = [(v.path, list(v.shape), str(v.dtype)) for v in model.variables]
+    made_with = [
+        config.config if (config := getattr(layer, "_auto_config", None)) is not None else {}
+        for layer in model._flatten_layers(include_self=False)
+        if type(layer).__module__.partition(".")[0] != "keras"
+    ]  # what a layer's own get_config may leave out
+    text = "\n".join(f"{path} = {value}" for path, value in sorted(_leaves([told, *made_with], "")))
+    return re.sub(r"0x[0-9a-f]+", "", text)  # addresses, in what has no better name
+
+
+def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for i, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{i}]")
+    else:
+        yield path, json.dumps(value, default=repr)
+
+
+def own_loop(model: keras.Model) -> str:
+    """Which method around the training step the model's class or the model itself replaces."""
+    import keras
+
+    for name in NOT_FIT:
+        if name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name):
+            return name
+    return ""
+
+
+@contextlib.contextmanager
+def seeds_of_noise_apart(seed: int) -> Iterator[None]:
+    """Draw the seeds of noise apart from those of initial weights, while a model is built.
+
+    Keras draws both from one stream, and none for a Dropout of rate 0, so that the rate of one
+    layer changes the initial weights of those behind it.
+    """
+    import keras
+
+    module = keras.src.random.seed_generator
+    original = module.make_default_seed
+    generator = random.Random(seed)
+    module.make_default_seed = lambda: generator.randint(1, 10**9)
+    try:
+        yield
+    finally:
+        module.make_default_seed = original
+
+
+class Zero(float):
+    """A zero that says it is above zero, and is 0 in every sum and product.
+
+    Keras' layers draw no noise of strength 0: they ask ``rate > 0`` or ``rate == 0``. With this for
+    the rate they draw it, and Keras' own arithmetic makes nothing of it: ``x / (1 - 0)`` where the
+    random numbers are below ``1 - 0``, which all are.
+    """
+
+    def __gt__(self, other: float) -> bool:
+        return other == 0 or float(self) > other
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    __hash__ = float.__hash__
+
+
+@contextlib.contextmanager
+def noise_of_strength_zero_drawn() -> Iterator[None]:
+    """Have layers that are made meanwhile draw their noise though its strength is 0.
+
+    A model of rate 0 then has the operations of one with another rate. It concerns the classes of
+    `keras.layers` that take a seed, wherever they are made: in nested models, in other layers.
+    """
+    originals = [(kind, vars(kind)["__init__"]) for kind in noisy_layers()]
+    for kind, original in originals:
+        setattr(kind, "__init__", _drawing(original))  # noqa: B010  which mypy calls unsound
+    try:
+        yield
+    finally:
+        for kind, original in originals:
+            setattr(kind, "__init__", original)  # noqa: B010
+
+
+@functools.cache
+def noisy_layers() -> tuple[Any, ...]:
+    """The classes of `keras.layers` whose constructor takes a seed."""
+    import keras
+
+    kinds = dict.fromkeys(kind for kind in vars(keras.layers).values() if isinstance(kind, type))
+    return tuple(
+        kind
+        for kind in kinds
+        if "__init__" in vars(kind)
+        and "seed" in inspect.signature(vars(kind)["__init__"]).parameters
+    )
+
+
+def _drawing(init: Any) -> Any:
+    """A constructor that takes each strength of zero among its arguments for one that is drawn."""
+    signature = inspect.signature(init)
+    strengths = {  # neither seeds, whose default is None, nor sizes and axes, whole numbers
+        name
+        for name, parameter in signature.parameters.items()
+        if parameter.default is parameter.empty or isinstance(parameter.default, float)
+    }
+
+    @functools.wraps(init)
+    def drawing(*args: Any, **kwargs: Any) -> None:
+        given = signature.bind(*args, **kwargs)
+        for name, value in given.arguments.items():
+            if name in strengths and type(value) in (int, float) and value == 0:
+                given.arguments[name] = Zero(0.0)
+        init(*given.args, **given.kwargs)
+
+    drawing.__signature__ = signature  # type: ignore[attr-defined]  # which Keras reads
+    return drawing

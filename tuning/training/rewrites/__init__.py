@@ -1,0 +1,14 @@
+"""Faster equivalents of operations that XLA's CPU compiler does slowly; one file each.
+
+`REWRITES` holds those of a single operation: functions of its inputs and parameters that return
+what it returns, or None to leave it as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tuning.training.rewrites.random_bits import random_bits
+
+REWRITES: dict[str, Callable[..., Any]] = {"random_bits": random_bits}
