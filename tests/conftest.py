@@ -15,12 +15,10 @@ import pytest
 
 from tests.made import write_run
 from tuning import Problem, load_problem
-from tuning.packing.axes import Packing, discover
-from tuning.problem import Data
-from tuning.training import vectorized
-from tuning.training.fit import compiled_model
+from tuning.packing.axes import Packing
+from tuning.problem import Data, load_data
 from tuning.training.outcome import Outcome
-from tuning.training.worker import prepare
+from tuning.training.worker import Job, prepare, probe, train
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -56,15 +54,14 @@ def changed(folder: Path, *replacements: tuple[str, str], source: Path = TINY) -
 def packing_of(path: str | Path) -> tuple[Problem, Packing]:
     """A problem, and how its configurations share programs."""
     problem = load_problem(str(path))
-    build = functools.partial(compiled_model, problem, seed=0)
-    return problem, discover(problem, build, problem.grid[0])
+    return problem, probe(problem, load_data(problem), Job(0, "jax"), pack=True).packing
 
 
 def train_pack(
     problem: Problem, data: Data, trials: list[int], seed: int, packing: Packing
 ) -> list[Outcome]:
     """The outcomes of a pack, in the order of its trials."""
-    reports = vectorized.train_pack(problem, data, trials, seed, packing)
+    reports = train(problem, data, trials, Job(seed, "jax", packing=packing))
     told = [outcome for report in reports for outcome in report.outcomes]
     assert sorted(outcome.trial for outcome in told) == sorted(trials)
     return sorted(told, key=lambda outcome: trials.index(outcome.trial))

@@ -21,7 +21,7 @@ def problem_of(programs: int, members: int, twice_as_large: int = 0) -> tuple[Pr
     sizes = dict.fromkeys(range(twice_as_large), 2.0)
     axes = {
         "program": Axis("structural", "", sizes=sizes),
-        "rate": Axis("lifted", "", 0),
+        "rate": Axis("lifted", ""),
         "epochs": Axis("fidelity", ""),
     }
     problem = load_problem(str(TINY))

@@ -1,4 +1,4 @@
-"""What shares a program, found by building models and comparing them."""
+"""What shares a program, found by tracing models and comparing what they do."""
 
 import copy
 import json
@@ -30,9 +30,11 @@ def test_the_built_in_grid_comes_to_300_programs():
         "epochs": "fidelity",
     }
     assert packing.count(problem.grid) == (300, 14_400, 172_800)
-    assert packing.axes["dropout_1"].why == "dropout.rate"
-    assert packing.axes["neurons"].why == "layers[1].units: 64 or 128"
-    assert packing.built_with(problem.grid[0])["dropout_1"] > 0
+    assert packing.axes["learning_rate"].why == "sgd/learning_rate"
+    assert packing.axes["dropout_1"].why == "a number in dropout"
+    assert packing.axes["neurons"].why == "dense/kernel: 784×64 or 784×128"
+    assert packing.axes["optimizer"].why == "the optimizer: sgd or rm_sprop"
+    assert packing.drawn
 
 
 def test_everything_that_can_be_lifted_is():
@@ -40,12 +42,12 @@ def test_everything_that_can_be_lifted_is():
     expected = dict.fromkeys(problem.grid.axes, "lifted")
     assert kinds(packing) == {
         **expected,
-        "batch_size": "structural",
-        "scale": "structural",
+        **dict.fromkeys(
+            ["batch_size", "l1", "smoothing"], "structural"
+        ),  # Keras: if l1, if smoothing
         "epochs": "fidelity",
     }
-    assert packing.axes["smoothing"].why == "loss_0.label_smoothing"
-    assert packing.axes["l2"].why == "conv2d/kernel.regularizer.l2"
+    assert packing.count(problem.grid)[0] == 4
 
 
 def test_an_axis_no_model_reads_shares_the_program(tmp_path):
@@ -77,62 +79,56 @@ def test_an_axis_no_model_reads_shares_the_program(tmp_path):
             "model.layers[0].get_weights()])\n    return model",
             "learning_rate",
         ),
+        (
+            "keras.layers.Dropout(0.1)",
+            'keras.layers.Lambda(lambda x: x * config["learning_rate"])',
+            "learning_rate",
+        ),
+        (
+            'loss="binary_crossentropy"',
+            'loss=lambda y, p: keras.ops.mean((y - p) ** 2) * config["learning_rate"]',
+            "learning_rate",
+        ),
     ],
 )
-def test_what_cannot_be_lifted_is_structural(tmp_path, old, new, axis):
+def test_whatever_moves_a_number_is_lifted(tmp_path, old, new, axis):
     _, packing = packing_of(changed(tmp_path, (old, new)))
-    assert packing.axes[axis].kind == "structural"
+    assert packing.axes[axis].kind == "lifted"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        (
-            "model = keras.Sequential(",
-            "class Mine(keras.Sequential):\n        pass\n    model = Mine(",
-            "Mine is a model of a class of its own",
-        ),
-        (
-            "keras.layers.Dropout(0.1)",
-            'keras.layers.Lambda(lambda x: x * config["learning_rate"])',
-            "is a Lambda",
-        ),
-        (
-            'loss="binary_crossentropy"',
-            'loss=lambda y, p: keras.ops.mean((y - p) ** 2) * config["learning_rate"]',
-            "function <lambda> is made anew",
-        ),
-        (
-            "    import keras\n",
-            "    import keras\n    class Half(keras.layers.Layer):\n"
-            "        def call(self, x):\n            return x / 2\n",
-            "",
-        ),
         ('metrics=["accuracy"]', 'metrics=["accuracy"], run_eagerly=True', "run eagerly"),
+        (
+            "    return model",
+            "    model.fit = functools.partial(model.fit, class_weight={0: 1, 1: 2})\n"
+            "    return model",
+            "its model has a fit of its own",
+        ),
     ],
 )
-def test_what_cannot_be_compared_goes_through_fit(tmp_path, old, new, says):
-    replacements = [(old, new)]
-    if not says:
-        replacements.append(("keras.layers.Dropout(0.1)", "Half()"))
-        says = "class Half is made anew"
-    _, packing = packing_of(changed(tmp_path, *replacements))
+def test_what_no_step_shows_goes_through_fit(tmp_path, old, new, says):
+    imported = ("import numpy as np\n", "import functools\n\nimport numpy as np\n")
+    _, packing = packing_of(changed(tmp_path, (old, new), imported))
     assert says in packing.reason
 
 
-def test_a_custom_loss_has_to_tell_what_it_was_made_with(tmp_path):
-    untold = (
-        "import numpy as np\nimport keras\n\nclass Power(keras.losses.Loss):\n"
-        "    def __init__(self, power):\n        super().__init__()\n        self.power = power\n"
-        "    def call(self, y, p):\n        return keras.ops.abs(y - p) ** self.power\n"
+def test_values_that_share_a_program_are_one_class(tmp_path):
+    path = changed(
+        tmp_path,
+        ('"epochs": [1, 2],', '"momentum": [0.0, 0.5, 0.9], "epochs": [1, 2],'),
+        ('keras.optimizers.Adam(config["learning_rate"])',
+         'keras.optimizers.SGD(config["learning_rate"], momentum=config["momentum"])'),
+    )  # fmt: skip
+    problem, packing = packing_of(path)
+    axis = packing.axes["momentum"]
+    assert axis.kind == "structural"
+    assert axis.programs(problem.grid.axes["momentum"]) == 2
+    one, other, third = (
+        packing.program({**problem.grid[0], "momentum": value}) for value in (0.0, 0.5, 0.9)
     )
-    told = f"{untold}    def get_config(self):\n        return {{'power': self.power}}\n"
-    used = ('loss="binary_crossentropy"', 'loss=Power(config["learning_rate"])')
-    _, packing = packing_of(changed(tmp_path, ("import numpy as np\n", untold), used))
-    assert packing.reason == "Power does not tell what it was made with: it has no get_config"
-    _, packing = packing_of(changed(tmp_path, ("import numpy as np\n", told), used))
-    assert packing.reason == ""
-    assert packing.axes["learning_rate"].kind == "structural"
+    assert one != other == third
 
 
 def test_a_model_that_cannot_be_vectorized_says_so(tmp_path):
@@ -154,7 +150,7 @@ def test_a_model_that_cannot_be_vectorized_says_so(tmp_path):
     problem = load_problem(str(path))
     found = probe(problem, load_data(problem), Job(0, "jax"), pack=True)
     assert (found.error, found.metrics) == ("", ["loss", "accuracy"])
-    assert "its training cannot be vectorized" in found.packing.reason
+    assert found.packing.reason == "its step calls back to Python (pure_callback)"
 
 
 @pytest.mark.parametrize(

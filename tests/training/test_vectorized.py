@@ -1,7 +1,6 @@
 """The engine `vectorized`, on real Keras: the same answers as `fit`, whoever is in the pack."""
 
 import itertools
-import math
 import re
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 
 from tests.conftest import PROBLEMS, changed, packing_of, train_pack
 from tuning.problem import load_data, n_samples
-from tuning.training import lifting, reports, vectorized
+from tuning.training import reports, vectorized
 from tuning.training.fit import compiled_model
 from tuning.training.program import LONG, Program
 
@@ -71,20 +70,28 @@ def weights_by_keras(problem, data, configuration, order):
     return [np.asarray(variable.value) for variable in model.trainable_variables]
 
 
-def weights_by_pack(problem, data, configurations, built_with, order):
-    """The same of several configurations by one program: a list of weights for each."""
-    members = []
-    for configuration in configurations:
-        places = lifting.places(compiled_model(problem, configuration, seed=0))
-        members.append({name: p.get() for name, p in places.items()})
-    model = compiled_model(problem, built_with, seed=0)
-    program = Program(model, data, built_with["batch_size"])
-    state, _ = program.epoch(program.start(members), program.batches(data["train"], order))
-    axes = program._axes[0]
-    return [
-        [np.take(np.asarray(w), i, axis) for w, axis in zip(state.trainable, axes, strict=True)]
-        for i in range(len(members))
+def program_of(problem, data, configurations, packing, *, epochs=0):
+    """The program of some configurations."""
+    members = [
+        vectorized.Member(
+            configuration,
+            0,
+            vectorized.look_at(problem, data, configuration, 0, drawn=packing.drawn),
+            {0: epochs},
+        )
+        for configuration in configurations
     ]
+    return vectorized.program_of(vectorized.Task(problem, data, packing), members)
+
+
+def weights_by_pack(problem, data, configurations, packing, order):
+    """The same of several configurations by one program: a list of weights for each."""
+    program = program_of(problem, data, configurations, packing)
+    n = len(configurations)
+    state, _ = program.epoch(program.start(range(n)), program.batches([order]))
+    model = compiled_model(problem, configurations[0], seed=0)
+    pairs = list(zip(state.variables, program._axes, strict=True))[: len(model.trainable_variables)]
+    return [[np.take(np.asarray(w), i, axis) for w, axis in pairs] for i in range(n)]
 
 
 @pytest.mark.parametrize(
@@ -97,9 +104,7 @@ def test_an_epoch_gives_the_weights_that_keras_fit_gives(dense, optimizer, activ
     given = {"batch_size": 16, "optimizer": optimizer, "activation": activation, "epochs": 4}
     trials = trials_of(problem, **given, dropout_1=0.0, dropout_2=0.0)
     configurations = [problem.grid[trial] for trial in trials]
-    packed = weights_by_pack(
-        problem, data, configurations, packing.built_with(configurations[0]), order
-    )
+    packed = weights_by_pack(problem, data, configurations, packing, order)
     assert len(packed) == 2
     for configuration, weights in zip(configurations, packed, strict=True):
         for one, other in zip(
@@ -112,10 +117,10 @@ def test_a_small_cnn_with_all_that_is_lifted_gives_the_weights_that_keras_fit_gi
     problem, data, packing = lifted
     order = np.random.default_rng(7).permutation(72)
     quiet = dict.fromkeys(["dropout", "alpha", "gaussian", "noise", "spatial"], 0.0)
-    base = {**problem.grid[0], **quiet, "epochs": 1}
-    loud = {"l2": 0.01, "l1": 0.001, "activity": 0.01, "smoothing": 0.1, "weight_decay": 0.1}
+    base = {**problem.grid[0], **quiet, "epochs": 1, "l1": 0.0005, "smoothing": 0.05}
+    loud = {"l2": 0.01, "l1": 0.002, "activity": 0.01, "smoothing": 0.1, "weight_decay": 0.1}
     configurations = [base, {**base, **loud}, {**base, "learning_rate": 0.01}]
-    packed = weights_by_pack(problem, data, configurations, packing.built_with(base), order)
+    packed = weights_by_pack(problem, data, configurations, packing, order)
     by_keras = [weights_by_keras(problem, data, c, order) for c in configurations]
     for ours, theirs in zip(packed, by_keras, strict=True):
         for one, other in zip(theirs, ours, strict=True):
@@ -229,7 +234,7 @@ def test_a_program_whose_own_model_does_not_build_costs_only_those_that_do_not(t
         ),
     )
     problem, data, packing = load(path)
-    assert packing.axes["rate"].built_with == 0.5
+    assert packing.drawn
     trials = trials_of(problem, batch_size=16, units=8, activation="relu", learning_rate=0.1)
     outcomes = train_pack(problem, data, trials, 0, packing)
     assert [(o.status, o.error) for o in outcomes] == [("ok", ""), ("failed", "AssertionError: no")]
@@ -237,9 +242,10 @@ def test_a_program_whose_own_model_does_not_build_costs_only_those_that_do_not(t
 
 def test_what_cannot_be_vectorized_trains_by_fit_and_its_row_says_so(dense, monkeypatch):
     problem, data, packing = dense
-    monkeypatch.setattr(Program, "_step", lambda *_: 1 / 0)
+    monkeypatch.setattr(Program, "_trained", lambda *_: 1 / 0)
     outcomes = train_pack(problem, data, one_program(problem, learning_rate=0.01)[:2], 0, packing)
-    assert [(o.status, o.engine) for o in outcomes] == [("ok", "fit")] * 2
+    why = "fit: packed, it fails: ZeroDivisionError: division by zero"
+    assert [(o.status, o.engine) for o in outcomes] == [("ok", why)] * 2
 
 
 def test_a_pack_out_of_memory_is_halved(dense, monkeypatch):
@@ -248,7 +254,7 @@ def test_a_pack_out_of_memory_is_halved(dense, monkeypatch):
     epoch = Program.epoch
 
     def scarce(self, state, batches):
-        sizes.append(self._members(state.trainable))
+        sizes.append(len(state.members))
         if sizes[-1] > 3:
             raise MemoryError
         return epoch(self, state, batches)
@@ -282,7 +288,7 @@ def test_what_was_told_before_memory_ran_out_is_not_told_again(dense, monkeypatc
     epoch, calls = Program.epoch, []
 
     def scarce(self, state, batches):
-        calls.append(self._members(state.trainable))
+        calls.append(len(state.members))
         if len(calls) == 4:
             raise MemoryError
         return epoch(self, state, batches)
@@ -305,16 +311,53 @@ def test_blocks_are_trained_one_after_another_with_the_same_answer(dense, monkey
 
 def test_a_member_alone_has_no_kernel_copied_at_its_steps(dense):
     """With its axis of length one, XLA forms a gradient transposed, and copies it."""
-    problem, data, _ = dense
+    problem, data, packing = dense
     configuration = {**problem.grid[0], "neurons": 8, "dropout_1": 0.5, "dropout_2": 0.5}
-    model = compiled_model(problem, configuration, seed=0)
-    program = Program(model, data, configuration["batch_size"], epochs=LONG)
-    train = program.rows(data["train"])
-    state = program.start([program.numbers])
-    state, _ = program.epoch(state, program.batches(train, np.arange(n_samples(train[0]))))
-    assert [variable.shape for variable in state.trainable][2] == (1, 8, 8)
+    program = program_of(problem, data, [configuration], packing, epochs=LONG)
+    state = program.start(range(1))
+    program.epoch(state, program.batches([np.arange(n_samples(data["train"][0]))]))
     steps = program._compiled[1]["steps"]
     assert not re.search(r"f32\[(1,)?8,8\]\S* copy\(%transpose", steps.as_text())
+
+
+def test_kernels_that_meet_the_same_rows_are_one_matrix(dense):
+    problem, data, packing = dense
+    configurations = [{**problem.grid[0], "learning_rate": rate} for rate in (0.001, 0.1)]
+    program = program_of(problem, data, configurations, packing)
+    first = program.start(range(2)).variables[0]
+    assert program._axes[0] == 1
+    assert first.shape[1] == 2
+    program.epoch(program.start(range(2)), program.batches([np.arange(105)]))
+    columns, width = first.shape[0], first.shape[2]
+    hlo = program._compiled[2]["step"].as_text()
+    assert re.search(rf"f32\[\d+,2,{width}\]|f32\[\d+,{2 * width}\]", hlo)
+    assert not re.search(rf"f32\[2,{columns},{width}\]", hlo)
+
+
+def test_seeds_are_members_and_each_equals_its_own_run(dense):
+    """Initial weights, noise and order of rows of each seed, in one pack."""
+    problem, data, packing = dense
+    trials = one_program(problem, learning_rate=(0.001, 0.01), dropout_1=0.5, epochs=2)[:2]
+    seeds = [0, 0, 3, 7]
+    several = [trials[0], trials[1], trials[0], trials[0]]
+    told = list(vectorized.train_pack(problem, data, several, seeds, packing))
+    outcomes = {(o.trial, o.seed): o for report in told for o in report.outcomes}
+    assert len(outcomes) == 4
+    assert {o.engine for o in outcomes.values()} == {"vectorized"}
+    for trial, seed in zip(several, seeds, strict=True):
+        (alone,) = train_pack(problem, data, [trial], seed, packing)
+        assert same(alone, outcomes[trial, seed])
+    losses = {o.metrics["val_loss"] for o in outcomes.values()}
+    assert len(losses) == 4
+
+
+def test_what_all_members_share_is_held_once(dense):
+    problem, data, packing = dense
+    configurations = [{**problem.grid[0], "learning_rate": rate} for rate in (0.001, 0.1)]
+    program = program_of(problem, data, configurations, packing)
+    paths = program._members[0].paths
+    shared = [path for path, axis in zip(paths, program._axes, strict=False) if axis is None]
+    assert {path.split("/")[-1] for path in shared} == {"iteration", "seed_generator_state"}
 
 
 def test_a_batch_larger_than_the_data_is_one_short_batch(tmp_path):
@@ -322,47 +365,3 @@ def test_a_batch_larger_than_the_data_is_one_short_batch(tmp_path):
     problem, data, packing = load(path)
     outcomes = train_pack(problem, data, [0, 1], 0, packing)
     assert [o.status for o in outcomes] == ["ok", "ok"]
-
-
-@pytest.mark.usefixtures("lifted")
-def test_noise_of_strength_zero_changes_nothing_and_of_others_what_keras_says():
-    import keras
-
-    x = np.random.default_rng(0).normal(size=(400, 6, 6, 4)).astype("float32")
-    for make in (
-        keras.layers.Dropout,
-        keras.layers.AlphaDropout,
-        keras.layers.GaussianDropout,
-        keras.layers.GaussianNoise,
-        keras.layers.SpatialDropout2D,
-    ):
-        layer = make(0.3, seed=1)
-        own = np.asarray(layer(x, training=True))
-        np.testing.assert_array_equal(lifting.noisy(layer, x, 0.0), x)
-        ours = np.asarray(lifting.noisy(layer, x, 0.3))
-        assert ours.mean() == pytest.approx(own.mean(), abs=0.03)
-        assert ours.std() == pytest.approx(own.std(), rel=0.03)
-    dropped = np.asarray(
-        lifting.noisy(keras.layers.Dropout(0.3, noise_shape=(None, 1, 1, 1)), x, 0.3)
-    )
-    assert {len(set(row.ravel() == 0)) for row in dropped} == {1}
-    assert not np.asarray(lifting.noisy(keras.layers.Dropout(0.3), x, 1.0)).any()
-
-
-@pytest.mark.parametrize("step", range(5))
-def test_the_hash_is_as_even_and_as_independent_as_chance(step):
-    from scipy import stats
-
-    n = 200_000
-    now, then = (
-        np.asarray(lifting.uniform(np.array([987654, step + i], np.uint32), (n,))) for i in (0, 1)
-    )
-    assert now.min() >= 0
-    assert now.max() < 1
-    counts = np.histogram(now, 256, (0, 1))[0]
-    assert stats.chisquare(counts).pvalue > 1e-4
-    for other in (then, np.roll(now, 1), np.roll(now, 128)):
-        pairs = np.histogram2d(now, other, 16, ((0, 1), (0, 1)))[0]
-        assert stats.chisquare(pairs.ravel()).pvalue > 1e-4
-    other_seed = np.asarray(lifting.uniform(np.array([987655, step], np.uint32), (n,)))
-    assert abs(np.corrcoef(now, other_seed)[0, 1]) < 4 / math.sqrt(n)

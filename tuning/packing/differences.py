@@ -34,19 +34,22 @@ def lifted_difference(members: Sequence[Steps]) -> str:
     """What differs between models of one program; nothing if they are equal."""
     varying = zip(members[0].paths, variables_that_differ(members), strict=True)
     named = dict.fromkeys(_short(path) for path, differs in varying if differs)
+    written: list[tuple[str, str]] = []
     for traced, places in zip(members[0].traces, numbers_that_differ(members), strict=True):
-        named |= dict.fromkeys(_readers(traced.body, set(places)))
+        written += _readers(traced.body, set(places))
+    functions = [function for function, _ in written if function]
+    named |= dict.fromkeys(f"a number in {word}" for word in functions or [w for _, w in written])
     words = list(named)
     more = [f"{len(words) - MOST} more"] if len(words) > MOST else []
     return ", ".join([*words[:MOST], *more])
 
 
-def _readers(body: Body, places: set[int]) -> list[str]:
-    """The functions that wrote the operations which read these numbers."""
+def _readers(body: Body, places: set[int]) -> list[tuple[str, str]]:
+    """The operations that read these numbers: the functions that wrote them, and their names."""
     found = []
     for operation in body.operations:
         if any(isinstance(atom, Number) and atom.index in places for atom in operation.inputs):
-            found.append(f"a number in {where_written(operation.source) or operation.name}")
+            found.append((where_written(operation.source), operation.name))
         for inner in operation.bodies:
             found += _readers(inner, places)
     return found

@@ -23,7 +23,7 @@ EVALUATION_BATCH = 256
 STEPS_A_CALL = 20  # TensorFlow: batches trained before returning to Python
 
 
-def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
+def fit(problem: Problem, data: Data, trial: int, seed: int, why: str = "") -> Outcome:
     """Build the configuration's model, train it with Keras' `fit`, and score it.
 
     Initial weights and dropout follow `keras.utils.set_random_seed`, and the order of the rows in
@@ -38,6 +38,8 @@ def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
     trial : int
         Grid index of the configuration.
     seed : int
+    why : str
+        Why it is not trained in a pack, where it might have been.
     """
     import keras
 
@@ -77,7 +79,16 @@ def fit(problem: Problem, data: Data, trial: int, seed: int) -> Outcome:
     seconds = time.perf_counter() - started
     forget_models()
     return Outcome(
-        trial, seed, status, ENGINE, backend, metrics, curve, seconds, epoch_seconds, error
+        trial,
+        seed,
+        status,
+        f"{ENGINE}: {why}" if why else ENGINE,
+        backend,
+        metrics,
+        curve,
+        seconds,
+        epoch_seconds,
+        error,
     )
 
 

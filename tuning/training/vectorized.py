@@ -111,7 +111,7 @@ def train_pack(
 
     started = time.perf_counter()
     reporter = Reporter()
-    task = _Task(problem, data, packing)
+    task = Task(problem, data, packing)
     programs: dict[str, list[Member]] = {}
     alone: list[tuple[int, int, str]] = []
     for seed, group in _trajectories(task, trials, seeds):
@@ -148,11 +148,11 @@ def try_out(problem: Problem, data: Data, configuration: Configuration, seed: in
         Member(configuration, each, look_at(problem, data, configuration, each), {0: 1})
         for each in (seed, seed + 1)
     ]
-    _program(_Task(problem, data, UNPACKED), members).trace()
+    program_of(Task(problem, data, UNPACKED), members).trace()
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """What all members are trained with."""
 
     problem: Problem
@@ -161,7 +161,7 @@ class _Task:
 
 
 def _trajectories(
-    task: _Task, trials: Sequence[int], seeds: int | Sequence[int]
+    task: Task, trials: Sequence[int], seeds: int | Sequence[int]
 ) -> list[tuple[int, dict[int, int]]]:
     """The trials by seed and trajectory, each with its epochs."""
     each = [seeds] * len(trials) if isinstance(seeds, int) else seeds
@@ -174,7 +174,7 @@ def _trajectories(
 
 
 def _looks(
-    task: _Task, trials: dict[int, int], seed: int, twice: bool
+    task: Task, trials: dict[int, int], seed: int, twice: bool
 ) -> Iterator[Member | Outcome | tuple[int, int, str]]:
     """A trajectory's trials as members, as outcomes of what does not build, or for `fit` and why.
 
@@ -257,7 +257,7 @@ def _once(members: list[Member]) -> list[Member]:
     return kept
 
 
-def _train(task: _Task, members: list[Member], reporter: Reporter) -> Iterator[Report]:
+def _train(task: Task, members: list[Member], reporter: Reporter) -> Iterator[Report]:
     """Train the members, or have `fit` train what cannot be vectorized."""
     at_once = MOST_AT_ONCE
     while True:
@@ -276,13 +276,12 @@ def _train(task: _Task, members: list[Member], reporter: Reporter) -> Iterator[R
 
 
 def _by_fit(
-    task: _Task, trials: list[tuple[int, int]], why: str, reporter: Reporter
+    task: Task, trials: list[tuple[int, int]], why: str, reporter: Reporter
 ) -> Iterator[Report]:
     """Have `fit` train what was not told of yet, and say why."""
     for trial, seed in trials:
         if (trial, seed) not in reporter.told:
-            outcome = fit(task.problem, task.data, trial, seed)
-            outcome = replace(outcome, engine=f"{outcome.engine}: {why}")
+            outcome = fit(task.problem, task.data, trial, seed, why)
             reporter.add([outcome], outcome.epoch_seconds)
             if reporter.due:
                 yield reporter.report()
@@ -292,7 +291,7 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-def _program(task: _Task, members: list[Member]) -> Program:
+def program_of(task: Task, members: list[Member]) -> Program:
     """The program that the members share."""
 
     def again(i: int, batch: Any, scored: Any) -> Steps:
@@ -310,14 +309,14 @@ def _program(task: _Task, members: list[Member]) -> Program:
     )
 
 
-def _run(task: _Task, members: list[Member], at_once: int, reporter: Reporter) -> Iterator[Report]:
+def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) -> Iterator[Report]:
     """Train all members, a block at a time, epoch by epoch."""
     import jax
 
     started = time.perf_counter()
     order = sorted(members, key=lambda member: -member.last)
     seeds = [member.seed for member in order]
-    program = _program(task, order)
+    program = program_of(task, order)
     n_rows = n_samples(task.data["train"][0])
     size = program.block_size(len(order), at_once)
     blocks = [range(i, min(i + size, len(order))) for i in range(0, len(order), size)]

@@ -229,8 +229,9 @@ def _train(problem: Problem, data: Data, trials: list[int], job: Job) -> Iterato
         return
     from tuning.training.fit import fit
 
+    why = "" if job.packing == UNPACKED else job.packing.reason
     for trial in trials:
-        outcome = fit(problem, data, trial, job.seed)
+        outcome = fit(problem, data, trial, job.seed, why)
         yield Report([outcome], outcome.epoch_seconds, outcome.seconds)
 
 

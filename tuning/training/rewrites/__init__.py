@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tuning.training.rewrites.convolution import convolution
 from tuning.training.rewrites.random_bits import random_bits
 
-REWRITES: dict[str, Callable[..., Any]] = {"random_bits": random_bits}
+REWRITES: dict[str, Callable[..., Any]] = {
+    "conv_general_dilated": convolution,
+    "random_bits": random_bits,
+}

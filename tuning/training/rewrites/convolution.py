@@ -265,10 +265,28 @@ def _side_by_side(pieces: Sequence[jax.Array]) -> jax.Array:
 
 
 def _product(a: jax.Array, b: jax.Array, summed: Any, shared: Any, precision: Any) -> jax.Array:
-    """`dot_general`, with numbers of 16 bits summed in 32."""
-    return lax.dot_general(
-        a, b, (summed, shared), precision=precision, preferred_element_type=_sum_dtype(a)
+    """`dot_general`, with numbers of 16 bits summed in 32; a pack's members each have their own.
+
+    Where members see the same rows (the first layer) one wide product would do for all, but its
+    result holds a pixel's members side by side, and to bring them apart costs more than it saves.
+    """
+    product = functools.partial(
+        lax.dot_general,
+        dimension_numbers=(summed, shared),
+        precision=precision,
+        preferred_element_type=_sum_dtype(a),
     )
+
+    def each(size: int, batched: Sequence[bool], *both: jax.Array) -> tuple[jax.Array, bool]:
+        a, b = (
+            x if own else jnp.broadcast_to(x, (size, *x.shape))
+            for x, own in zip(both, batched, strict=True)
+        )
+        return jax.vmap(product)(a, b), True
+
+    alone = jax.custom_batching.custom_vmap(product)
+    alone.def_vmap(each)
+    return alone(a, b)
 
 
 def _sum_dtype(x: jax.Array) -> Any:

@@ -7,9 +7,10 @@ import pytest
 
 from tests.conftest import changed, packing_of, train_pack
 from tuning import load_problem
+from tuning.packing.axes import UNPACKED
 from tuning.problem import load_data
-from tuning.training.fit import compiled_model, fit
-from tuning.training.program import Program
+from tuning.training import vectorized
+from tuning.training.fit import fit
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -23,18 +24,26 @@ FLATTENED = ("keras.Input((4,)),", "keras.Input((4, 4)), keras.layers.Flatten(),
 KEPT = [0, 5, 6, 9, 10]
 
 
-def program_of(path, trial=0):
-    problem, _ = packing_of(path)
-    configuration = problem.grid[trial]
-    model = compiled_model(problem, configuration, seed=0)
-    return Program(model, load_data(problem), configuration["batch_size"])
+def program_of(path, trials=(0,)):
+    problem = load_problem(str(path))
+    data = load_data(problem)
+    members = []
+    for trial in trials:
+        steps = vectorized.look_at(problem, data, problem.grid[trial], 0)
+        members.append(vectorized.Member(problem.grid[trial], 0, steps, {trial: 1}))
+    return vectorized.program_of(vectorized.Task(problem, data, UNPACKED), members)
 
 
-@pytest.mark.parametrize("optimizer", ["Adam", "SGD", "Ftrl"])
+def kept(path):
+    columns = program_of(path)._kept
+    return None if columns is None else columns.tolist()
+
+
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD", "Ftrl", "AdamW", "Lion", "Adadelta"])
 def test_without_them_it_trains_as_keras_fit_does(tmp_path, optimizer):
     quiet = ("keras.layers.Dropout(0.1),", "")
     path = changed(tmp_path, BORDER, FLATTENED, quiet, ("Adam", optimizer))
-    assert program_of(path)._columns.kept.tolist() == KEPT
+    assert kept(path) == KEPT
     problem, packing = packing_of(path)
     data = load_data(problem)
     (packed,) = train_pack(problem, data, [1], 0, packing)
@@ -43,28 +52,39 @@ def test_without_them_it_trains_as_keras_fit_does(tmp_path, optimizer):
 
 
 def test_nothing_of_the_whole_shape_is_made(tmp_path):
-    """XLA has to drop the zeros that stand for the columns left out."""
     path = changed(tmp_path, BORDER, FLATTENED)
-    program = program_of(path)
-    state = program.start([program.numbers] * 3)
-    train = program.rows(load_data(load_problem(str(path)))["train"])
-    program.epoch(state, program.batches(train, np.arange(192)))
-    steps = program._compiled[3]["steps"]
-    assert "[16,5]" in steps.as_text()
-    assert not re.search(r"\[16,(16|4,4)\]", steps.as_text())
+    problem = load_problem(str(path))
+    trials = [t for t in range(problem.grid.size) if problem.grid[t]["batch_size"] == 16]
+    like = {
+        k: v for k, v in problem.grid[trials[0]].items() if k not in ("learning_rate", "epochs")
+    }
+    trials = [t for t in trials if like.items() <= problem.grid[t].items()][::2]
+    program = program_of(path, trials)
+    state = program.start(range(len(trials)))
+    program.epoch(state, program.batches([np.arange(192)]))
+    steps = program._compiled[len(trials)]["steps"].as_text()
+    assert re.search(r"\[(12,)?16,5\]", steps)
+    assert not re.search(r"\[16,(16|4,4)\]", steps)
 
 
 @pytest.mark.parametrize(
     "change",
     [
         ("Adam(", "Lamb("),  # its step is scaled by the norm of all weights
+        ("Adam(", "Adafactor("),  # it keeps means over rows
+        ("Adam(config", "Adam(clipnorm=1.0, learning_rate=config"),
         ('activation=config["activation"]', 'kernel_regularizer="l2"'),
         ('activation=config["activation"]', 'kernel_constraint="unit_norm"'),
+        ("keras.layers.Flatten(),", "keras.layers.BatchNormalization(), keras.layers.Flatten(),"),
+        ("keras.layers.Flatten(),", "keras.layers.Flatten(), keras.layers.Dropout(0.1),"),
+        ("keras.layers.Flatten(),", "keras.layers.Rescaling(1.0, 0.5), keras.layers.Flatten(),"),
     ],
 )
 def test_where_they_could_be_told_they_stay(tmp_path, change):
-    program = program_of(changed(tmp_path, BORDER, FLATTENED, change))
-    assert program._columns is None
+    path = changed(tmp_path, BORDER, FLATTENED)
+    assert kept(path) == KEPT
+    (tmp_path / "other").mkdir()
+    assert kept(changed(tmp_path / "other", change, source=path)) is None
 
 
 def test_an_input_that_two_layers_read_stays_whole(tmp_path):
@@ -77,11 +97,9 @@ def test_an_input_that_two_layers_read_stays_whole(tmp_path):
         "    model.compile(",
     )
     small = ('Dense(config["units"]', "Dense(4")
-    program = program_of(changed(tmp_path, BORDER, FLATTENED, small, functional))
-    assert program._columns is None
+    assert kept(changed(tmp_path, BORDER, FLATTENED, small, functional)) is None
 
 
 def test_a_few_are_not_worth_it(tmp_path):
     few = (BORDER[0], f"{BORDER[0]}    x = np.pad(np.tile(x, 10), ((0, 0), (0, 1)))\n")
-    program = program_of(changed(tmp_path, few, ("keras.Input((4,))", "keras.Input((41,))")))
-    assert program._columns is None
+    assert kept(changed(tmp_path, few, ("keras.Input((4,))", "keras.Input((41,))"))) is None

@@ -1,0 +1,80 @@
+"""Packs of every kind of model equal plain Keras: problem files as people write them.
+
+Each file of tests/zoo says how many programs its grid comes to, and which engine trains it.
+"""
+
+import ast
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import packing_of, train_pack
+from tests.plain import train_plainly
+from tuning.packing.trace import Trace
+from tuning.problem import batch_size, load_data
+from tuning.training.vectorized import look_at
+
+FILES = sorted(Path(__file__).parent.glob("zoo/[a-z]*.py"))
+EVERY = 8  # one in so many is in the default run, the others in -m slow
+LOW_PRECISION = {"mixed_bfloat16": 3e-3, "loss_scale_float16": 3e-3}
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+def cases() -> list:
+    return [
+        pytest.param(path, id=path.stem, marks=[] if i % EVERY == 0 else pytest.mark.slow)
+        for i, path in enumerate(FILES)
+    ]
+
+
+def said(path: Path, name: str) -> object:
+    """The value of one of the names in capitals in a file."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == name:
+            return ast.literal_eval(node.value)
+    raise AssertionError(f"{path.name} does not say {name}")
+
+
+@pytest.mark.parametrize("path", cases())
+@pytest.mark.filterwarnings("ignore")
+def test_every_row_of_a_pack_is_what_plain_keras_gives(path):
+    problem, packing = packing_of(path)
+    data = load_data(problem)
+    trials = list(range(problem.grid.size))
+    outcomes = train_pack(problem, data, trials, 0, packing)
+    assert {(each.status, each.error) for each in outcomes} == {("ok", "")}
+    if said(path, "ENGINE") == "fit":
+        assert all(each.engine.startswith("fit") for each in outcomes) or packing.reason
+        return
+    assert {each.engine for each in outcomes} == {"vectorized"}
+    looks = [look_at(problem, data, problem.grid[i], 0, drawn=packing.drawn) for i in trials]
+    sizes = [batch_size(problem.grid[i]) for i in trials]
+    assert len({(look.key, n) for look, n in zip(looks, sizes, strict=True)}) == said(
+        path, "PROGRAMS"
+    )
+    for trial, outcome, look in zip(trials, outcomes, looks, strict=True):
+        if draws(look.train) or draws(look.test):  # by another hash than Keras'
+            (alone,) = train_pack(problem, data, [trial], 0, packing)
+            expected = alone.metrics
+        else:
+            expected = train_plainly(problem, data, trial, 0)
+        assert set(outcome.metrics) == set(expected)
+        for name, value in expected.items():
+            tolerance = LOW_PRECISION.get(path.stem, 1e-4)
+            np.testing.assert_allclose(
+                outcome.metrics[name], value, rtol=tolerance, atol=1e-6, err_msg=f"{trial} {name}"
+            )
+
+
+def draws(traced: Trace) -> bool:
+    """Whether a step draws noise."""
+    return any("random" in each.name for each in traced.body.operations)
+
+
+def test_the_zoo_is_large_enough():
+    assert len(FILES) >= 60
+    with warnings.catch_warnings():
+        assert all(said(path, "PROGRAMS") >= 1 for path in FILES)

@@ -1,0 +1,218 @@
+"""Pooling as elementwise operations: TODO figure.
+
+XLA's CPU code visits the elements of each window one by one; for the gradient of max pooling it
+does so again to find each maximum. Here the elements of all windows at one place are a slice of the
+input, and those slices are compared or added as a whole. The gradient notes at which place each
+window has its maximum and compares that with the place of every pixel.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+MOST_SLICES = 64
+"""Windows that take more are left to XLA: a program of so many operations is slow to compile."""
+
+
+def reduce_window_max(operand: jax.Array, params: Mapping[str, Any]) -> jax.Array | None:
+    """Compute `reduce_window_max`, the maximum of each window.
+
+    Returns None if the operand or the result has no elements, its type is neither real nor
+    integer, or windows that overlap are very wide.
+    """
+    return _reduced(operand, params, jnp.maximum, jnp.max, _lowest)
+
+
+def reduce_window_min(operand: jax.Array, params: Mapping[str, Any]) -> jax.Array | None:
+    """Compute `reduce_window_min`, the minimum of each window; None as `reduce_window_max`."""
+    return _reduced(operand, params, jnp.minimum, jnp.min, _highest)
+
+
+def reduce_window_sum(operand: jax.Array, params: Mapping[str, Any]) -> jax.Array | None:
+    """Compute `reduce_window_sum`, the sum of each window; None as `reduce_window_max`."""
+    wide = operand.astype(_sum_dtype(operand.dtype))
+    sums = _reduced(wide, params, jnp.add, functools.partial(jnp.sum, dtype=wide.dtype), _zero)
+    return None if sums is None else sums.astype(operand.dtype)
+
+
+def select_and_scatter_add(
+    source: jax.Array, operand: jax.Array, params: Mapping[str, Any]
+) -> jax.Array | None:
+    """Compute `select_and_scatter_add`, the gradient of max (or min) pooling.
+
+    Each window's element of `source` goes to the place of the window's maximum in `operand`, the
+    first of several in row-major order.
+
+    Returns None if an array has no elements, the numbers are not real, the selection is neither
+    `ge` nor `le`, or windows are very large.
+    """
+    keeps = {"ge": jnp.greater_equal, "le": jnp.less_equal}.get(params["select_prim"].name)
+    windows, strides = params["window_dimensions"], params["window_strides"]
+    real = jnp.issubdtype(operand.dtype, jnp.floating) and source.dtype == operand.dtype
+    if keeps is None or not real or 0 in (*source.shape, *operand.shape):
+        return None
+    if math.prod(windows) > MOST_SLICES:
+        return None
+    chosen = _chosen(operand, keeps, source.shape, params)
+    spread = _spread(source.astype(_sum_dtype(source.dtype)), chosen, windows, strides)
+    edges = [
+        (-low, size + low - n, 0)
+        for (low, _), size, n in zip(params["padding"], operand.shape, spread.shape, strict=True)
+    ]
+    return lax.pad(spread, jnp.zeros((), spread.dtype), edges).astype(source.dtype)
+
+
+def _reduced(
+    x: jax.Array,
+    params: Mapping[str, Any],
+    combine: Callable[[Any, Any], Any],
+    along: Callable[..., Any],
+    neutral: Callable[[Any], Any],
+) -> jax.Array | None:
+    """Combine the elements of each window: `combine` takes two arrays, `along` some axes of one."""
+    names = ("window_dimensions", "window_strides", "base_dilation", "window_dilation", "padding")
+    windows, strides, spread, steps, padding = (tuple(params[name]) for name in names)
+    real = jnp.issubdtype(x.dtype, jnp.floating) or jnp.issubdtype(x.dtype, jnp.integer)
+    if not real or 0 in x.shape:
+        return None
+    edges = [(*pad, distance - 1) for pad, distance in zip(padding, spread, strict=True)]
+    if any(any(edge) for edge in edges):
+        x = lax.pad(x, jnp.asarray(neutral(x.dtype), x.dtype), edges)
+    outputs = [
+        (size - (window - 1) * step - 1) // stride + 1
+        for size, window, step, stride in zip(x.shape, windows, steps, strides, strict=True)
+    ]
+    if min(outputs) < 1:
+        return None
+    if windows == strides and max(steps) == 1:  # side by side: an axis for what is within a window
+        x = lax.slice(x, [0] * x.ndim, [n * w for n, w in zip(outputs, windows, strict=True)])
+        return along(x.reshape(_paired(outputs, windows)), tuple(range(1, 2 * x.ndim, 2)))
+    if max(windows) > MOST_SLICES:
+        return None
+    for axis, (n, window, step, stride) in enumerate(
+        zip(outputs, windows, steps, strides, strict=True)
+    ):
+        ends = (n - 1) * stride + 1
+        x = functools.reduce(
+            combine,
+            [lax.slice_in_dim(x, t, t + ends, stride, axis) for t in range(0, window * step, step)],
+        )
+    return x
+
+
+def _chosen(
+    x: jax.Array,
+    keeps: Callable[[Any, Any], jax.Array],
+    outputs: Sequence[int],
+    params: Mapping[str, Any],
+) -> jax.Array:
+    """The place of the element that each window selects, counted in row-major order in the window.
+
+    As in XLA, what is selected so far stays if `keeps` says so of it and the next element, and
+    what lies outside the input is never selected.
+    """
+    windows, strides, padding = (
+        params[name] for name in ("window_dimensions", "window_strides", "padding")
+    )
+    lows = [low for low, _ in padding]
+    edges = [
+        (low, (n - 1) * stride + window - low - size, 0)
+        for size, n, window, stride, low in zip(
+            x.shape, outputs, windows, strides, lows, strict=True
+        )
+    ]
+    padded = lax.pad(x, jnp.zeros((), x.dtype), edges)
+    chosen = jnp.zeros(outputs, jnp.int32)
+    for i, place in enumerate(np.ndindex(*windows)):
+        stop = [p + (n - 1) * s + 1 for p, n, s in zip(place, outputs, strides, strict=True)]
+        element = lax.slice(padded, place, stop, strides)
+        inside = _inside([p - low for p, low in zip(place, lows, strict=True)], x.shape, outputs, strides)
+        if i == 0:
+            best, found = element, inside
+            continue
+        better = ~keeps(best, element)
+        if not found.all():
+            better |= ~found
+        if not inside.all():
+            better &= inside
+        best, chosen = jnp.where(better, element, best), jnp.where(better, i, chosen)
+        found = found | inside
+    return chosen
+
+
+def _inside(
+    starts: Sequence[int], sizes: Sequence[int], outputs: Sequence[int], strides: Sequence[int]
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Whether `start + output * stride` is an index of the input, for every output.
+
+    An axis where all are has the length 1.
+    """
+    within = []
+    for start, size, n, stride in zip(starts, sizes, outputs, strides, strict=True):
+        index = start + stride * np.arange(n)
+        one = (index >= 0) & (index < size)
+        within.append(one[:1] if one.all() else one)
+    return functools.reduce(np.logical_and, np.ix_(*within))
+
+
+def _spread(
+    source: jax.Array, chosen: jax.Array, windows: Sequence[int], strides: Sequence[int]
+) -> jax.Array:
+    """Add each element of `source` at the chosen place of its window.
+
+    The image is cut into cells as large as the strides. A window begins with a cell and reaches
+    into `ceil(window / stride)` of them along each axis; for each of these, every window's element
+    is compared with the places in the cell that lies so far from its own.
+    """
+    reach = [-(-window // stride) for window, stride in zip(windows, strides, strict=True)]
+    cells = [n + r - 1 for n, r in zip(source.shape, reach, strict=True)]
+    shape = _paired(cells, strides)
+    own = range(0, 2 * source.ndim, 2)
+    numbers = np.arange(math.prod(windows)).reshape(windows)
+    places = np.full([r * s for r, s in zip(reach, strides, strict=True)], -2)
+    places[tuple(map(slice, windows))] = numbers
+    total = None
+    for cell in np.ndindex(*reach):
+        corner = [c * s for c, s in zip(cell, strides, strict=True)]
+        here = places[tuple(slice(c, c + s) for c, s in zip(corner, strides, strict=True))]
+        edges = [(c, r - 1 - c, 0) for c, r in zip(cell, reach, strict=True)]
+        window = lax.pad(chosen, jnp.int32(-1), edges)
+        value = lax.pad(source, jnp.zeros((), source.dtype), edges)
+        hit = lax.broadcast_in_dim(window, shape, own) == here.reshape(_paired([1] * len(strides), strides))
+        part = jnp.where(hit, lax.broadcast_in_dim(value, shape, own), 0)
+        total = part if total is None else total + part
+    assert total is not None
+    return total.reshape([n * s for n, s in zip(cells, strides, strict=True)])
+
+
+def _paired(outer: Sequence[int], inner: Sequence[int]) -> list[int]:
+    """The lengths of axes that are each split in two."""
+    return [n for pair in zip(outer, inner, strict=True) for n in pair]
+
+
+def _lowest(dtype: Any) -> Any:
+    """What no number of the type is below."""
+    return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
+
+
+def _highest(dtype: Any) -> Any:
+    """What no number of the type is above."""
+    return jnp.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
+
+
+def _zero(_: Any) -> int:
+    """What adds nothing."""
+    return 0
+
+
+def _sum_dtype(dtype: Any) -> Any:
+    """The type in which numbers of a type are summed: those of 16 bits in 32."""
+    return jnp.promote_types(dtype, jnp.float32) if jnp.issubdtype(dtype, jnp.floating) else dtype
