@@ -88,6 +88,7 @@ WITH: dict[str, dict[str, Any]] = {
     "GroupQueryAttention": {"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 1},
     "fill_value": {"fill_mode": "constant"},
     "Resizing.fill_value": {"width": 9, "pad_to_aspect_ratio": True},
+    "clip_limit": {"tile_grid_size": (2, 2), "value_range": (0, 1)},
     "RandomColorJitter.value_range": {"brightness_factor": 0.2},
     "Discretization.epsilon": {"bin_boundaries": [-0.5, 0.5]},
     "MelSpectrogram": {"fft_length": 16, "sequence_stride": 4, "num_mel_bins": 4},
@@ -289,9 +290,12 @@ class Case:
             context.labels, (3, "softmax", "sparse_categorical_crossentropy")
         )
         model = keras.Model(inputs, keras.layers.Dense(units, activation=activation)(x))
+        sgd = keras.optimizers.SGD(
+            options.get("schedule", 0.05),
+            global_clipnorm=1.0 if self.kind == "layer" else None,  # whatever size it gives
+        )
         model.compile(
-            optimizer=options.get("optimizer")
-            or keras.optimizers.SGD(options.get("schedule", 0.05)),
+            optimizer=options.get("optimizer", sgd),
             loss=options.get("loss", loss),
             metrics=[made] if self.kind == "metric" else None,
         )

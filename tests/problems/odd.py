@@ -1,4 +1,4 @@
-"""A tiny problem in which two axes do nothing, but together end the worker that trains them."""
+"""A tiny problem in which two axes move a number, but together end the worker that trains them."""
 
 import os
 
@@ -11,7 +11,7 @@ looks = []
 
 
 def load_data():
-    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(72, 4)).astype("float32")
     y = (x.sum(axis=1) > 0).astype("float32")
     return dict.fromkeys(("train", "validation", "test"), (x, y))
 
@@ -21,8 +21,11 @@ def build_model(config):
 
     both = config["one"] * config["other"]
     looks.append(both)
-    if sum(looks) > 1:  # the first look finds that it shares no program with the rest
+    if sum(looks) > 1:  # the first look proves what it does, the next is for the short last batch
         os._exit(3)
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1 + both)])
-    model.compile("sgd", "mean_squared_error", metrics=["accuracy"])
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(1 + both), keras.layers.Dense(1)]
+    )
+    rate = 0.01 * (1 + config["one"] + 2 * config["other"])
+    model.compile(keras.optimizers.SGD(rate), "mean_squared_error", metrics=["accuracy"])
     return model

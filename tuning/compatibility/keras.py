@@ -40,6 +40,18 @@ def fixed_rows(model: keras.Model) -> int | None:
     return next((tensor.shape[0] for tensor in inputs if tensor.shape[0] is not None), None)
 
 
+def in_floats(logs: Any) -> dict[str, Any]:
+    """Logs by name as scalars; of an array, such as a score for each class, each by its number."""
+    scalars = {}
+    for name, value in logs.items():
+        if getattr(value, "size", 1) == 1:
+            scalars[name] = value.reshape(()) if hasattr(value, "reshape") else value
+        else:
+            flat = value.reshape(-1)
+            scalars |= {f"{name}_{i}": flat[i] for i in range(flat.shape[0])}
+    return scalars
+
+
 def count(variables: Iterable[keras.Variable]) -> int:
     """How many numbers the variables hold."""
     return sum(math.prod(variable.shape) for variable in variables)
@@ -121,6 +133,9 @@ class Zero(float):
 
     def __eq__(self, other: object) -> bool:
         return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
 
     __hash__ = float.__hash__
 

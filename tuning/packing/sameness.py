@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuning.compatibility.keras import build_state, own_loop
+from tuning.compatibility.keras import build_state, in_floats, own_loop
 from tuning.packing.trace import Trace, Unproven, trace
 
 if TYPE_CHECKING:
@@ -145,18 +145,6 @@ def steps_of(
         train_logs,
         sum(variable.value.size for variable in groups[0]),
     )
-
-
-def in_floats(logs: Any) -> dict[str, Any]:
-    """Logs by name as scalars; of an array, such as a score for each class, each by its number."""
-    scalars = {}
-    for name, value in logs.items():
-        if getattr(value, "size", 1) == 1:
-            scalars[name] = value.reshape(()) if hasattr(value, "reshape") else value
-        else:
-            flat = value.reshape(-1)
-            scalars |= {f"{name}_{i}": flat[i] for i in range(flat.shape[0])}
-    return scalars
 
 
 def _results(model: keras.Model, metrics: list[Any]) -> tuple[Trace, tuple[str, ...]]:

@@ -2,9 +2,9 @@
 
 Both images go through one shared Dense(width) layer with BatchNormalization; what comes of them is
 concatenated, and read by Dense(width) → Dropout → Dense(1, sigmoid). The pairs are drawn once from
-scikit-learn's digits, within each split. `--explain` finds width and batch_size structural,
-learning_rate, dropout and label_smoothing lifted, and epochs a fidelity: 4 programs train its 108
-configurations.
+scikit-learn's digits, within each split. `--explain` finds width, batch_size and whether
+label_smoothing is 0 structural, learning_rate and dropout lifted, and epochs a fidelity:
+8 programs train its 108 configurations.
 """
 
 from __future__ import annotations

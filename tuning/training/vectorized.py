@@ -112,23 +112,20 @@ def train_pack(
     started = time.perf_counter()
     reporter = Reporter()
     task = Task(problem, data, packing)
-    programs: dict[str, list[Member]] = {}
-    alone: list[tuple[int, int, str]] = []
-    for seed, group in _trajectories(task, trials, seeds):
-        for each in _looks(task, group, seed, twice=not programs):
-            if isinstance(each, Member):
-                programs.setdefault(each.steps.key, []).append(each)
-            elif isinstance(each, Outcome):
-                reporter.add([each])
-            else:
-                alone.append(each)
+    programs, others = _programs(task, trials, seeds)
+    if len(programs) > 1 and not packing.drawn:  # perhaps for want of noise of strength 0
+        drawn = Task(problem, data, replace(packing, drawn=True))
+        found = _programs(drawn, trials, seeds)
+        if len(found[0]) < len(programs):
+            task, (programs, others) = drawn, found
+    reporter.add(each for each in others if isinstance(each, Outcome))
     looked = (time.perf_counter() - started) / max(1, len(trials))
     for members in programs.values():
         for member in members:
             member.seconds = looked * len(member.trials)
         yield from _train(task, _once(members), reporter)
         yield reporter.report()
-    for trial, seed, why in alone:
+    for trial, seed, why in (each for each in others if not isinstance(each, Outcome)):
         yield from _by_fit(task, [(trial, seed)], why, reporter)
     if time.perf_counter() - started > TIDY_SECONDS:
         jax.clear_caches()
@@ -158,6 +155,21 @@ class Task:
     problem: Problem
     data: Data
     packing: Packing
+
+
+def _programs(
+    task: Task, trials: Sequence[int], seeds: int | Sequence[int]
+) -> tuple[dict[str, list[Member]], list[Outcome | tuple[int, int, str]]]:
+    """The trials as members by program; the others as outcomes, or for `fit` and why."""
+    programs: dict[str, list[Member]] = {}
+    others: list[Outcome | tuple[int, int, str]] = []
+    for seed, group in _trajectories(task, trials, seeds):
+        for each in _looks(task, group, seed, twice=not programs):
+            if isinstance(each, Member):
+                programs.setdefault(each.steps.key, []).append(each)
+            else:
+                others.append(each)
+    return programs, others
 
 
 def _trajectories(

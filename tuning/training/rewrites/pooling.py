@@ -116,51 +116,33 @@ def _chosen(
 ) -> jax.Array:
     """The place of the element that each window selects, counted in row-major order in the window.
 
-    As in XLA, what is selected so far stays if `keeps` says so of it and the next element, and
-    what lies outside the input is never selected.
+    As in JAX, what is selected so far stays if `keeps` says so of it and the next element, and
+    around the input lies what it keeps least.
     """
-    windows, strides, padding = (
-        params[name] for name in ("window_dimensions", "window_strides", "padding")
-    )
-    lows = [low for low, _ in padding]
+    names = ("window_dimensions", "window_strides", "padding")
+    windows, strides, padding = (params[name] for name in names)
     edges = [
         (low, (n - 1) * stride + window - low - size, 0)
-        for size, n, window, stride, low in zip(
-            x.shape, outputs, windows, strides, lows, strict=True
+        for size, n, window, stride, (low, _) in zip(
+            x.shape, outputs, windows, strides, padding, strict=True
         )
     ]
-    padded = lax.pad(x, jnp.zeros((), x.dtype), edges)
-    chosen = jnp.zeros(outputs, jnp.int32)
-    for i, place in enumerate(np.ndindex(*windows)):
-        stop = [p + (n - 1) * s + 1 for p, n, s in zip(place, outputs, strides, strict=True)]
-        element = lax.slice(padded, place, stop, strides)
-        inside = _inside([p - low for p, low in zip(place, lows, strict=True)], x.shape, outputs, strides)
-        if i == 0:
-            best, found = element, inside
-            continue
-        better = ~keeps(best, element)
-        if not found.all():
-            better |= ~found
-        if not inside.all():
-            better &= inside
-        best, chosen = jnp.where(better, element, best), jnp.where(better, i, chosen)
-        found = found | inside
+    outside = _lowest(x.dtype) if keeps is jnp.greater_equal else _highest(x.dtype)
+    x = lax.pad(x, jnp.asarray(outside, x.dtype), edges)
+    elements = [
+        lax.slice(
+            x,
+            at,
+            [a + (n - 1) * s + 1 for a, n, s in zip(at, outputs, strides, strict=True)],
+            strides,
+        )
+        for at in np.ndindex(*windows)
+    ]
+    best, chosen = elements[0], jnp.zeros(outputs, jnp.int32)
+    for i, element in enumerate(elements[1:], 1):
+        kept = keeps(best, element)
+        best, chosen = jnp.where(kept, best, element), jnp.where(kept, chosen, i)
     return chosen
-
-
-def _inside(
-    starts: Sequence[int], sizes: Sequence[int], outputs: Sequence[int], strides: Sequence[int]
-) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Whether `start + output * stride` is an index of the input, for every output.
-
-    An axis where all are has the length 1.
-    """
-    within = []
-    for start, size, n, stride in zip(starts, sizes, outputs, strides, strict=True):
-        index = start + stride * np.arange(n)
-        one = (index >= 0) & (index < size)
-        within.append(one[:1] if one.all() else one)
-    return functools.reduce(np.logical_and, np.ix_(*within))
 
 
 def _spread(
@@ -186,7 +168,9 @@ def _spread(
         edges = [(c, r - 1 - c, 0) for c, r in zip(cell, reach, strict=True)]
         window = lax.pad(chosen, jnp.int32(-1), edges)
         value = lax.pad(source, jnp.zeros((), source.dtype), edges)
-        hit = lax.broadcast_in_dim(window, shape, own) == here.reshape(_paired([1] * len(strides), strides))
+        hit = lax.broadcast_in_dim(window, shape, own) == here.reshape(
+            _paired([1] * len(strides), strides)
+        )
         part = jnp.where(hit, lax.broadcast_in_dim(value, shape, own), 0)
         total = part if total is None else total + part
     assert total is not None
