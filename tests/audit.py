@@ -22,6 +22,7 @@ import numpy as np
 from tuning import Grid, Problem
 from tuning.compatibility.keras import noisy_layers
 from tuning.errors import first_line
+from tuning.grid import Configuration
 from tuning.packing.differences import lifted_difference, structural_difference
 from tuning.packing.sameness import Steps, equal
 from tuning.packing.trace import Unproven
@@ -49,15 +50,17 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "bin_boundaries": ([-0.5, 0.5], [-0.2, 0.2]),
     "boundaries": ([2], [3]),
     "decay_rate": (0.5, 0.7),
+    "end_learning_rate": (0.01, 0.02),
     "fill_value": (0.1, 0.2),
     "idf_weights": ([0.1, 0.2], [0.3, 0.4]),
     **dict.fromkeys(("learning_rate", "initial_learning_rate"), (0.05, 0.1)),
-    "logit_soft_cap": (2.0, 4.0),
+    "logit_soft_cap": (0.02, 0.04),
     "lora_alpha": (2.0, 3.0),
     "max_freq": (4000.0, 6000.0),
     "max_value": (0.5, 0.8),
     "mean": (0.1, 0.2),
     "RandomPosterization.factor": (3, 5),
+    "min_value": (0.8, 0.95),
     "muon_a": (3.3, 3.5),
     "muon_b": (-4.7, -4.8),
     "muon_c": (2.0, 2.1),
@@ -87,6 +90,7 @@ WITH: dict[str, dict[str, Any]] = {
     "GroupNormalization": {"groups": 2},
     "GroupQueryAttention": {"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 1},
     "fill_value": {"fill_mode": "constant"},
+    "RandomShear.fill_value": {"x_factor": 0.5},
     "Resizing.fill_value": {"width": 9, "pad_to_aspect_ratio": True},
     "clip_limit": {"tile_grid_size": (2, 2), "value_range": (0, 1)},
     "RandomColorJitter.value_range": {"brightness_factor": 0.2},
@@ -245,7 +249,7 @@ class Case:
         calls = BACK if self.argument == "logit_soft_cap" else CALLS
         shapes = [IMAGE] if images else SHAPES
         each = itertools.product(calls, shapes, (True, False))
-        return [Context(*shape, front, call) for call, shape, front in each]
+        return [Context(shape, dtype, front, call) for call, (shape, dtype), front in each]
 
     def made(self, value: Any) -> Any:
         """An object of the class."""
@@ -337,7 +341,7 @@ def without_numbers(kind: str) -> list[str]:
 
 def _look(case: Case, context: Context, value: int, drawn: bool = False) -> Steps:
     problem = case.problem(context)
-    configuration = {"batch_size": BATCH_SIZE, "epochs": EPOCHS, "value": value}
+    configuration: Configuration = {"batch_size": BATCH_SIZE, "epochs": EPOCHS, "value": value}
     return look_at(problem, context.data(), configuration, 0, drawn=drawn, twice=value == 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import os
 import signal
@@ -71,6 +72,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--faults", type=int, default=1, metavar="N", help="of each kind, for pytest -m faults"
     )
+    parser.addoption(
+        "--one-in",
+        type=int,
+        default=1,
+        metavar="N",
+        help="for pytest -m slow: leave out the others",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep one in so many of what is slow, in every file the first."""
+    every, kept, seen = config.getoption("--one-in"), [], collections.Counter[str]()
+    for item in items:
+        slow = item.get_closest_marker("slow") is not None
+        if not slow or seen[str(item.path)] % every == 0:
+            kept.append(item)
+        seen[str(item.path)] += slow
+    items[:] = kept
 
 
 @pytest.fixture(scope="session")

@@ -177,6 +177,12 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
     console.print(f"Problem {problem.name}: what its configurations share")
     for table in explanation_tables(found.packing, problem.grid):
         console.print(table)
+    if found.packing.doubtful:
+        console.print(
+            f"Its models have operations that may be slow in a pack "
+            f"({', '.join(found.packing.doubtful)}): a few steps of each program are compared with "
+            "those of Keras' fit on JAX, and what is faster trains it."
+        )
 
 
 @contextlib.contextmanager

@@ -365,3 +365,30 @@ def test_a_batch_larger_than_the_data_is_one_short_batch(tmp_path):
     problem, data, packing = load(path)
     outcomes = train_pack(problem, data, [0, 1], 0, packing)
     assert [o.status for o in outcomes] == ["ok", "ok"]
+
+
+SORTED = """
+    class Sorted(keras.layers.Layer):
+        def call(self, x):
+            return keras.ops.sort(x)
+
+"""
+
+
+def test_where_keras_is_faster_it_trains_by_fit_and_the_row_says_so(tmp_path, monkeypatch):
+    path = changed(
+        tmp_path,
+        ("    import keras\n", f"    import keras\n{SORTED}"),
+        ("keras.layers.Dropout(0.1)", "Sorted()"),
+    )
+    problem, data, packing = load(path)
+    trials = trials_of(problem, batch_size=16, units=8, activation="relu", epochs=2)
+    (first, *_) = train_pack(problem, data, trials, 0, packing)
+    assert first.engine == "vectorized"  # so short that it is not asked
+    monkeypatch.setattr(vectorized, "COMPARED_SECONDS", 0)
+    monkeypatch.setattr(vectorized, "FASTER", 0)
+    (first, *_) = train_pack(problem, data, trials, 0, packing)
+    assert first.status == "ok"
+    assert re.match(
+        r"fit: it is faster, \S+ ms a step on JAX in place of .* as sort is slow", first.engine
+    )

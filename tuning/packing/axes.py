@@ -68,12 +68,15 @@ class Packing:
         What the model trains that was looked at first; 0 where none was.
     drawn : bool
         Whether models are built with noise of strength 0 drawn, as others of their program draw it.
+    doubtful : tuple of str
+        Operations that may take longer in a pack than by themselves.
     """
 
     axes: dict[str, Axis] = field(default_factory=dict)
     reason: str = ""
     parameters: int = 0
     drawn: bool = False
+    doubtful: tuple[str, ...] = ()
 
     def size(self, configuration: Mapping[str, Value]) -> float:
         """About how many parameters the configuration's model trains: each axis does its share."""

@@ -155,9 +155,16 @@ class _Step:
 
 
 def _inline(
-    jaxpr: Any, consts: list[Any], inputs: list[_Value], operations: list[_Step]
+    jaxpr: Any,
+    consts: list[Any],
+    inputs: list[_Value],
+    operations: list[_Step],
+    caller: Any = None,
 ) -> Iterator[_Value]:
-    """Append a jaxpr's operations, those of the calls in it in their place; its outputs."""
+    """Append a jaxpr's operations, those of the calls in it in their place; its outputs.
+
+    `caller` is the source of the call: what is in it may have been traced for another.
+    """
     from jax.extend import core
 
     env: dict[Any, _Value] = dict(zip(jaxpr.invars, inputs, strict=True))
@@ -173,12 +180,13 @@ def _inline(
         values = [read(atom) for atom in equation.invars]
         inner = CALLS.get(equation.primitive.name)
         called = parts(equation.params[inner]) if inner in equation.params else None
+        source = caller or equation.source_info
         if called:
-            made = list(_inline(*called, values, operations))
+            made = list(_inline(*called, values, operations, source))
         else:
             made = [_Value(variable.aval) for variable in equation.outvars]
             params = {name: _on_one_device(value) for name, value in equation.params.items()}
-            operations.append(_Step(equation.primitive, params, values, made, equation.source_info))
+            operations.append(_Step(equation.primitive, params, values, made, source))
         env.update(zip(equation.outvars, made, strict=True))
     return map(read, jaxpr.outvars)
 

@@ -10,6 +10,19 @@ from tuning.packing.trace import Body, Operation, Slot, Trace
 from tuning.training.rewrites import REWRITES
 from tuning.training.rewrites.zero_columns import Columns
 
+SLOW_IN_LOOPS = frozenset(
+    [
+        "conv_general_dilated",
+        "reduce_window",
+        "reduce_window_max",
+        "reduce_window_min",
+        "reduce_window_sum",
+        "select_and_gather_add",
+        "select_and_scatter_add",
+        "sort",
+    ]
+)
+
 
 def evaluate(
     traced: Trace,
@@ -31,6 +44,42 @@ def evaluate(
         Columns of the input that are left out.
     """
     return _Run(traced, numbers, columns).body(traced.body, inputs)
+
+
+def slow_in_loops(traced: Trace) -> tuple[str, ...]:
+    """The operations of a trace that XLA's CPU compiler is known to do slowly inside of a loop.
+
+    Those that `REWRITES` has an equivalent for, where it left them as they are.
+    """
+    left: dict[str, None] = {}
+
+    def visit(body: Body) -> None:
+        for operation in body.operations:
+            rewrite = REWRITES.get(operation.name)
+            if operation.name in SLOW_IN_LOOPS and not _rewritten(rewrite, operation, traced):
+                left[operation.name] = None
+            for inner in operation.bodies:
+                visit(inner)
+
+    visit(traced.body)
+    return tuple(left)
+
+
+def _rewritten(rewrite: Any, operation: Operation, traced: Trace) -> bool:
+    """Whether an operation has an equivalent, found without computing anything."""
+    import jax
+
+    def shape(atom: Any) -> Any:
+        if isinstance(atom, Slot):
+            aval = traced.avals[atom.index]
+            return jax.ShapeDtypeStruct(aval.shape, aval.dtype)
+        return traced.numbers[atom.index]
+
+    def made(*values: Any) -> Any:
+        found = rewrite(*values, operation.params)
+        return () if found is None else (found,)
+
+    return rewrite is not None and bool(jax.eval_shape(made, *map(shape, operation.inputs)))
 
 
 class _Run:

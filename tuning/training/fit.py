@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tuning.compatibility.keras import (
+    build_state,
     fixed_rows,
     in_floats,
     noise_of_strength_zero_drawn,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ENGINE = "fit"
 EVALUATION_BATCH = 256
+TIMED_STEPS = 5
 STEPS_A_CALL = 20  # TensorFlow: batches trained before returning to Python
 
 
@@ -157,6 +159,34 @@ def _compiled_fast() -> Iterator[None]:
         yield
     finally:
         jax.config.update(option, before)
+
+
+def seconds_a_step(model: keras.Model, batch: tuple[Any, ...]) -> float:
+    """The wall time of a training step on JAX as `fit` compiles it, the least of a few.
+
+    Parameters
+    ----------
+    model : keras.Model
+    batch : tuple of arrays
+        x and y.
+    """
+    import jax
+
+    build_state(model, batch)
+    kinds = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    state: Any = tuple([variable.value for variable in kind] for kind in kinds)
+    step = jax.jit(model.train_step)
+    seconds = []
+    for _ in range(TIMED_STEPS + 1):
+        started = time.perf_counter()
+        _, state = jax.block_until_ready(step(state, batch))
+        seconds.append(time.perf_counter() - started)
+    return min(seconds[1:])
 
 
 def score_names(model: keras.Model, data: Data) -> list[str]:

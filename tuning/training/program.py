@@ -13,8 +13,8 @@ from tuning.packing.sameness import Steps
 from tuning.packing.trace import Slot, Trace
 from tuning.problem import SPLITS, Arrays, Data, n_samples
 from tuning.training.batches import in_floatx, map_arrays
-from tuning.training.evaluation import evaluate
-from tuning.training.parts import Retrace, Sizes, parts_of, without_zero_columns
+from tuning.training.evaluation import evaluate, slow_in_loops
+from tuning.training.parts import Retrace, Sizes, parts_of, shapes_of, without_zero_columns
 from tuning.training.stacking import stacked_variables, stacking_axes
 
 if TYPE_CHECKING:
@@ -76,6 +76,11 @@ class Program:
         Of all members: whether it pays to compile well, and not just fast.
     apart : bool
         Whether each member has an order of rows of its own.
+
+    Attributes
+    ----------
+    example : tuple
+        A batch as a model takes it, of zeros.
     """
 
     def __init__(
@@ -92,6 +97,7 @@ class Program:
         sizes = Sizes.of(data, batch_size, first.scored_rows)
         self.apart = apart
         self._members = members
+        self.example = _zeros(shapes_of(data, sizes.train[0]))
         self._batch_size = batch_size
         self._long = epochs >= LONG
         self._groups = _Groups(*first.sizes)
@@ -130,6 +136,16 @@ class Program:
             return 1
         fitting = max(1, min(most, BLOCK_BYTES // max(sum(touched), 1)))
         return math.ceil(n / math.ceil(n / fitting))
+
+    @property
+    def n_steps(self) -> int:
+        """The batches of an epoch."""
+        return math.ceil(n_samples(self._data["train"][0]) / self._batch_size)
+
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """Operations of a step that may take longer in a pack than by themselves."""
+        return slow_in_loops(self._training.traced)
 
     def start(self, members: range) -> State:
         """The initial variables of some members."""
@@ -403,6 +419,13 @@ class _Groups:
         self.optimizer = slice(self.non_trainable.stop, self.non_trainable.stop + optimizer)
         self.variables = slice(0, self.optimizer.stop)
         self.metrics = slice(self.optimizer.stop, self.optimizer.stop + metrics)
+
+
+def _zeros(shapes: tuple[Any, ...]) -> tuple[Any, ...]:
+    def zeros(shape: Any) -> np.ndarray:
+        return np.zeros(shape.shape, shape.dtype)
+
+    return tuple(map_arrays(zeros, shape) for shape in shapes)
 
 
 def _bytes(traced: Trace, slots: Iterable[Slot]) -> int:

@@ -23,7 +23,7 @@ from tuning.packing.sameness import Steps, equal, steps_of
 from tuning.packing.trace import Unproven
 from tuning.problem import Data, Problem, batch_size, epochs, n_samples
 from tuning.training.batches import row_order
-from tuning.training.fit import compiled_model, fit, score_metrics
+from tuning.training.fit import compiled_model, fit, score_metrics, seconds_a_step
 from tuning.training.outcome import Outcome, divergence, shortest_float32
 from tuning.training.parts import Sizes, shapes_of
 from tuning.training.program import Program
@@ -31,7 +31,13 @@ from tuning.training.reports import Report, Reporter
 
 ENGINE = "vectorized"
 MOST_AT_ONCE = 64
+COMPARED_SECONDS = 10.0  # of a pack's training, from which it is compared with `fit` if in doubt
+FASTER = 1.3  # times as fast a step of `fit` has to be; the pack's contains its validation
 TIDY_SECONDS = 10.0  # a pack that took longer is worth 0.3 s of freeing what it left
+
+
+class SlowerThanFit(Exception):
+    """A pack that Keras' `fit` trains faster; says so in a few words."""
 
 
 @dataclass
@@ -133,8 +139,15 @@ def train_pack(
     yield reporter.report()
 
 
-def try_out(problem: Problem, data: Data, configuration: Configuration, seed: int) -> None:
+def try_out(
+    problem: Problem, data: Data, configuration: Configuration, seed: int
+) -> tuple[str, ...]:
     """Go through a training of a pack of two without compiling it.
+
+    Returns
+    -------
+    tuple of str
+        Operations that may take longer in a pack than by themselves.
 
     Raises
     ------
@@ -145,7 +158,9 @@ def try_out(problem: Problem, data: Data, configuration: Configuration, seed: in
         Member(configuration, each, look_at(problem, data, configuration, each), {0: 1})
         for each in (seed, seed + 1)
     ]
-    program_of(Task(problem, data, UNPACKED), members).trace()
+    program = program_of(Task(problem, data, UNPACKED), members)
+    program.trace()
+    return program.doubtful
 
 
 @dataclass(frozen=True)
@@ -278,13 +293,17 @@ def _train(task: Task, members: list[Member], reporter: Reporter) -> Iterator[Re
             return
         except Exception as error:
             why = first_line(error)
+            if isinstance(error, SlowerThanFit):
+                why = str(error)
+                break
             if at_once == 1 or len(members) == 1 or not _is_out_of_memory(error):
+                why = f"packed, it fails: {why}"
                 break
             at_once = math.ceil(min(at_once, len(members)) / 2)
         for member in members:
             member.curve, member.tests, member.epoch_seconds = [], {}, []
     each = [(trial, member.seed) for member in members for trial in member.trials]
-    yield from _by_fit(task, each, f"packed, it fails: {why}", reporter)
+    yield from _by_fit(task, each, why, reporter)
 
 
 def _by_fit(
@@ -361,8 +380,35 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
                     if finished:
                         member.tests[epoch + 1] = _of_member(tests, j)
                     reporter.add((_outcome(member, trial) for trial in finished), [share])
+            if epoch == i == 0:
+                left = sum(member.last for member in members) * share
+                _compare_with_fit(task, program, own[0], left)
             if reporter.due:
                 yield reporter.report()
+
+
+def _compare_with_fit(task: Task, program: Program, member: Member, left: float) -> None:
+    """Time a few steps of Keras' own on JAX, where a pack may be slower and it pays to know.
+
+    Parameters
+    ----------
+    left : float
+        Seconds that the pack is still to be trained, about.
+
+    Raises
+    ------
+    SlowerThanFit
+        If Keras' own are faster.
+    """
+    if not program.doubtful or left < COMPARED_SECONDS:
+        return
+    model = compiled_model(task.problem, member.configuration, member.seed)
+    ours, theirs = member.epoch_seconds[0] / program.n_steps, seconds_a_step(model, program.example)
+    if theirs * FASTER < ours:
+        raise SlowerThanFit(
+            f"it is faster, {theirs * 1e3:.2g} ms a step on JAX in place of {ours * 1e3:.2g} "
+            f"packed, as {', '.join(program.doubtful)} is slow in a pack"
+        )
 
 
 def _of_member(scores: Mapping[str, Any], i: int) -> dict[str, float]:

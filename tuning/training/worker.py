@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import logging
@@ -293,7 +294,8 @@ def _packing(
     try:
         found = discover(problem.grid, look, base)
         if not found.reason:
-            try_out(problem, data, base, job.seed)
+            doubtful = try_out(problem, data, base, job.seed)
+            found = dataclasses.replace(found, doubtful=doubtful)
     except Exception as error:
         return Packing(reason=f"its training cannot be vectorized: {first_line(error)}")
     return found

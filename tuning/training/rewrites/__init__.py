@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from tuning.training.rewrites import pooling
 from tuning.training.rewrites.convolution import convolution
 from tuning.training.rewrites.random_bits import random_bits
 
 REWRITES: dict[str, Callable[..., Any]] = {
     "conv_general_dilated": convolution,
     "random_bits": random_bits,
+    "reduce_window_max": pooling.reduce_window_max,
+    "reduce_window_min": pooling.reduce_window_min,
+    "reduce_window_sum": pooling.reduce_window_sum,
+    "select_and_scatter_add": pooling.select_and_scatter_add,
 }
