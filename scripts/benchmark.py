@@ -11,11 +11,14 @@ results/benchmark.csv, draws results/benchmark.png and prints medians and ratios
   float32 product rate, and of the roofline: products at that rate, plus one pass of the optimizer's
   state at the measured bandwidth of the cache that a block is sized for. FLOPs are those done: of
   the pixels that are not zero in every image. Every batch size, width and optimizer of the grid,
-  the activations in turn; the mean is weighted by time.
+  the activations in turn; the mean is weighted by time. Beside it what proving takes: to build and
+  trace a member's model, and its share of 12 epochs of training.
 - (d) the driver alone: 43,200 trials that train nothing.
 - (e) one worker against two, seconds of training 720 configurations, start-up left out.
 - (f) with dropout, validation accuracy and log loss over 30 seeds through `fit` and in packs, and
   the p-value of the two-sample Kolmogorov-Smirnov test that they come from one distribution.
+- (h) other models than dense ones, in packs and by Keras' `fit` on JAX and on TensorFlow:
+  `benchmarks/packs.py`.
 - (g) scale: a grid of 100,000 and of 1,000,000 trials that train nothing, searched by the driver;
   the run opened again as to go on with it, and its table analysed, report included.
 """
@@ -47,13 +50,14 @@ BLOCKS = {  # for (b)
     "first 1,440": range(1_440),  # widths 64 and 128 with SGD, batches of 16
     "middle 1,440": range(20_880, 22_320),  # widths 256, RMSprop, and 64, Adagrad; batches of 64
 }
+MEMBERS = 12  # for (c): a quarter of a program of the grid
 FEWER = range(30_240, 30_960)  # for (e): width 64, Adagrad; batches of 128
 SAMPLE = (2, 10)  # configurations of a peer's two runs in (b)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--parts", default="abcdefg", help="which to measure (abcdefg)")
+    parser.add_argument("--parts", default="abcdefgh", help="which to measure (abcdefgh)")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (3)")
     parser.add_argument("--who", help="in (a), only these, separated by commas")
     parser.add_argument("--out", type=Path, default=Path("results/benchmark.csv"))
@@ -65,7 +69,7 @@ def main() -> None:
     measured = Table(options.out, options.who)
     for i in range(options.rounds):
         for part in options.parts:
-            if part not in "cfg" or i == 0:
+            if part not in "cfgh" or i == 0:
                 PARTS[part](measured)
     report(measured.read(), options.out)
 
@@ -164,8 +168,9 @@ def part_c(table: Table) -> None:
         name = "batch {batch_size}, width {neurons}, {optimizer}".format(**program)
         for share in ("share_of_products", "share_of_roofline"):
             table.add("c", f"{share}: {name}", program[share], "", f"{program['ms']:.1f} ms")
-    for share in ("share_of_products", "share_of_roofline"):
+    for share in ("share_of_products", "share_of_roofline", "share_of_proof"):
         table.add("c", share, found[share], "")
+    table.add("c", "proof of a member", found["proof_ms"], "ms")
 
 
 def part_d(table: Table) -> None:
@@ -198,8 +203,19 @@ def part_g(table: Table) -> None:
             table.add("g", f"{thousands * 1000:,} trials: {name}", value, unit)
 
 
+def part_h(table: Table) -> None:
+    done = run([HERE.parent / "benchmarks" / "packs.py", "--json"])[1]
+    for line in done.splitlines():
+        found = json.loads(line)
+        for who in ("pack", "fit on JAX", "fit on TensorFlow"):
+            detail = f"{found['at_once']:.0f} at once" if who == "pack" else ""
+            table.add("h", f"{found['model']}: {who}", found[who], "ms a step", detail)
+        table.add("h", f"{found['model']}: compiling a pack", found["compile"], "s")
+
+
 PARTS = {
     "a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e, "f": part_f, "g": part_g,
+    "h": part_h,
 }  # fmt: skip
 
 
@@ -361,6 +377,9 @@ def child_roofline() -> dict[str, object]:
         "product_gflops": products / 1e9,
         "bandwidth_gbytes": bandwidth / 1e9,
         "programs": programs,
+        "share_of_proof": sum(each["proof_ms"] for each in programs)
+        / (sum(each["proof_ms"] + 12 * each["ms"] for each in programs)),
+        "proof_ms": float(np.median([each["proof_ms"] for each in programs])),
         **{
             share: sum(program[share] * program["ms"] for program in programs) / whole
             for share in ("share_of_products", "share_of_roofline")
@@ -390,7 +409,7 @@ def child_parity(seeds: int = 30) -> dict[str, tuple[float, float, float]]:
         jobs = [
             [Job(seed, "jax", packing=packing), Job(100 + seed, "jax")] for seed in range(seeds)
         ]
-        outcomes = [[train(problem, data, [trial], job)[0] for job in pair] for pair in jobs]
+        outcomes = [[only(train(problem, data, [trial], job)) for job in pair] for pair in jobs]
     packs, by_fit = zip(*outcomes, strict=True)
     assert {packs[0].engine, by_fit[0].engine} == {"vectorized", "fit"}
     values = {
@@ -403,32 +422,46 @@ def child_parity(seeds: int = 30) -> dict[str, tuple[float, float, float]]:
     }
 
 
+def only(reports):
+    """The outcome of a single trial."""
+    (outcome,) = (outcome for report in reports for outcome in report.outcomes)
+    return outcome
+
+
 STATES = {"sgd": 3, "rmsprop": 5, "adagrad": 5, "adam": 7}  # floats read and written a parameter
 
 
 def epoch_shares(problem, data, chosen, products, bandwidth) -> dict[str, float]:
-    """Time one member's epoch with its validation, in a block as the engine would make it."""
+    """Time one member's epoch with its validation, in a block as the engine would make it.
+
+    And the proof of a member: its model built, traced and compared.
+    """
     import jax
 
-    from tuning.training.fit import compiled_model
-    from tuning.training.program import Program
-    from tuning.training.vectorized import MOST_AT_ONCE
+    from tuning.packing.axes import Packing
+    from tuning.training import vectorized
 
     batch_size, width = chosen["batch_size"], chosen["neurons"]
-    members = 48  # of a program of the grid
-    program = Program(
-        compiled_model(problem, chosen, 0), data, batch_size, epochs=members * chosen["epochs"]
-    )
-    n = program.block_size(members, MOST_AT_ONCE)
-    state = program.start([program.numbers] * n)
-    train = program.rows(data["train"])
-    rows, pixels = train[0].shape
-    batches = program.batches(train, np.random.default_rng(0).permutation(rows))
+    task = vectorized.Task(problem, data, Packing(drawn=True))
+    members, proofs = [], []
+    for i in range(MEMBERS):
+        own = chosen | {"learning_rate": 0.001 * (i + 1), "dropout_1": 0.5 * (i % 3) / 2}
+        started = time.perf_counter()
+        steps = vectorized.look_at(problem, data, own, 0, drawn=True)
+        proofs.append(time.perf_counter() - started)
+        members.append(vectorized.Member(own, 0, steps, {i: 48 // MEMBERS * chosen["epochs"]}))
+    started = time.perf_counter()
+    program = vectorized.program_of(task, members)
+    proof = float(np.median(proofs)) + (time.perf_counter() - started) / MEMBERS
+    n = program.block_size(MEMBERS, vectorized.MOST_AT_ONCE)
+    state = program.start(range(n))
+    rows, pixels = len(data["train"][0]), len(program.kept)
+    batches = program.batches([np.random.default_rng(0).permutation(rows)])
     seconds = []
     for _ in range(4):
         started = time.perf_counter()
         state, logs = program.epoch(state, batches)
-        jax.block_until_ready((state.trainable, logs))
+        jax.block_until_ready((state.variables, logs))
         seconds.append(time.perf_counter() - started)
     member = min(seconds[1:]) / n
     first, rest = pixels * width, width * width + width
@@ -439,6 +472,7 @@ def epoch_shares(problem, data, chosen, products, bandwidth) -> dict[str, float]
     passing = steps * parameters * 4 * STATES[chosen["optimizer"]] / bandwidth
     return {
         "ms": member * 1e3,
+        "proof_ms": proof * 1e3,
         "share_of_products": flops / products / member,
         "share_of_roofline": (flops / products + passing) / member,
     }

@@ -81,6 +81,8 @@ class Program:
     ----------
     example : tuple
         A batch as a model takes it, of zeros.
+    kept : array of int, optional
+        The columns of x, where some are left out.
     """
 
     def __init__(
@@ -103,10 +105,10 @@ class Program:
         self._groups = _Groups(*first.sizes)
         self._metric_values = first.state[self._groups.metrics]
         self._parts = parts_of(members, retrace, data, sizes)
-        self._kept: np.ndarray | None = None  # the columns of x, where some are left out
+        self.kept: np.ndarray | None = None
         self._narrow: tuple[int, ...] = ()  # the variables whose first axis counts them
         if found := without_zero_columns(self._parts, first.sizes, data):
-            self._parts, self._kept, self._narrow = found
+            self._parts, self.kept, self._narrow = found
         self._training = self._parts["train", sizes.train[0]]
         self._scoring = self._parts["test", sizes.scored[0]]
         self._stacked = stacked_variables(members, self._parts, apart)
@@ -205,16 +207,16 @@ class Program:
     def _rows(self, pair: tuple[Arrays, Arrays]) -> tuple[Arrays, ...]:
         """x and y as the program takes them."""
         x, y = (map_arrays(in_floatx, part) for part in pair)
-        if self._kept is not None:
+        if self.kept is not None:
             assert not isinstance(x, dict)
-            x = np.take(x.reshape(len(x), -1), self._kept, axis=1)
+            x = np.take(x.reshape(len(x), -1), self.kept, axis=1)
         return x, y
 
     def _initial(self, member: int, place: int) -> np.ndarray:
         """A member's initial value of a variable, without the columns that are left out."""
         value = self._members[member].state[place]
-        if self._kept is not None and place in self._narrow:
-            return np.take(value, self._kept, axis=0)
+        if self.kept is not None and place in self._narrow:
+            return np.take(value, self.kept, axis=0)
         return value
 
     def _begun(self, state: State) -> tuple[list[Any], list[Any], list[Any]]:

@@ -35,7 +35,7 @@ def program_of(path, trials=(0,)):
 
 
 def kept(path):
-    columns = program_of(path)._kept
+    columns = program_of(path).kept
     return None if columns is None else columns.tolist()
 
 
