@@ -100,6 +100,7 @@ def test_whatever_moves_a_number_is_lifted(tmp_path, old, new, axis):
     ("old", "new", "says"),
     [
         ('metrics=["accuracy"]', 'metrics=["accuracy"], run_eagerly=True', "run eagerly"),
+        ('metrics=["accuracy"]', 'metrics=["accuracy"], jit_compile=False', "jit_compile=False"),
         (
             "    return model",
             "    model.fit = functools.partial(model.fit, class_weight={0: 1, 1: 2})\n"

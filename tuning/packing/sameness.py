@@ -120,6 +120,8 @@ def steps_of(
         raise Unproven(f"its model has a {name} of its own")
     if model.run_eagerly:
         raise Unproven("its model is compiled to run eagerly")
+    if not model.jit_compile:
+        raise Unproven("its model is compiled with jit_compile=False, so every step runs Python")
     build_state(model, batch)
     groups = (
         model.trainable_variables,
