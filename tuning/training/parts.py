@@ -14,6 +14,7 @@ from tuning.packing.trace import Trace
 from tuning.problem import SPLITS, Data, n_samples
 from tuning.training.batches import in_floatx, map_arrays
 from tuning.training.rewrites.products import without_transposes
+from tuning.training.rewrites.sums import with_sums_after_loops
 from tuning.training.rewrites.zero_columns import LEAST, Columns, columns_of_input
 
 LARGE = 256  # numbers of a constant from which it is an argument of the program
@@ -133,7 +134,7 @@ def _part(traced: Trace, numbers: dict[int, np.ndarray]) -> Part:
         for place, value in enumerate(traced.numbers)
         if value.size > LARGE and place not in numbers
     }
-    return Part(without_transposes(traced), numbers, constants)
+    return Part(with_sums_after_loops(without_transposes(traced)), numbers, constants)
 
 
 def _in_same_places(

@@ -8,7 +8,7 @@ as shifted slices of its input and `dot_general`. There are three ways to do so:
 - *shifted sums*: one product of the input with all taps at once, whose parts are then shifted and
   added. As many multiplications, but what is copied has the output's channels, not the input's:
   for the gradient of a layer's input, where those are fewer.
-- *patches of outputs*: as patches, but a slice for each output. For the gradient of a kernel: there
+- *by outputs*: as patches, but a slice for each output. For the gradient of a kernel: there
   the "kernel" is a large image and the output a small one.
 
 Where each channel has a kernel of its own (depthwise), the products are element by element.
@@ -24,12 +24,17 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+MOST_SLICES = 256
+"""Convolutions that take more are left to XLA: a program of so many operations compiles slowly."""
+MOST_COPIED = 2**27
+"""Those that copy more numbers too: 0.5 GB of float32 for each member of a pack."""
 
 
 class Axis(NamedTuple):
@@ -65,18 +70,22 @@ def convolution(lhs: jax.Array, rhs: jax.Array, params: Mapping[str, Any]) -> ja
     -------
     jax.Array or None
         What the primitive returns, to the rounding of sums; None if the operands are not real
-        floating-point numbers of one type, or the result or an operand has no elements.
+        floating-point numbers of one type, the result or an operand has no elements, or the program
+        or its copies would be too large.
     """
     floating = jnp.issubdtype(lhs.dtype, jnp.floating) and lhs.dtype == rhs.dtype
     axes = _axes(lhs.shape, rhs.shape, params)
     if not floating or 0 in (*lhs.shape, *rhs.shape) or any(axis.outputs < 1 for axis in axes):
+        return None
+    slices = min(_size(axes, "outputs"), _size(axes, "taps"))
+    if slices > MOST_SLICES or slices * lhs.size > MOST_COPIED:
         return None
     y = _by_phase(lhs, rhs, axes, params["lhs_dilation"], params)
     return y.astype(params["preferred_element_type"] or lhs.dtype)
 
 
 def _axes(lhs: Sequence[int], rhs: Sequence[int], params: Mapping[str, Any]) -> list[Axis]:
-    """How the kernel moves along each axis of the image, whose elements lie `lhs_dilation` apart."""
+    """How the kernel moves along each axis of the images, zeros put between their elements."""
     image, kernel, _ = params["dimension_numbers"]
     names = ("padding", "window_strides", "rhs_dilation", "lhs_dilation")
     axes = []
@@ -108,7 +117,8 @@ def _by_phase(
     image, kernel, out = params["dimension_numbers"]
     period = distance // math.gcd(axis.stride, distance)
     skip = distance // math.gcd(axis.step, distance)
-    parts: list[jax.Array | None] = []
+    rest = [*spread[:i], 1, *spread[i + 1 :]]
+    parts = []
     for phase in range(period):
         start = axis.first + phase * axis.stride
         tap = next((t for t in range(skip) if (start + t * axis.step) % distance == 0), axis.taps)
@@ -120,41 +130,37 @@ def _by_phase(
             taps=len(range(tap, axis.taps, skip)),
         )
         inner = [*axes[:i], part, *axes[i + 1 :]]
-        rest = [*spread[:i], 1, *spread[i + 1 :]]
         if part.taps:
             met = lax.slice_in_dim(rhs, tap, axis.taps, skip, kernel[i + 2])
             parts.append(_by_phase(lhs, met, inner, rest, params))
         else:
-            shape = [0] * lhs.ndim
             rows = lhs.shape[image[0]] // params["batch_group_count"]
             sizes = (rows, rhs.shape[kernel[0]], *(a.outputs for a in inner))
-            for j, size in zip(out, sizes, strict=True):
-                shape[j] = size
-            parts.append(jnp.zeros(shape, _sum_dtype(lhs)))
-    j = out[i + 2]
-    turns = jnp.stack(parts, j + 1)
-    y = turns.reshape(*turns.shape[:j], -1, *turns.shape[j + 2 :])
-    return lax.slice_in_dim(y, 0, axis.outputs, 1, j)
+            zeros = jnp.zeros([sizes[out.index(d)] for d in range(lhs.ndim)], _sum_dtype(lhs))
+            parts.append(zeros)
+    along = out[i + 2]
+    turns = jnp.stack(parts, along + 1)
+    y = turns.reshape(*turns.shape[:along], -1, *turns.shape[along + 2 :])
+    return lax.slice_in_dim(y, 0, axis.outputs, 1, along)
 
 
 def _convolved(
     lhs: jax.Array, rhs: jax.Array, axes: Sequence[Axis], params: Mapping[str, Any]
 ) -> jax.Array:
-    """Convolve in the way that copies least."""
+    """Convolve, with as many slices as there are outputs or taps, whichever are fewer."""
     image, kernel, out = params["dimension_numbers"]
     features, rows = params["feature_group_count"], params["batch_group_count"]
     precision, groups, n = params["precision"], features * rows, lhs.ndim
-    outputs, taps = (math.prod(getattr(a, name) for a in axes) for name in ("outputs", "taps"))
-    if outputs < taps:
+    if _size(axes, "outputs") < _size(axes, "taps"):
         x = lax.transpose(lhs, (image[1], *image[2:], image[0]))
         x = _grouped(x, 0 if features > 1 else n - 1, groups)
         w = _grouped(lax.transpose(rhs, (kernel[1], *kernel[2:], kernel[0])), n - 1, groups)
-        y = _patches_of_outputs(x, w, axes, precision)
+        y = _by_outputs(x, w, axes, precision)
     else:
         x = lax.transpose(lhs, (image[0], *image[2:], image[1]))
         x = _grouped(x, 0 if rows > 1 else n - 1, groups)
         w = _grouped(lax.transpose(rhs, (*kernel[2:], kernel[1], kernel[0])), n - 1, groups)
-        y = _patches_or_sums(x, w, axes, precision)
+        y = _by_taps(x, w, axes, precision)
     order = (out[0], *out[2:], out[1])
     return lax.transpose(y.reshape(*y.shape[:-2], -1), [order.index(i) for i in range(n)])
 
@@ -165,13 +171,13 @@ def _grouped(x: jax.Array, axis: int, groups: int) -> jax.Array:
     return jnp.moveaxis(split, axis, -2)
 
 
-def _patches_or_sums(x: jax.Array, w: jax.Array, axes: Sequence[Axis], precision: Any) -> jax.Array:
-    outputs, taps = (math.prod(getattr(a, name) for a in axes) for name in ("outputs", "taps"))
+def _by_taps(x: jax.Array, w: jax.Array, axes: Sequence[Axis], precision: Any) -> jax.Array:
+    """Convolve in the way that copies least."""
     channels, groups, filters = w.shape[-3:]
     if groups > 1 and 1 in (channels, filters):
         return _depthwise(x, w, axes)
-    shifts = taps > 1 and all(axis.stride == 1 for axis in axes)
-    if shifts and filters * math.prod(x.shape[1:-2]) < channels * outputs:
+    shifts = _size(axes, "taps") > 1 and all(axis.stride == 1 for axis in axes)
+    if shifts and filters * math.prod(x.shape[1:-2]) < channels * _size(axes, "outputs"):
         return _shifted_sums(x, w, axes, precision)
     return _patches(x, w, axes, precision)
 
@@ -198,30 +204,27 @@ def _shifted_sums(x: jax.Array, w: jax.Array, axes: Sequence[Axis], precision: A
     return functools.reduce(operator.add, parts)
 
 
-def _patches_of_outputs(
-    x: jax.Array, w: jax.Array, axes: Sequence[Axis], precision: Any
-) -> jax.Array:
+def _by_outputs(x: jax.Array, w: jax.Array, axes: Sequence[Axis], precision: Any) -> jax.Array:
     """One product of the kernel with what each of few outputs sees.
 
     x: (channels, *space, groups, rows), w: (channels, *taps, groups, filters).
     """
     x, axes = _padded(x, axes)
-    across = [
+    turned = [
         a._replace(stride=a.step, step=a.stride, outputs=a.taps, taps=a.outputs) for a in axes
     ]
     sizes = [a.outputs for a in axes]
-    seen = [_seen(x, across, at) for at in _positions(sizes)]
-    summed, (groups, filters) = list(range(x.ndim - 2)), w.shape[-2:]
-    if groups > 1 and 1 in (x.shape[-1], filters):
-        both = x.shape[-1] == filters == 1  # an axis of length 1 at the end slows loops down
-        wide = (w[..., 0] if both else w).astype(_sum_dtype(w))
-        parts = [_summed((each[..., 0] if both else each) * wide) for each in seen]
-        y = jnp.stack([jnp.sum(part, range(x.ndim - 3)) for part in parts], 1)
+    seen = [_seen(x, turned, at) for at in _positions(sizes)]
+    n, groups, (rows, filters) = x.ndim - 2, w.shape[-2], (x.shape[-1], w.shape[-1])
+    if groups > 1 and 1 in (rows, filters):
+        if rows == filters == 1:  # the loops over an axis of length 1 are slow
+            seen, w = [each[..., 0] for each in seen], w[..., 0]
+        w = w.astype(_sum_dtype(w))
+        y = jnp.stack([jnp.sum(_summed(each * w), range(n - 1)) for each in seen], 1)
     else:
-        shared = ([x.ndim - 2], [x.ndim - 2])
-        y = _product(_side_by_side(seen), w, (summed, summed), shared, precision)
-    y = y.reshape(groups, *sizes, -1, filters)
-    return jnp.moveaxis(y, (-2, 0), (0, -2))
+        every = list(range(n))
+        y = _product(_side_by_side(seen), w, (every, every), ([n], [n]), precision)
+    return jnp.moveaxis(y.reshape(groups, *sizes, rows, filters), (-2, 0), (0, -2))
 
 
 def _depthwise(x: jax.Array, w: jax.Array, axes: Sequence[Axis]) -> jax.Array:
@@ -267,7 +270,12 @@ def _seen(x: jax.Array, axes: Sequence[Axis], taps: Sequence[int]) -> jax.Array:
     return lax.slice(x, (0, *start, 0, 0), (x.shape[0], *stop, *x.shape[-2:]), (1, *strides, 1, 1))
 
 
-def _positions(sizes: Sequence[int] | Iterator[int]) -> Iterator[tuple[int, ...]]:
+def _size(axes: Sequence[Axis], name: str) -> int:
+    """How many outputs or taps there are, over all axes."""
+    return math.prod(getattr(axis, name) for axis in axes)
+
+
+def _positions(sizes: Iterable[int]) -> Iterator[tuple[int, ...]]:
     """The indices of an array of these sizes, the last one running fastest."""
     return itertools.product(*map(range, sizes))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -129,15 +130,10 @@ def _chosen(
     ]
     outside = _lowest(x.dtype) if keeps is jnp.greater_equal else _highest(x.dtype)
     x = lax.pad(x, jnp.asarray(outside, x.dtype), edges)
-    elements = [
-        lax.slice(
-            x,
-            at,
-            [a + (n - 1) * s + 1 for a, n, s in zip(at, outputs, strides, strict=True)],
-            strides,
-        )
-        for at in np.ndindex(*windows)
-    ]
+    elements = []
+    for at in np.ndindex(*windows):
+        stop = [a + (n - 1) * s + 1 for a, n, s in zip(at, outputs, strides, strict=True)]
+        elements.append(lax.slice(x, at, stop, strides))
     best, chosen = elements[0], jnp.zeros(outputs, jnp.int32)
     for i, element in enumerate(elements[1:], 1):
         kept = keeps(best, element)
@@ -150,31 +146,45 @@ def _spread(
 ) -> jax.Array:
     """Add each element of `source` at the chosen place of its window.
 
-    The image is cut into cells as large as the strides. A window begins with a cell and reaches
-    into `ceil(window / stride)` of them along each axis; for each of these, every window's element
-    is compared with the places in the cell that lies so far from its own.
+    Cut the image into cells as large as the strides. A window starts at the corner of a cell and
+    reaches `ceil(window / stride)` cells far along each axis, so that many windows meet in a cell:
+    for each, compare the places in the cell with the window's chosen one.
     """
     reach = [-(-window // stride) for window, stride in zip(windows, strides, strict=True)]
     cells = [n + r - 1 for n, r in zip(source.shape, reach, strict=True)]
-    shape = _paired(cells, strides)
-    own = range(0, 2 * source.ndim, 2)
-    numbers = np.arange(math.prod(windows)).reshape(windows)
     places = np.full([r * s for r, s in zip(reach, strides, strict=True)], -2)
-    places[tuple(map(slice, windows))] = numbers
-    total = None
-    for cell in np.ndindex(*reach):
-        corner = [c * s for c, s in zip(cell, strides, strict=True)]
-        here = places[tuple(slice(c, c + s) for c, s in zip(corner, strides, strict=True))]
-        edges = [(c, r - 1 - c, 0) for c, r in zip(cell, reach, strict=True)]
-        window = lax.pad(chosen, jnp.int32(-1), edges)
-        value = lax.pad(source, jnp.zeros((), source.dtype), edges)
-        hit = lax.broadcast_in_dim(window, shape, own) == here.reshape(
-            _paired([1] * len(strides), strides)
+    places[tuple(map(slice, windows))] = np.arange(math.prod(windows)).reshape(windows)
+    source, chosen = _bordered(source, reach, 0), _bordered(chosen, reach, -1)
+    pixels, outer = _paired(cells, strides), range(0, 2 * source.ndim, 2)
+    parts = []
+    for at in np.ndindex(*reach):
+        start = [r - 1 - a for a, r in zip(at, reach, strict=True)]
+        stop = [a + n for a, n in zip(start, cells, strict=True)]
+        each, where = (
+            lax.broadcast_in_dim(lax.slice(x, start, stop), pixels, outer) for x in (source, chosen)
         )
-        part = jnp.where(hit, lax.broadcast_in_dim(value, shape, own), 0)
-        total = part if total is None else total + part
-    assert total is not None
+        cell = tuple(slice(a * s, (a + 1) * s) for a, s in zip(at, strides, strict=True))
+        here = places[cell].reshape(_paired([1] * len(strides), strides))
+        parts.append(jnp.where(where == here, each, 0))
+    total = functools.reduce(operator.add, parts)
     return total.reshape([n * s for n, s in zip(cells, strides, strict=True)])
+
+
+def _bordered(x: jax.Array, reach: Sequence[int], fill: int) -> jax.Array:
+    """The array with `reach - 1` elements more on both sides of each axis.
+
+    The first such axis is concatenated, not padded: XLA stores what it concatenates, where it
+    would compute what is padded anew for each of the pixels that read it.
+    """
+    axis = next((i for i, r in enumerate(reach) if r > 1), None)
+    if axis is None:
+        return x
+    shape = list(x.shape)
+    shape[axis] = reach[axis] - 1
+    edge = jnp.full(shape, fill, x.dtype)
+    x = lax.concatenate([edge, x, edge], axis)
+    pads = [(0, 0, 0) if i == axis else (r - 1, r - 1, 0) for i, r in enumerate(reach)]
+    return lax.pad(x, jnp.asarray(fill, x.dtype), pads)
 
 
 def _paired(outer: Sequence[int], inner: Sequence[int]) -> list[int]:
