@@ -99,7 +99,7 @@ def test_whatever_moves_a_number_is_lifted(tmp_path, old, new, axis):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ('metrics=["accuracy"]', 'metrics=["accuracy"], run_eagerly=True', "run eagerly"),
+        ('metrics=["accuracy"]', 'metrics=["accuracy"], run_eagerly=True', "run_eagerly=True"),
         ('metrics=["accuracy"]', 'metrics=["accuracy"], jit_compile=False', "jit_compile=False"),
         (
             "    return model",

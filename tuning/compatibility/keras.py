@@ -34,6 +34,18 @@ def build_state(model: keras.Model, batch: Any) -> None:
     model.reset_metrics()
 
 
+def runs_python(model: keras.Model) -> str:
+    """What a model was compiled with that has Python run its every step, on purpose.
+
+    Where a layer says that it does not support jit, Keras switches it off by itself, for the sake
+    of TensorFlow; what such a layer does on JAX its trace shows.
+    """
+    if model.run_eagerly:
+        return "run_eagerly=True"
+    able = all(getattr(layer, "supports_jit", True) for layer in model._flatten_layers())
+    return "jit_compile=False" if able and not model.jit_compile else ""
+
+
 def fixed_rows(model: keras.Model) -> int | None:
     """The only number of rows that a model takes, as one with `stateful` layers does."""
     inputs = getattr(model, "inputs", None) or ()

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuning.compatibility.keras import build_state, in_floats, own_loop
+from tuning.compatibility.keras import build_state, in_floats, own_loop, runs_python
 from tuning.packing.trace import Trace, Unproven, trace
 
 if TYPE_CHECKING:
@@ -118,10 +118,8 @@ def steps_of(
         return again
     if name := own_loop(model):
         raise Unproven(f"its model has a {name} of its own")
-    if model.run_eagerly:
-        raise Unproven("its model is compiled to run eagerly")
-    if not model.jit_compile:
-        raise Unproven("its model is compiled with jit_compile=False, so every step runs Python")
+    if told := runs_python(model):
+        raise Unproven(f"its model is compiled with {told}, so every step runs Python")
     build_state(model, batch)
     groups = (
         model.trainable_variables,

@@ -72,31 +72,151 @@ def numbers(shape, kind="different", dtype="float32"):
     return jnp.asarray(made[kind], dtype)
 
 
+def undilated(shape):
+    return {"base_dilation": (1,) * len(shape), "window_dilation": (1,) * len(shape)}
+
+
 KINDS = st.sampled_from(("different", "ties", "ties", "not finite"))
 
 
+def dilations(draw, shape, params):
+    """Distances between the elements of the input, and between those of a window, that fit."""
+    apart, steps = [], []
+    for size, window in zip(shape, params["window_dimensions"], strict=True):
+        apart.append(draw(st.sampled_from((1, 1, 2))) if window > 1 else 1)
+        steps.append(draw(st.sampled_from((1, 2))) if size >= 2 * window - 1 > 1 else 1)
+    return {"base_dilation": tuple(apart), "window_dilation": tuple(steps)}
+
+
 @settings(max_examples=15, deadline=None)
-@given(windows(), KINDS, st.sampled_from(("float32", "int32")), st.data())
+@given(windows(), KINDS, st.sampled_from(("float32", "float32", "int32")), st.data())
 def test_reductions_are_xlas_own(window, kind, dtype, data):
     shape, params = window
-    space = [i for i, n in enumerate(params["window_dimensions"]) if n > 1]
-    dilations = {"base_dilation": [1] * len(shape), "window_dilation": [1] * len(shape)}
-    for name in dilations:
-        for axis in space:
-            dilations[name][axis] = data.draw(st.sampled_from((1, 1, 2)))
-    params |= {name: tuple(each) for name, each in dilations.items()}
+    params |= dilations(data.draw, shape, params)
     x = numbers((2, *shape), "ties" if dtype == "int32" else kind, dtype)
 
-    def every(x):
+    def both(x):
         return [
-            (jnp.stack([rewrite(x[0], params), jax.vmap(lambda x: rewrite(x, params))(x)[1]]), own)
+            (rewrite(x[0], params), jax.vmap(lambda x, rewrite=rewrite: rewrite(x, params))(x), own)
             for rewrite, own in (
                 (rewrite, jnp.stack([primitive.bind(each, **params) for each in x]))
                 for primitive, rewrite in REDUCTIONS.items()
             )
         ]
 
-    if any(rewrite(x[0], params) is None for rewrite in REDUCTIONS.values()):
-        return  # no window lies in the input
-    for got, expected in run(every, x):
+    for alone, packed, expected in run(both, x):
+        assert_same(alone, expected[0])
+        assert_same(packed, expected)
+
+
+@settings(max_examples=25, deadline=None)
+@given(windows(), KINDS, st.sampled_from((lax.ge_p, lax.le_p)))
+def test_a_gradient_goes_where_xlas_own_goes(window, kind, select):
+    """With whole numbers nothing is rounded, so the two agree in every bit."""
+    shape, params = window
+    params["select_prim"] = select
+    x = numbers((2, *shape), kind)
+    pooled = jax.eval_shape(
+        lambda x: lax.reduce_window_max_p.bind(x, **params | undilated(shape)), x[0]
+    )
+    g = jnp.round(8 * numbers((2, *pooled.shape)))
+
+    def all_ways(g, x):
+        def one(g, x):
+            return pooling.select_and_scatter_add(g, x, params)
+
+        members = [(0, 0), (0, 0), (1, 1), (0, 0), (0, 1), (0, 0), (1, 0)]
+        own = lax.select_and_scatter_add_p
+        packed = [
+            jax.vmap(one)(g, x),
+            jax.vmap(one, (None, 0))(g[0], x),
+            jax.vmap(one, (0, None))(g, x[0]),
+        ]
+        return (
+            jnp.concatenate([one(g[0], x[0])[None], *packed]),
+            jnp.stack([own.bind(g[i], x[j], **params) for i, j in members]),
+        )
+
+    got, expected = run(all_ways, g, x)
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_small_floats_are_summed_in_float32(dtype):
+    x = numbers((2, 9, 3), dtype=dtype)
+    params = {"window_dimensions": (1, 3, 1), "window_strides": (1, 1, 1)}
+    params |= {"padding": ((0, 0),) * 3} | undilated(x.shape)
+    sums = lax.reduce_window_sum_p.bind(x.astype("float32"), **params)
+    np.testing.assert_array_equal(pooling.reduce_window_sum(x, params), sums.astype(dtype))
+
+
+def pooling_layers():
+    """Layers by name, each with what changes what it emits."""
+    first = "channels_first"
+    for kind in ("Max", "Average"):
+        yield f"{kind}Pooling1D", {"pool_size": 2}, (9, 3)
+        yield f"{kind}Pooling1D", {"pool_size": 3, "strides": 2, "data_format": first}, (3, 9)
+        yield f"{kind}Pooling2D", {"pool_size": 2}, (7, 8, 3)
+        yield f"{kind}Pooling2D", {"pool_size": 2, "padding": "same"}, (7, 8, 3)
+        yield f"{kind}Pooling2D", {"pool_size": 3, "strides": 2, "padding": "same"}, (7, 8, 3)
+        yield f"{kind}Pooling2D", {"pool_size": 3, "strides": 1, "padding": "same"}, (7, 8, 3)
+        yield f"{kind}Pooling2D", {"pool_size": 2, "strides": 3}, (7, 8, 3)
+        yield f"{kind}Pooling2D", {"pool_size": (2, 3), "data_format": first}, (3, 7, 8)
+        yield f"{kind}Pooling3D", {"pool_size": 2}, (4, 5, 4, 2)
+        yield f"{kind}Pooling3D", {"pool_size": 3, "strides": 2, "padding": "same"}, (4, 5, 4, 2)
+
+
+def emitted(jaxpr):
+    """The windowed operations of a jaxpr, also within its calls."""
+    for equation in jaxpr.eqns:
+        if equation.primitive in REWRITES or "window" in equation.primitive.name:
+            yield equation
+        for inner in core.jaxprs_in_params(equation.params):
+            yield from emitted(inner)
+
+
+@pytest.mark.parametrize(("name", "options", "shape"), list(pooling_layers()))
+def test_all_that_keras_emits_is_rewritten(name, options, shape):
+    import keras
+
+    layer = getattr(keras.layers, name)(**options)
+
+    def loss(x):
+        return (layer(x) ** 2).sum()
+
+    traced = jax.make_jaxpr(jax.grad(loss))(numbers((4, *shape)))
+    equations = list(emitted(traced.jaxpr))
+    assert len(equations) >= 2
+
+    def both(operands):
+        return [
+            (
+                REWRITES[equation.primitive](*each, equation.params),
+                equation.primitive.bind(*each, **equation.params),
+            )
+            for each, equation in zip(operands, equations, strict=True)
+        ]
+
+    operands = [[numbers(atom.aval.shape, "ties") for atom in each.invars] for each in equations]
+    for got, expected in run(both, operands):
         assert_same(got, expected)
+
+
+def test_what_is_left_to_xla():
+    x, n = numbers((1, 4 * MOST_SLICES, 1)), MOST_SLICES + 1
+    params = {"window_dimensions": (1, n, 1), "window_strides": (1, 1, 1)}
+    params |= {"padding": ((0, 0),) * 3} | undilated(x.shape)
+    side_by_side = params | {"window_strides": (1, n, 1)}
+    for rewrite in REDUCTIONS.values():
+        assert rewrite(x, params) is None
+        assert rewrite(x, side_by_side) is not None
+        assert rewrite(x[:, :0], params) is None
+        assert rewrite(x[:, : n - 1], params) is None
+        assert rewrite(x.astype(complex), side_by_side) is None
+    g = numbers((1, 3, 1))
+    for select in (lax.ge_p, lax.gt_p):
+        selected = side_by_side | {"select_prim": select}
+        assert pooling.select_and_scatter_add(g, x, selected) is None
+        small = selected | {"window_dimensions": (1, 2, 1), "window_strides": (1, 2, 1)}
+        gone = pooling.select_and_scatter_add(g, x[:, :6], small) is None
+        assert gone is (select is lax.gt_p)

