@@ -6,10 +6,10 @@ import contextlib
 import functools
 import inspect
 import json
-import math
 import random
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 NOT_FIT = ("fit", "evaluate", "make_train_function", "make_test_function")
 """Methods around the step: a model that has its own is trained by them alone."""
+
+
+def build_metrics(model: keras.Model, batch: Any) -> None:
+    """Create the variables of a compiled model and its metrics, computing nothing.
+
+    Parameters and errors are those of `build_state`.
+    """
+    model._symbolic_build(data_batch=batch)
 
 
 def build_state(model: keras.Model, batch: Any) -> None:
@@ -28,7 +36,7 @@ def build_state(model: keras.Model, batch: Any) -> None:
     batch : tuple of arrays, dicts of arrays or `jax.ShapeDtypeStruct`
         x and y of some rows; only shapes and types count.
     """
-    model._symbolic_build(data_batch=batch)
+    build_metrics(model, batch)
     if not model.optimizer.built:  # a second time, some make their variables anew
         model.optimizer.build(model.trainable_variables)
     model.reset_metrics()
@@ -62,11 +70,6 @@ def in_floats(logs: Any) -> dict[str, Any]:
             flat = value.reshape(-1)
             scalars |= {f"{name}_{i}": flat[i] for i in range(flat.shape[0])}
     return scalars
-
-
-def count(variables: Iterable[keras.Variable]) -> int:
-    """How many numbers the variables hold."""
-    return sum(math.prod(variable.shape) for variable in variables)
 
 
 def describe(model: keras.Model) -> str:
@@ -108,6 +111,15 @@ def own_loop(model: keras.Model) -> str:
         if name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name):
             return name
     return ""
+
+
+def let_tensorflow_be() -> None:
+    """Have Keras not import TensorFlow to ask whether an object is TensorFlow's."""
+    import keras
+
+    lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
+    if "tensorflow" not in sys.modules and hasattr(lazy, "_available"):
+        lazy._available = False
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tuning.compatibility.keras import (
+    build_metrics,
     build_state,
     fixed_rows,
     in_floats,
@@ -194,7 +195,7 @@ def score_names(model: keras.Model, data: Data) -> list[str]:
     rows = fixed_rows(model) or 2
     x, y = (map_arrays(in_floatx, part) for part in _first_rows(data["train"], rows))
     try:
-        model._symbolic_build(data_batch=(x, y))
+        build_metrics(model, (x, y))
     except Exception:  # of models that cannot be built without numbers
         model.evaluate(x, y, verbose=0)
     return sorted(in_floats(model.get_metrics_result()), key=lambda name: name != "loss")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tuning.compatibility.keras import let_tensorflow_be
 from tuning.errors import first_line
 from tuning.grid import Configuration
 from tuning.packing.axes import UNPACKED, Packing
@@ -100,12 +101,10 @@ def prepare(backend: str, cache: str | None = None) -> None:
     if "keras" in sys.modules and sys.modules["keras"].backend.backend() != backend:
         raise RuntimeError(f"Keras runs on another backend than {backend} in this process already")
     with _absent("matplotlib", "pandas", "sklearn"):
-        import keras
+        import keras  # noqa: F401
 
-    if backend != "tensorflow":  # Keras imports it to ask whether an object is TensorFlow's
-        lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
-        if "tensorflow" not in sys.modules and hasattr(lazy, "_available"):
-            lazy._available = False
+    if backend != "tensorflow":
+        let_tensorflow_be()
     keep_for_good()
 
 

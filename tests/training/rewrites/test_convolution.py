@@ -150,7 +150,6 @@ def convolution_layers():
     first = "channels_first"
     yield "Conv1D", {"filters": 4}, (9, 3)
     yield "Conv1D", {"filters": 4, "padding": "causal", "dilation_rate": 2}, (9, 3)
-    yield "Conv1D", {"filters": 4, "data_format": first, "strides": 2}, (3, 9)
     yield "Conv2D", {"filters": 4}, (7, 8, 3)
     yield "Conv2D", {"filters": 2, "padding": "same"}, (7, 8, 5)
     yield "Conv2D", {"filters": 4, "padding": "same", "strides": 2}, (7, 8, 3)
@@ -166,7 +165,6 @@ def convolution_layers():
     yield "DepthwiseConv2D", {"padding": "same"}, (7, 8, 3)
     yield "DepthwiseConv2D", {"depth_multiplier": 2, "strides": 2}, (7, 8, 3)
     yield "SeparableConv2D", {"filters": 4, "strides": 2, "padding": "same"}, (7, 8, 3)
-    yield "Conv1DTranspose", {"filters": 4, "strides": 2}, (5, 3)
     yield "Conv2DTranspose", {"filters": 4}, (5, 4, 3)
     yield "Conv2DTranspose", {"filters": 4, "strides": 2, "padding": "same"}, (5, 4, 3)
     yield "Conv2DTranspose", {"filters": 4, "strides": 3, "kernel_size": 2}, (5, 4, 3)

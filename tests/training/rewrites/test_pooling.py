@@ -114,12 +114,12 @@ def test_reductions_are_xlas_own(window, kind, dtype, data):
 def test_a_gradient_goes_where_xlas_own_goes(window, kind, select):
     """With whole numbers nothing is rounded, so the two agree in every bit."""
     shape, params = window
-    params["select_prim"] = select
     x = numbers((2, *shape), kind)
     pooled = jax.eval_shape(
         lambda x: lax.reduce_window_max_p.bind(x, **params | undilated(shape)), x[0]
     )
     g = jnp.round(8 * numbers((2, *pooled.shape)))
+    params["select_prim"] = select
 
     def all_ways(g, x):
         def one(g, x):
