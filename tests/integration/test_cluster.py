@@ -18,6 +18,7 @@ from tuning.samplers import RandomSampler, Shard
 SHADOW = "raise ModuleNotFoundError(\"No module named '{0}'\", name='{0}')\n"
 
 
+@pytest.mark.slow
 def test_nothing_listens_beyond_this_machine_or_runs_that_nobody_uses(tmp_path):
     process = start("--problem", TINY, "--random", 0, "--sweep", "all", "--out", tmp_path / "r")
     wait_for_rows(tmp_path / "r", 1, process)
@@ -58,6 +59,7 @@ def bare_cluster(tmp_path, monkeypatch):
         cluster.shutdown()
 
 
+@pytest.mark.slow
 def test_workers_without_the_project_are_given_it(bare_cluster, run):
     address = bare_cluster("tuning")
     done = run(
@@ -69,6 +71,7 @@ def test_workers_without_the_project_are_given_it(bare_cluster, run):
     assert load_results("r")["status"].tolist() == ["ok"] * 4
 
 
+@pytest.mark.slow
 def test_workers_without_what_the_project_needs_are_told_of(bare_cluster, run, tmp_path):
     address = bare_cluster("keras")
     done = run("run_ray.py", "--problem", TINY, "--out", "r", "--address", address)
@@ -77,6 +80,7 @@ def test_workers_without_what_the_project_needs_are_told_of(bare_cluster, run, t
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_two_shards_are_the_whole_search(tmp_path, run):
     search = ("--problem", TINY, "--random", 3, "--sweep", "0:12")
     shards = [start(*search, "--shard", f"{k}/2", "--out", "shards") for k in (1, 2)]

@@ -133,6 +133,7 @@ def test_trouble_costs_its_trial_and_never_the_run(cluster, tmp_path):
     assert table.loc["dies once", "val_loss"] == table.loc["none", "val_loss"]
 
 
+@pytest.mark.slow
 def test_a_witness_that_dies_costs_no_trial(cluster):
     _, driver = driver_of(TINY, cluster, limits=Limits(seconds=300))
     ray.kill(driver._witness)

@@ -69,12 +69,14 @@ def test_what_a_pack_has_told_is_not_trained_again_when_its_worker_dies(cluster,
     assert table["error"][3] == "its worker process died, 3 times"
 
 
+@pytest.mark.slow
 def test_a_value_that_ends_the_process_ends_the_packing_not_the_run(cluster):
     _, driver = driver_of(PROBLEMS / "troubled.py", cluster, engine="auto")
     assert driver.probe().metrics == ["loss", "accuracy"]
     assert driver.packing.reason == "building its models ended a worker"
 
 
+@pytest.mark.slow
 def test_a_value_that_hangs_ends_the_packing_not_the_run(cluster, tmp_path):
     path = changed(
         tmp_path,
