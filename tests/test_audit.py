@@ -18,12 +18,11 @@ pytestmark = pytest.mark.usefixtures("worker")
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "lifted.md"
 ROWS = audit.rows_of(PAGE.read_text())
 LONG = ("AugMix", "RandAugment")  # 16,000 operations: 2 s to trace, 140 s to compile for a pack
-SOME = [i for i in range(0, len(ROWS), 20) if ROWS[i].name not in LONG]
+SOME = [i for i in range(0, len(ROWS), 40) if ROWS[i].name not in LONG]
 LIFTED = [row for row in ROWS if row.verdict == "lifted" and row.name not in LONG]
 SOME_LIFTED = (
-    "Adam.ema_momentum", "SGD.clipnorm", "CosineDecay.decay_steps", "Huber.delta",
-    "BatchNormalization.momentum", "Dropout.rate", "LeakyReLU.negative_slope", "L1L2.l2",
-    "MinMaxNorm.rate", "RandomNormal.stddev", "FBetaScore.beta",
+    "SGD.clipnorm", "CosineDecay.decay_steps", "Huber.delta", "BatchNormalization.momentum",
+    "Dropout.rate", "MinMaxNorm.rate", "FBetaScore.beta",
 )  # fmt: skip
 SEED = 3
 

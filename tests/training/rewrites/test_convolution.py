@@ -108,7 +108,7 @@ def run(function, *arguments):
     return jax.jit(function, compiler_options=QUICKLY)(*arguments)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(convolutions(), st.sampled_from(("float32", "float32", "float16", "bfloat16")))
 def test_it_is_xlas_own(shapes, dtype):
     lhs, rhs, params = shapes
