@@ -195,6 +195,7 @@ def noisy_layers() -> tuple[Any, ...]:
     )
 
 
+@functools.cache
 def _drawing(init: Any) -> Any:
     """A constructor that takes each strength of zero among its arguments for one that is drawn."""
     signature = inspect.signature(init)
