@@ -390,5 +390,5 @@ def test_where_keras_is_faster_it_trains_by_fit_and_the_row_says_so(tmp_path, mo
     (first, *_) = train_pack(problem, data, trials, 0, packing)
     assert first.status == "ok"
     assert re.match(
-        r"fit: it is faster, \S+ ms a step on JAX in place of .* as sort is slow", first.engine
+        r"fit: it is faster, \S+ ms a step on JAX in place of .* slow in a pack: sort", first.engine
     )

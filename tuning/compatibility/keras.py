@@ -24,7 +24,56 @@ def build_metrics(model: keras.Model, batch: Any) -> None:
 
     Parameters and errors are those of `build_state`.
     """
-    model._symbolic_build(data_batch=batch)
+    import keras
+
+    compiled_loss, compiled_metrics = model._compile_loss, model._compile_metrics
+    x, y, weights = keras.utils.unpack_x_y_sample_weight(keras.tree.map_structure(_symbol, batch))
+    outputs = _outputs(model, x)
+    if outputs is None or None in (compiled_loss, compiled_metrics):
+        model._symbolic_build(data_batch=batch)
+        return
+    try:
+        if not compiled_metrics.built:
+            keras.src.backend.compute_output_spec(
+                model.compute_metrics, x, y, outputs, sample_weight=weights
+            )
+        if not compiled_loss.built:
+            compiled_loss.build(y, outputs)
+        model._post_build()
+    except Exception:  # such as outputs of another number of rows than the inputs
+        compiled_metrics.built = compiled_loss.built = False
+        model._symbolic_build(data_batch=batch)
+
+
+def _symbol(array: Any) -> Any:
+    import keras
+
+    return keras.KerasTensor(array.shape, str(array.dtype))
+
+
+def _outputs(model: keras.Model, x: Any) -> Any:
+    """What a model returns of a batch, where Keras knows it without calling the model again.
+
+    To find it is half the work of `_symbolic_build`. None of a model that is not a graph of layers,
+    has a loss of its own, or returns of other shapes than it has in its graph.
+    """
+    import keras
+
+    graph = getattr(model, "_functional", None) or model
+    plain = type(model) in (keras.Model, keras.Sequential, keras.src.models.functional.Functional)
+    if not plain or not hasattr(graph, "_outputs_struct") or not model.built:
+        return None
+    taken, known = keras.tree.flatten(x), keras.tree.flatten(graph._inputs_struct)
+    returned = keras.tree.flatten(graph._outputs_struct)
+    if [t.shape[1:] for t in taken] != [k.shape[1:] for k in known]:
+        return None
+    if any(None in each.shape[1:] for each in returned):
+        return None
+    rows = taken[0].shape[0]
+    return keras.tree.map_structure(
+        lambda known: keras.KerasTensor((known.shape[0] or rows, *known.shape[1:]), known.dtype),
+        graph._outputs_struct,
+    )
 
 
 def build_state(model: keras.Model, batch: Any) -> None:

@@ -7,6 +7,7 @@ that stand in a jaxpr as literals, and the arrays that the function closes over.
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -287,7 +288,7 @@ class _Numbering:
             import jax
 
             return "key", np.asarray(jax.random.key_data(array)).tobytes()
-        return "number", atom.index, array.shape, array.dtype.str
+        return "number", atom.index, array.shape, _name(array.dtype)
 
 
 def _closed(value: Any) -> tuple[Any, ...]:
@@ -305,13 +306,19 @@ def _opened(closed: Any) -> tuple[list[_Value], list[_Step], list[_Value]]:
 
 
 def _shape(aval: Any) -> Any:
-    return tuple(aval.shape), str(aval.dtype)
+    return aval.shape, _name(aval.dtype)
+
+
+@functools.cache
+def _name(dtype: Any) -> str:
+    """The name of a type, which NumPy takes long to spell."""
+    return str(dtype)
 
 
 def _said(value: Any, primitive: str, name: str) -> Any:  # noqa: PLR0911  a rule a line
     """A parameter of an operation as text that is equal for equal parameters alone."""
     if isinstance(value, PLAIN):
-        return type(value).__name__, str(value) if isinstance(value, np.dtype) else value
+        return type(value).__name__, _name(value) if isinstance(value, np.dtype) else value
     kind = type(value)
     if kind.__name__ in NAMED:
         return kind.__name__, str(getattr(value, "name", value))

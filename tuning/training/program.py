@@ -13,7 +13,7 @@ from tuning.packing.sameness import Steps
 from tuning.packing.trace import Slot, Trace
 from tuning.problem import SPLITS, Arrays, Data, n_samples
 from tuning.training.batches import in_floatx, map_arrays
-from tuning.training.evaluation import evaluate, slow_in_loops
+from tuning.training.evaluation import doubtful, evaluate
 from tuning.training.parts import Retrace, Sizes, parts_of, shapes_of, without_zero_columns
 from tuning.training.stacking import stacked_variables, stacking_axes
 
@@ -147,7 +147,7 @@ class Program:
     @property
     def doubtful(self) -> tuple[str, ...]:
         """Operations of a step that may take longer in a pack than by themselves."""
-        return slow_in_loops(self._training.traced)
+        return doubtful(self._training.traced)
 
     def start(self, members: range) -> State:
         """The initial variables of some members."""

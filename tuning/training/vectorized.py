@@ -407,7 +407,7 @@ def _compare_with_fit(task: Task, program: Program, member: Member, left: float)
     if theirs * FASTER < ours:
         raise SlowerThanFit(
             f"it is faster, {theirs * 1e3:.2g} ms a step on JAX in place of {ours * 1e3:.2g} "
-            f"packed, as {', '.join(program.doubtful)} is slow in a pack"
+            f"packed; operations that are slow in a pack: {', '.join(program.doubtful)}"
         )
 
 
