@@ -8,6 +8,7 @@ from typing import Any
 from tuning.compatibility.jax import bind
 from tuning.packing.trace import Body, Operation, Slot, Trace
 from tuning.training.rewrites import REWRITES
+from tuning.training.rewrites.comparisons import compared, held
 from tuning.training.rewrites.zero_columns import Columns
 
 # What dense, recurrent, attention and embedding networks consist of: `benchmarks/packs.py` has none
@@ -91,6 +92,7 @@ class _Run:
         self._numbers: list[Any] = [
             numbers.get(place, own) for place, own in enumerate(traced.numbers)
         ]
+        self._avals = traced.avals
         self._columns = columns
 
     def body(self, body: Body, inputs: Sequence[Any]) -> list[Any]:
@@ -100,12 +102,13 @@ class _Run:
         def read(atom: Any) -> Any:
             return env[atom.index] if isinstance(atom, Slot) else self._numbers[atom.index]
 
+        once = compared(body, self._avals)
         for operation in body.operations:
             values = [read(atom) for atom in operation.inputs]
             for slot, value in zip(
                 operation.outputs, self._outputs(operation, values), strict=True
             ):
-                env[slot.index] = value
+                env[slot.index] = held(value) if slot.index in once else value
         return [read(atom) for atom in body.outputs]
 
     def _outputs(self, operation: Operation, values: list[Any]) -> Sequence[Any]:

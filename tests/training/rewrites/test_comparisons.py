@@ -1,0 +1,73 @@
+"""What is compared with its own maximum equals it, however XLA computes it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuning.packing.trace import trace
+from tuning.training.evaluation import evaluate
+from tuning.training.rewrites.comparisons import held
+
+
+def largest_of(kind):
+    """A loss with the maximum of sums of products, computed element by element."""
+    import jax
+    import jax.numpy as jnp
+
+    def loss(x, kernel, bias):
+        n, (taps, channels) = x.shape[1], kernel.shape
+        images = jnp.maximum(x, 0)
+        y = jax.lax.conv_general_dilated(
+            images,
+            kernel.reshape(taps, 1, channels),
+            (1,),
+            ((0, taps - 1),),
+            dimension_numbers=("NHC", "HIO", "NHC"),
+            feature_group_count=channels,
+        )
+        y = y + bias
+        pooled = {
+            "reduced": lambda: y.max(1),
+            "halves": lambda: jnp.maximum(y[:, : n // 2], y[:, n - n // 2 :]),
+            "compared": lambda: jnp.where(y == y.max(1, keepdims=True), y, 0),
+            "least": lambda: (y * bias).min(1),
+        }[kind]()
+        return jnp.tanh(pooled).sum()
+
+    return jax.grad(loss, (0, 1, 2))
+
+
+@pytest.mark.parametrize("kind", ["reduced", "halves", "compared", "least"])
+@given(
+    rows=st.integers(1, 40),
+    length=st.integers(2, 9),
+    channels=st.integers(1, 6),
+    taps=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=12, deadline=None)
+def test_gradients_of_maxima_are_those_of_one_operation_after_the_other(
+    kind, rows, length, channels, taps, seed
+):
+    import jax
+
+    random = np.random.default_rng(seed)
+    shapes = ((rows, length, channels), (taps, channels), (channels,))
+    arrays = [random.normal(size=shape).astype(np.float32) for shape in shapes]
+    function = largest_of(kind)
+    traced, _ = trace(function, *arrays)
+    fast = jax.jit(lambda *inputs: evaluate(traced, {}, inputs))(*arrays)
+    with jax.disable_jit():
+        slow = function(*arrays)
+    for one, other in zip(fast, slow, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * rows)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_what_is_held_stays_as_it_is_to_the_bit(dtype):
+    import jax
+    import jax.numpy as jnp
+
+    values = jnp.asarray([0.0, -0.0, 1.5, -3e-5, np.inf, -np.inf, np.nan, 6e4], dtype)
+    assert np.asarray(jax.jit(held)(values)).tobytes() == np.asarray(values).tobytes()
