@@ -4,6 +4,7 @@ A failure here names what has moved; the versions it was seen to hold for are in
 `tuning/compatibility/`.
 """
 
+import functools
 import inspect
 
 import numpy as np
@@ -180,3 +181,73 @@ def test_an_operation_knows_the_function_that_wrote_it():
 
     (equation,) = jax.make_jaxpr(written)(1.0).jaxpr.eqns
     assert of_jax.where_written(equation.source_info).endswith("written")
+
+
+def test_keras_says_of_its_metrics_which_way_is_better():
+    import keras
+
+    arguments = {"num_classes": 3, "target_class_ids": [0], "fn": keras.losses.huber}
+    without = {"Mean", "Sum", "Metric", "MeanMetricWrapper"}
+    lower = {
+        *("FalseNegatives", "FalsePositives", "KLDivergence", "Poisson", "LogCoshError"),
+        *("Hinge", "SquaredHinge", "CategoricalHinge", "RootMeanSquaredError"),
+        *("MeanAbsoluteError", "MeanSquaredError", "MeanAbsolutePercentageError"),
+        *("MeanSquaredLogarithmicError", "BinaryCrossentropy", "CategoricalCrossentropy"),
+        "SparseCategoricalCrossentropy",
+    }
+    kinds = {k for k in vars(keras.metrics).values() if inspect.isclass(k)}
+    for kind in sorted(kinds, key=lambda kind: kind.__name__):
+        if kind.__name__ in without:
+            continue
+        needed = inspect.signature(kind).parameters.values()
+        given = {
+            p.name: arguments.get(p.name, 0.5)
+            for p in needed
+            if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD
+        }
+        metric = kind(**given, name="mine")
+        mode, what = of_keras.better(with_metrics([metric]), "mine")
+        assert mode == ("min" if kind.__name__ in lower else "max"), f"{kind.__name__}: {mode}"
+        assert what == f"keras.metrics.{kind.__name__}"
+
+
+def test_a_loss_used_as_a_metric_is_the_better_the_lower():
+    import keras
+
+    def mine(y, p):
+        return keras.ops.mean(p, -1)
+
+    class Mine(keras.losses.Loss):
+        def call(self, y, p):
+            return mine(y, p)
+
+    functions = [f for f in vars(keras.losses).values() if inspect.isfunction(f)]
+    losses = [f for f in functions if f.__name__ not in ("get", "serialize", "deserialize")]
+    cases = [
+        *((loss, "min") for loss in losses),
+        (functools.partial(keras.losses.huber, delta=2.0), "min"),
+        (keras.losses.Huber(), "min"),
+        (Mine(name="accuracy"), "min"),
+        (keras.metrics.binary_accuracy, "max"),
+        (mine, ""),
+        (keras.metrics.MeanMetricWrapper(mine, name="loss_of_mine"), ""),
+    ]
+    for metric, mode in cases:
+        model = with_metrics([metric])
+        (score,) = set(of_keras._metrics_by_score(model)) - {"loss"}
+        assert of_keras.better(model, score)[0] == mode, metric
+        assert of_keras.better(model, "loss") == ("min", "the loss")
+
+
+def with_metrics(metrics):
+    """A compiled model whose metrics have names, without their variables."""
+    import keras
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile("sgd", "mse", metrics=metrics)
+    symbol = keras.KerasTensor((8, 3))
+    model._compile_metrics.build(symbol, symbol)
+    model._compile_metrics.result = lambda: {
+        each.name: 0 for each in model._compile_metrics.metrics
+    }
+    return model

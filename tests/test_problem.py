@@ -56,7 +56,7 @@ def test_the_embedded_data_is_what_its_note_says():
 
 def test_a_users_file_brings_its_defaults(tmp_path):
     problem = load_problem(write(tmp_path, GOOD))
-    assert (problem.name, problem.metric, problem.mode) == ("mine", "val_accuracy", "max")
+    assert (problem.name, problem.metric, problem.mode) == ("mine", "val_accuracy", None)
     assert (batch_size(problem.grid[0]), epochs(problem.grid[0])) == (32, 1)
 
 
@@ -71,21 +71,9 @@ def test_work_grows_with_epochs_batches_and_parameters():
     assert work(small, 100, 2000).seconds == pytest.approx(2 * work(small, 100, 1000).seconds)
 
 
-@pytest.mark.parametrize(
-    ("metric", "mode"),
-    [
-        ("val_loss", "min"),
-        ("val_mae", "min"),
-        ("val_root_mean_squared_error", "min"),
-        ("val_binary_crossentropy", "min"),
-        ("val_auc", "max"),
-        ("val_f1_score", "max"),
-    ],
-)
-def test_errors_are_the_better_the_lower(tmp_path, metric, mode):
-    assert load_problem(write(tmp_path, f"{GOOD}metric = {metric!r}")).mode == mode
-    chosen = f"{GOOD}metric = {metric!r}\nmode = 'max'"
-    assert load_problem(write(tmp_path, chosen, "other")).mode == "max"
+def test_a_file_may_say_which_way_is_better(tmp_path):
+    assert load_problem(write(tmp_path, GOOD)).mode is None
+    assert load_problem(write(tmp_path, f"{GOOD}mode = 'min'", "other")).mode == "min"
 
 
 def test_a_problem_travels_as_its_text(tmp_path):

@@ -26,7 +26,8 @@ def manifest(problem_file=TINY, **changes):
     problem = load_problem(str(problem_file))
     settings = {"seed": 0, "engine": "fit", "backend": "tensorflow", "search": SEARCH}
     fingerprint = {"code": "c", "model": "m", "data": "d"}
-    return make_manifest(problem, fingerprint, ["loss", "accuracy"], **{**settings, **changes})
+    settings |= {"better": ("max", "keras.metrics.BinaryAccuracy"), **changes}
+    return make_manifest(problem, fingerprint, ["loss", "accuracy"], **settings)
 
 
 def outcome(trial: int, accuracy: float = 0.5) -> Outcome:

@@ -172,7 +172,9 @@ class Driver:
             ) from error
         if found.error:
             raise TuningError(untrainable(self._problem, self._job.backend, found.error))
-        self._job = dataclasses.replace(self._job, packing=found.packing)
+        self._job = dataclasses.replace(
+            self._job, packing=found.packing, environment=found.environment
+        )
         return found
 
     def _look(self, packs: bool) -> worker.Probe:

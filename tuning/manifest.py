@@ -17,6 +17,7 @@ from tuning.errors import TuningError, shortened
 from tuning.grid import Grid
 from tuning.problem import Problem, reference_fault
 from tuning.samplers import Shard, samplers_of
+from tuning.training.environment import differing
 from tuning.training.outcome import now
 
 MANIFEST = "manifest.json"
@@ -43,6 +44,8 @@ SHAPE: Any = {  # a type, one of some values, a list of one, or what some names 
     "machine": {"platform": str, "processor": str, "cpus": int},
 }
 OPTIONAL: Any = {
+    "environment": {...: str},
+    "judge": str,
     "published": {"trials": int, "epochs": int},
     "packing": {...: ("structural", "lifted", "fidelity")},
 }
@@ -54,6 +57,7 @@ def make_manifest(
     fingerprint: Mapping[str, str],
     metrics: list[str],
     *,
+    better: tuple[str, str] = ("", ""),
     seed: int,
     engine: str,
     backend: str,
@@ -67,6 +71,9 @@ def make_manifest(
         A digest each of the problem's ``code``, ``model`` and ``data``.
     metrics : list of str
         What the models report.
+    better : tuple of str
+        Whether more (``"max"``) or less of the metric that chooses is better, as Keras knows it,
+        and what that metric is; the problem's file overrules it.
     search : mapping
         The settings of each strategy, as the command line has them.
     """
@@ -77,11 +84,12 @@ def make_manifest(
             "name": problem.name,
             "source": problem.file.source,
             "metric": problem.metric,
-            "mode": problem.mode,
+            "mode": problem.mode or better[0] or None,
             "axes": {name: list(values) for name, values in problem.grid.axes.items()},
             "fingerprint": dict(fingerprint),
             "references": list(problem.references),
         },
+        "judge": "" if problem.mode else better[1],
         "metrics": metrics,
         "seed": seed,
         "engine": engine,
@@ -167,6 +175,14 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, indent=2) + "\n"
 
 
+def chosen_by(manifest: Mapping[str, Any]) -> str:
+    """What chooses the best trial, which way, and from where that is known."""
+    problem, judge = manifest["problem"], manifest.get("judge")
+    which = "highest" if problem["mode"] == "max" else "lowest"
+    known = {None: "", "": " (as the problem's file says)"}.get(judge, f" ({judge})")
+    return f"the {which} {problem['metric']}{known}"
+
+
 def manifest_grid(manifest: Mapping[str, Any]) -> Grid:
     """The grid a run searches."""
     return Grid(manifest["problem"]["axes"])
@@ -185,9 +201,11 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     if was["name"] != now_is["name"]:
         found.append(f"its problem is {was['name']}, not {now_is['name']}")
     for name in ("metric", "mode"):
-        if was[name] != now_is[name]:
+        if now_is[name] not in (was[name], None):  # of the mode, until models were built
             found.append(f"its {name} is {was[name]}, not {now_is[name]}")
     found += _differing_axes(was["axes"], now_is["axes"])
+    if "environment" in old and "environment" in new:
+        found += differing(old["environment"], new["environment"])
     digests = was["fingerprint"], now_is["fingerprint"]
     if not found:  # what was named above changes the code as well
         for name in ("code", "model", "data"):

@@ -18,6 +18,7 @@ import numpy as np
 
 from tuning.errors import TuningError, first_line
 from tuning.grid import Configuration, Grid, Value
+from tuning.unread import unread_name
 
 if TYPE_CHECKING:
     import keras
@@ -29,10 +30,6 @@ Mode: TypeAlias = Literal["max", "min"]
 SPLITS = ("train", "validation", "test")
 NEEDED = ("grid", "load_data", "build_model")
 DEFAULT_METRIC = "val_accuracy"
-LESS_IS_BETTER = (  # endings of what Keras calls its losses and errors
-    "loss", "error", "mae", "mse", "mape", "msle", "crossentropy", "divergence", "poisson", "hinge",
-    "cosh",
-)  # fmt: skip
 KERAS_BATCH_SIZE = 32
 KERAS_EPOCHS = 1
 
@@ -87,8 +84,9 @@ class Problem:
         Takes a configuration as a dict and returns a compiled Keras model.
     metric : str
         The validation metric that chooses, as Keras' logs name it.
-    mode : {"max", "min"}
-        Whether more or less of it is better.
+    mode : {"max", "min"}, optional
+        Whether more or less of it is better; None until the models' metrics have told, if the file
+        does not say it.
     references : tuple of dict
         Results published elsewhere, shown beside ours: ``strategy``, ``trials``, ``epochs``, the
         metric's validation and test values, ``cpu_seconds``.
@@ -99,7 +97,7 @@ class Problem:
     load_data: Callable[[], Data]
     build_model: Callable[[Configuration], keras.Model]
     metric: str = DEFAULT_METRIC
-    mode: Mode = "max"
+    mode: Mode | None = None
     references: tuple[dict[str, Any], ...] = ()
 
     @property
@@ -265,6 +263,8 @@ def _run_problem_file(file: ProblemFile) -> Problem:
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise TuningError(f"{where} does not import: {first_line(error)}") from error
+    if unread := unread_name(file.text):
+        raise TuningError(f"{where}: {unread}")
     missing = [name for name in NEEDED if not hasattr(module, name)]
     if missing:
         raise TuningError(
@@ -287,8 +287,8 @@ def _run_problem_file(file: ProblemFile) -> Problem:
         raise TuningError(
             f"{where}: metric has to name a validation metric (val_…), not {metric!r}"
         )
-    mode: Any = getattr(module, "mode", "min" if metric.endswith(LESS_IS_BETTER) else "max")
-    if mode not in ("max", "min"):
+    mode: Any = getattr(module, "mode", None)
+    if mode not in ("max", "min", None):
         raise TuningError(f"{where}: mode has to be 'max' or 'min', not {mode!r}")
     references = _references(getattr(module, "references", ()), where)
     return Problem(file, grid, loader, builder, metric, mode, references)

@@ -17,7 +17,7 @@ from rich.console import Console
 from tuning.cluster import Cluster, ray_cluster
 from tuning.driver import Driver, untrainable
 from tuning.errors import RunStopped, TuningError
-from tuning.manifest import MANIFEST, make_manifest, read_manifest
+from tuning.manifest import MANIFEST, chosen_by, make_manifest, read_manifest
 from tuning.packing.axes import Kind, Packing, place
 from tuning.problem import (
     Data,
@@ -220,7 +220,8 @@ def _driver(settings: Settings, cluster: Cluster) -> Driver:
 def _refuse_other_data(settings: Settings, manifest: Mapping[str, Any], digest: str) -> None:
     """Refuse to go on where what can be told without building a model is not the same."""
     model = manifest["problem"]["fingerprint"]["model"]
-    as_far_as_known = _manifest(settings, digest, Probe(manifest["metrics"], model))
+    known = Probe(manifest["metrics"], model_fingerprint=model)
+    as_far_as_known = _manifest(settings, digest, known)
     refuse_another(settings.out, manifest, as_far_as_known)
 
 
@@ -234,6 +235,12 @@ def _probe(problem: Problem, driver: Driver) -> Probe:
             f"{', '.join(scores)}"
         )
     trial_columns(problem.grid.axes, probe.metrics)
+    if problem.mode is None and not probe.mode:
+        raise TuningError(
+            f"problem {problem.name!r} is judged by {problem.metric!r}, {probe.judge}, of which "
+            "Keras does not know whether more or less is better: the problem's file has to say "
+            "mode = 'max' or mode = 'min'"
+        )
     return probe
 
 
@@ -247,12 +254,14 @@ def _manifest(settings: Settings, digest: str, probe: Probe) -> dict[str, Any]:
         settings.problem,
         fingerprint,
         probe.metrics,
+        better=(probe.mode, probe.judge),
         seed=settings.seed,
         engine=settings.engine,
         backend=settings.backend,
         search=settings.kept,
     )
-    return {**manifest, "packing": probe.packing.kinds}
+    known = {"environment": probe.environment} if probe.environment else {}
+    return {**manifest, **known, "packing": probe.packing.kinds}
 
 
 def _announce(
@@ -280,8 +289,7 @@ def _announce(
         f"{settings.problem.name}: {grid.size:,} configurations; training {what}, "
         f"seed {settings.seed}, on {cluster.workers} "
         f"worker{'s' if cluster.workers > 1 else ''} of one CPU thread each "
-        f"({_how(driver.packing)}, {settings.backend}); the best has the "
-        f"{'highest' if settings.problem.mode == 'max' else 'lowest'} {settings.problem.metric}.",
+        f"({_how(driver.packing)}, {settings.backend}); the best has {chosen_by(run.manifest)}.",
     )
     if settings.engine == "auto" and driver.packing.reason:
         console.print(f"No two configurations can share a program: {driver.packing.reason}.")
@@ -302,7 +310,7 @@ def _search(
         sum(sampler.n_trials for sampler in settings.samplers.values()),
         workers=cluster.workers,
         metric=settings.problem.metric,
-        mode=settings.problem.mode,
+        mode=run.manifest["problem"]["mode"],
         console=errors,
     ) as progress:
         driver.search(settings.samplers, run, progress)

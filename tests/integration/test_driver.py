@@ -57,6 +57,7 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
             problem,
             fingerprint,
             ["loss", "accuracy"],
+            better=("max", "keras.metrics.BinaryAccuracy"),
             seed=0,
             engine=engine,
             backend=backend,

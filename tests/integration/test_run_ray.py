@@ -256,6 +256,11 @@ def test_wrong_data_is_refused_and_leaves_nothing(capsys, tmp_path, monkeypatch)
     [
         ("    model.compile(", "    return model\n    model.compile(", "has to return a compiled"),
         ("metrics=[\"accuracy\"]", "metrics=[\"mae\"]", "but its models report val_loss, val_mae"),
+        (
+            "metrics=[\"accuracy\"]",
+            "metrics=[keras.metrics.MeanMetricWrapper(lambda y, p: p, name=\"accuracy\")]",
+            "has to say mode = 'max' or mode = 'min'",
+        ),
     ],
 )  # fmt: skip
 def test_a_model_that_will_not_do_is_refused(old, new, says, run, tmp_path):

@@ -15,7 +15,7 @@ from tuning.analysis.landscape import Landscape
 from tuning.analysis.noise import Noise
 from tuning.analysis.sections import sections
 from tuning.analysis.tables import value_text
-from tuning.manifest import write_text
+from tuning.manifest import chosen_by, write_text
 from tuning.progress import duration
 
 PAGE = "report.html"
@@ -91,6 +91,7 @@ def _made(land: Landscape, noise: Noise | None) -> dict[str, str]:
     made = {
         "trained": f"{len(trials):,} of {land.grid.size:,} configurations"
         + "".join(f", {status[name]:,} {name}" for name in status.index if name != "ok"),
+        "chosen by": chosen_by(manifest),
         "seed": str(manifest["seed"])
         + (f"; also {', '.join(map(str, noise.seeds[1:]))}" if noise else ""),
         "CPU time": duration(float(trials["train_seconds"].sum())) + ", one thread a trial",

@@ -28,7 +28,7 @@ from tuning.analysis.tables import (
     replay_table,
 )
 from tuning.errors import RunStopped, TuningError
-from tuning.manifest import read_manifest, write_text
+from tuning.manifest import chosen_by, read_manifest, write_text
 from tuning.results import cannot_write, shown
 from tuning.table import as_csv, load_results
 
@@ -73,7 +73,7 @@ def _report(
     with _writing(file := path / "comparison.csv"):
         write_text(file, as_csv(comparison.table))
     console.print(comparison_table(comparison))
-    for sentence in said:
+    for sentence in (*said, f"Chosen by {chosen_by(comparison.manifest)}."):
         console.print(sentence, soft_wrap=not console.is_terminal)
     failed = results[results["status"] != "ok"]
     for status, rows in failed.groupby("status"):

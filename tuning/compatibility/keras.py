@@ -109,6 +109,89 @@ def fixed_rows(model: keras.Model) -> int | None:
     return next((tensor.shape[0] for tensor in inputs if tensor.shape[0] is not None), None)
 
 
+COUNTS = {
+    "FalseNegatives": "min",
+    "FalsePositives": "min",
+    "TrueNegatives": "max",
+    "TruePositives": "max",
+}
+"""Whether more or less is better of the metrics that Keras itself does not say it of."""
+
+
+def better(model: keras.Model, score: str) -> tuple[str, str]:
+    """Whether more or less of a score is better, by what it is, whatever it is called.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled, with the variables of its metrics.
+    score : str
+        A name of `model.get_metrics_result()`.
+
+    Returns
+    -------
+    tuple of str
+        ``"max"``, ``"min"``, or nothing where Keras does not know it, as of a function of the
+        user's own; and what the score is, such as ``keras.metrics.AUC``.
+    """
+    import keras
+
+    if score == "loss":
+        return "min", "the loss"
+    metric = _metrics_by_score(model).get(score.partition("[")[0])
+    if metric is None:
+        losses = getattr(model._compile_loss, "metrics", ())
+        of_output = any(score == each.name for each in losses)
+        return ("min", "the loss of an output") if of_output else ("", "a score of its own")
+    thing: Any
+    wraps = type(metric) is keras.metrics.MeanMetricWrapper
+    function = getattr(metric, "_fn", None)
+    while isinstance(function, functools.partial):
+        function = function.func
+    if isinstance(function, keras.losses.Loss):
+        mode, thing = "min", type(function)
+    elif wraps and function in _functions_of(keras.losses):
+        mode, thing = "min", function
+    elif wraps and function in _functions_of(keras.metrics):
+        mode, thing = "max", function  # those of them that are no losses measure agreement
+    else:
+        thing = function if wraps else type(metric)
+        says = {"up": "max", "down": "min"}.get(getattr(metric, "_direction", ""), "")
+        kinds = [COUNTS[kind.__name__] for kind in type(metric).__mro__ if kind.__name__ in COUNTS]
+        mode = says or next(iter(kinds), "")
+    return mode, _public_name(thing)
+
+
+def _metrics_by_score(model: keras.Model) -> dict[str, Any]:
+    """The metric that each score is the result of; without those of losses."""
+    found: dict[str, Any] = {}
+    compiled = model._compile_metrics
+    if compiled is not None and compiled.built:
+        lists = (*compiled._flat_metrics, *compiled._flat_weighted_metrics)
+        metrics = [metric for each in lists if each for metric in each.metrics]
+        found |= dict(zip(compiled.result(), metrics, strict=True))
+    losses = getattr(model._compile_loss, "metrics", ())
+    for metric in model.metrics:
+        if metric is not compiled and not any(metric is each for each in losses):
+            found.setdefault(metric.name, metric)
+    return found
+
+
+def _functions_of(module: Any) -> list[Any]:
+    return [value for value in vars(module).values() if inspect.isfunction(value)]
+
+
+def _public_name(thing: Any) -> str:
+    """What a user calls a function or class: keras.losses.huber, or its own name."""
+    import keras
+
+    name = getattr(thing, "__name__", type(thing).__name__)
+    for module in (keras.losses, keras.metrics):
+        if getattr(module, name, None) is thing:
+            return f"keras.{module.__name__.rpartition('.')[2]}.{name}"
+    return str(name)
+
+
 def in_floats(logs: Any) -> dict[str, Any]:
     """Logs by name as scalars; of an array, such as a score for each class, each by its number."""
     scalars = {}
@@ -169,6 +252,50 @@ def let_tensorflow_be() -> None:
     lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
     if "tensorflow" not in sys.modules and hasattr(lazy, "_available"):
         lazy._available = False
+
+
+KEPT = ("dtype_policy", "flash_attention", "safe_mode_saving", "use_legacy_config")
+"""Settings that `keras.utils.clear_session` forgets together with names and graphs."""
+
+
+def settings_now() -> dict[str, Any]:
+    """Keras' settings: those of its configuration file, and what was set since."""
+    import keras
+
+    state = keras.src.backend.common.global_state
+    kept = {name: state.get_global_attribute(name) for name in KEPT}
+    policy = keras.config.dtype_policy()
+    return {
+        **kept,
+        "floatx": keras.config.floatx(),
+        "epsilon": keras.config.epsilon(),
+        "image_data_format": keras.config.image_data_format(),
+        "dtype_policy": policy.name,
+        "policy": policy,
+    }
+
+
+def new_session(settings: dict[str, Any]) -> None:
+    """Have names of layers begin anew, and settings be as they were.
+
+    Parameters
+    ----------
+    settings : dict
+        As `settings_now` gave them.
+    """
+    import keras
+
+    keras.utils.clear_session(free_memory=False)
+    keras.config.set_floatx(settings["floatx"])
+    keras.config.set_epsilon(settings["epsilon"])
+    keras.config.set_image_data_format(settings["image_data_format"])
+    keras.config.set_dtype_policy(settings["policy"])
+    keras.config.set_max_epochs(None)  # what limits `fit` alone, for trials of code
+    keras.config.set_max_steps_per_epoch(None)
+    state = keras.src.backend.common.global_state
+    for name in KEPT[1:]:
+        if settings[name] is not None:
+            state.set_global_attribute(name, settings[name])
 
 
 @contextlib.contextmanager

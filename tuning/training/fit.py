@@ -12,6 +12,7 @@ from tuning.compatibility.keras import (
     build_state,
     fixed_rows,
     in_floats,
+    new_session,
     noise_of_strength_zero_drawn,
     seeds_of_noise_apart,
 )
@@ -19,6 +20,7 @@ from tuning.errors import TuningError, first_line
 from tuning.grid import Configuration
 from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs
 from tuning.training.batches import Split, in_floatx, map_arrays, row_order
+from tuning.training.environment import settings_of
 from tuning.training.memory import forget_models
 from tuning.training.outcome import Outcome, Status, divergence, shortest_float32
 
@@ -127,7 +129,7 @@ def compiled_model(
     """
     import keras
 
-    keras.utils.clear_session(free_memory=False)
+    new_session(settings_of(problem))
     keras.utils.set_random_seed(seed)
     drawing = noise_of_strength_zero_drawn() if drawn else contextlib.nullcontext()
     with seeds_of_noise_apart(seed), drawing, _compiled_fast():

@@ -21,6 +21,7 @@ from tuning.grid import Configuration
 from tuning.packing.axes import UNPACKED, Packing
 from tuning.problem import Data, Problem
 from tuning.training import threads
+from tuning.training.environment import environment, refuse_another_environment
 from tuning.training.limits import Limits, held_to
 from tuning.training.memory import keep_for_good
 from tuning.training.reports import Report
@@ -44,6 +45,8 @@ class Job:
         The folder for compiled programs.
     packing : Packing
         How configurations share programs; with a reason if each goes through `fit`.
+    environment : dict of str to str
+        What changes numbers outside of the problem's file; empty until a worker has told.
     limits : Limits
         What a trial may take.
     """
@@ -52,6 +55,7 @@ class Job:
     backend: str
     cache: str | None = None
     packing: Packing = UNPACKED
+    environment: dict[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -68,18 +72,26 @@ class Probe:
     ----------
     metrics : list of str
         What the models report, ``loss`` first; empty if `error` is set.
+    mode, judge : str
+        ``"max"`` or ``"min"``, as more or less is better of the score that chooses, or nothing
+        where Keras does not know; and what that score is, such as ``keras.metrics.AUC``.
     model_fingerprint : str
         SHA-256 of the first model that builds, as Keras serializes it.
     error : str
         Why no model of the problem can be trained, as one line.
     packing : Packing
         How configurations share programs.
+    environment : dict of str to str
+        What changes numbers outside of the problem's file.
     """
 
     metrics: list[str] = field(default_factory=list)
+    mode: str = ""
+    judge: str = ""
     model_fingerprint: str = ""
     error: str = ""
     packing: Packing = UNPACKED
+    environment: dict[str, str] = field(default_factory=dict)
 
 
 @functools.cache
@@ -222,6 +234,8 @@ class Witness:
 
 
 def _train(problem: Problem, data: Data, trials: list[int], job: Job) -> Iterator[Report]:
+    if job.environment:
+        refuse_another_environment(problem, job.environment)
     if job.packs:
         from tuning.training.vectorized import train_pack
 
@@ -244,7 +258,7 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
     """
     with one_cpu():
         prepare(job.backend, job.cache)
-        from tuning.compatibility.keras import describe
+        from tuning.compatibility.keras import better, describe
         from tuning.training.fit import compiled_model, score_names
 
         def build(chosen: Configuration) -> Any:
@@ -259,13 +273,16 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
                 model = build(configuration)
                 digest = hashlib.sha256(describe(model).encode()).hexdigest()
                 metrics = score_names(model, data)
+                judge = better(model, problem.metric.removeprefix("val_"))
             except Exception as error:
                 errors.append(first_line(error))
             else:
                 found = UNPACKED
                 if pack:
                     found = _packing(problem, data, job, configuration)
-                return Probe(metrics, digest, packing=found)
+                return Probe(
+                    metrics, *judge, digest, packing=found, environment=environment(problem)
+                )
         return Probe(error=errors[0])
 
 

@@ -40,21 +40,18 @@ def largest_of(kind):
 
 @pytest.mark.parametrize("kind", ["reduced", "halves", "compared", "least"])
 @given(
-    rows=st.integers(1, 40),
-    length=st.integers(2, 9),
-    channels=st.integers(1, 6),
+    shape=st.tuples(st.integers(1, 40), st.integers(2, 9), st.integers(1, 6)),
     taps=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=12, deadline=None)
-def test_gradients_of_maxima_are_those_of_one_operation_after_the_other(
-    kind, rows, length, channels, taps, seed
-):
+def test_gradients_of_maxima_are_those_of_one_operation_after_the_other(kind, shape, taps, seed):
     import jax
 
+    rows, _, channels = shape
     random = np.random.default_rng(seed)
-    shapes = ((rows, length, channels), (taps, channels), (channels,))
-    arrays = [random.normal(size=shape).astype(np.float32) for shape in shapes]
+    shapes = (shape, (taps, channels), (channels,))
+    arrays = [random.normal(size=each).astype(np.float32) for each in shapes]
     function = largest_of(kind)
     traced, _ = trace(function, *arrays)
     fast = jax.jit(lambda *inputs: evaluate(traced, {}, inputs))(*arrays)

@@ -1,4 +1,4 @@
-"""Numbers that are compared with one another are computed once: else a maximum is not its own equal.
+"""Numbers that are compared with one another are computed once, else a maximum equals nothing.
 
 The gradient of a maximum goes to the elements that equal it. XLA's CPU compiler may compute an
 element anew for the comparison, with other multiplications fused into additions than for the
