@@ -236,13 +236,15 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 
 def own_loop(model: keras.Model) -> str:
-    """Which method around the training step the model's class or the model itself replaces."""
-    import keras
-
+    """Which method around the training step is not Keras' own: of the model, its class, or all."""
     for name in NOT_FIT:
-        if name in vars(model) or getattr(type(model), name) is not getattr(keras.Model, name):
+        if name in vars(model) or not _is_of_keras(getattr(type(model), name)):
             return name
     return ""
+
+
+def _is_of_keras(function: Any) -> bool:
+    return str(getattr(function, "__module__", "")).startswith("keras.")
 
 
 def let_tensorflow_be() -> None:

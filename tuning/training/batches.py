@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,35 @@ from tuning.problem import Arrays, n_samples
 def row_order(seed: int, epoch: int, n: int) -> np.ndarray:
     """The order of n rows in an epoch, counted from 0: the same for every configuration."""
     return np.random.default_rng([seed, epoch]).permutation(n)
+
+
+class Orders:
+    """The order of the rows in each epoch of one call of Keras' `fit`.
+
+    A call trains all epochs, as what `fit` does at an epoch's end and after the last one is part of
+    a training. The data it reads tells where it is: callbacks would be in the way of a model whose
+    own `fit` adds some.
+
+    Attributes
+    ----------
+    begun : list of float
+        When each epoch read its first row, in seconds of `time.perf_counter`.
+    """
+
+    def __init__(self, seed: int, n_rows: int) -> None:
+        self.begun: list[float] = []
+        self._seed, self._n_rows = seed, n_rows
+        self._ended = 0
+
+    def begin(self) -> np.ndarray:
+        """The order of the epoch that begins, or of the one that is looked at before it begins."""
+        del self.begun[self._ended :]
+        self.begun.append(time.perf_counter())
+        return row_order(self._seed, self._ended, self._n_rows)
+
+    def end(self) -> None:
+        """An epoch has read its last row."""
+        self._ended += 1
 
 
 class Split:
@@ -39,46 +69,71 @@ class Split:
 
             self._pair = tuple(map_arrays(tf.constant, arrays) for arrays in self._pair)
 
-    def batches(self, batch_size: int, order: np.ndarray | None = None) -> Any:
+    def batches(self, batch_size: int, orders: Orders | None = None) -> Any:
         """All rows in batches, the last one maybe short.
 
         Parameters
         ----------
         batch_size : int
-        order : array of int, shape (n_rows,), optional
-            The rows' numbers in the order to read them; as they stand unless told.
+        orders : Orders, optional
+            In which to read the rows, another each time; as they stand unless told.
         """
-        order = np.arange(self.n_rows) if order is None else order
-        if self._on_tensorflow:
-            return _tensorflow_batches(self._pair, order, batch_size)
-        return _python_batches(self._pair, order, batch_size)
+        make = _tensorflow_batches if self._on_tensorflow else _python_batches
+        return make(self._pair, self.n_rows, batch_size, orders)
 
 
-def _tensorflow_batches(pair: tuple[Any, ...], order: np.ndarray, batch_size: int) -> Any:
+def _tensorflow_batches(
+    pair: tuple[Any, ...], n_rows: int, batch_size: int, orders: Orders | None
+) -> Any:
     import tensorflow as tf
 
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1
     options.threading.max_intra_op_parallelism = 1
+    rows = tf.data.Dataset.range(n_rows)
+    if orders is not None:
+
+        def order() -> np.ndarray:  # asked for once an epoch: on TensorFlow no one looks before
+            found = orders.begin()
+            orders.end()
+            return found
+
+        def ordered(_: Any) -> Any:
+            numbers = tf.numpy_function(order, [], tf.int64, stateful=True)
+            return tf.data.Dataset.from_tensor_slices(tf.ensure_shape(numbers, [n_rows]))
+
+        rows = tf.data.Dataset.range(1).flat_map(ordered)
     return (
-        tf.data.Dataset.from_tensor_slices(order)
-        .batch(batch_size)
+        rows.batch(batch_size)
         .map(lambda rows: tf.nest.map_structure(lambda array: tf.gather(array, rows), pair))
+        .apply(tf.data.experimental.assert_cardinality(math.ceil(n_rows / batch_size)))
         .with_options(options)
     )
 
 
-def _python_batches(pair: tuple[Any, ...], order: np.ndarray, batch_size: int) -> Any:
+def _python_batches(
+    pair: tuple[Any, ...], n_rows: int, batch_size: int, orders: Orders | None
+) -> Any:
     import keras
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        order = np.arange(n_rows)
+        read_last = False  # Keras may look at a first batch before it trains
+
         def __len__(self) -> int:
-            return math.ceil(len(order) / batch_size)
+            return math.ceil(n_rows / batch_size)
 
         def __getitem__(self, i: int) -> tuple[Any, ...]:
-            rows = order[i * batch_size : (i + 1) * batch_size]
+            if orders is not None and i == 0:
+                self.order = orders.begin()
+            self.read_last = i == len(self) - 1
+            rows = self.order[i * batch_size : (i + 1) * batch_size]
             return tuple(map_arrays(lambda array: array[rows], arrays) for arrays in pair)
+
+        def on_epoch_end(self) -> None:
+            if orders is not None and self.read_last:
+                orders.end()
 
     return Batches()
 

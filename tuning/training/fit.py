@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tuning.compatibility.keras import (
@@ -14,12 +15,13 @@ from tuning.compatibility.keras import (
     in_floats,
     new_session,
     noise_of_strength_zero_drawn,
+    own_loop,
     seeds_of_noise_apart,
 )
 from tuning.errors import TuningError, first_line
 from tuning.grid import Configuration
 from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs
-from tuning.training.batches import Split, in_floatx, map_arrays, row_order
+from tuning.training.batches import Orders, Split, in_floatx, map_arrays
 from tuning.training.environment import settings_of
 from tuning.training.memory import forget_models
 from tuning.training.outcome import Outcome, Status, divergence, shortest_float32
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     import keras
 
 ENGINE = "fit"
-EVALUATION_BATCH = 256
 TIMED_STEPS = 5
 STEPS_A_CALL = 20  # TensorFlow: batches trained before returning to Python
 
@@ -65,27 +66,26 @@ def fit(problem: Problem, data: Data, trial: int, seed: int, why: str = "") -> O
         model = compiled_model(problem, configuration, seed)
         if backend == "tensorflow" and model.steps_per_execution == 1:
             model.steps_per_execution = STEPS_A_CALL  # the same steps, 1.3 to 1.6 times as fast
-        scored = fixed_rows(model) or EVALUATION_BATCH
         train, validation, test = (Split(data[split]) for split in SPLITS)
-        for epoch in range(epochs(configuration)):
-            epoch_started = time.perf_counter()
-            order = row_order(seed, epoch, train.n_rows)
-            history = model.fit(
-                train.batches(batch_size(configuration), order),
-                validation_data=validation.batches(scored),
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                shuffle=False,
-                verbose=0,
-            ).history
-            logs = in_floats({name: values[-1] for name, values in history.items()})
+        rows = batch_size(configuration)
+        orders = Orders(seed, train.n_rows)
+        history = model.fit(
+            train.batches(rows, orders),
+            validation_data=validation.batches(rows),
+            epochs=epochs(configuration),
+            shuffle=False,
+            verbose=0,
+            **_ends_at_nan(model),
+        ).history
+        epoch_seconds = [b - a for a, b in pairwise([*orders.begun, time.perf_counter()])]
+        for epoch in range(len(history["loss"])):
+            logs = in_floats({name: values[epoch] for name, values in history.items()})
             curve.append({name: shortest_float32(value) for name, value in logs.items()})
-            epoch_seconds.append(time.perf_counter() - epoch_started)
             if error := divergence(curve[-1], epoch + 1):
                 status = "diverged"
                 break
         if status == "ok":
-            metrics = score_metrics(curve[-1], _evaluate(model, test.batches(scored)))
+            metrics = score_metrics(curve[-1], _evaluate(model, test.batches(rows)))
     except Exception as exception:
         status, error, metrics = "failed", first_line(exception), {}
     seconds = time.perf_counter() - started
@@ -132,7 +132,7 @@ def compiled_model(
     new_session(settings_of(problem))
     keras.utils.set_random_seed(seed)
     drawing = noise_of_strength_zero_drawn() if drawn else contextlib.nullcontext()
-    with seeds_of_noise_apart(seed), drawing, _compiled_fast():
+    with seeds_of_noise_apart(seed), drawing, compiled_fast():
         model = problem.build_model(configuration)
     where = f"build_model of problem {problem.name!r}"
     if not isinstance(model, keras.Model):
@@ -143,10 +143,10 @@ def compiled_model(
 
 
 @contextlib.contextmanager
-def _compiled_fast() -> Iterator[None]:
-    """Have JAX not optimize what it compiles meanwhile: initial weights are drawn once.
+def compiled_fast() -> Iterator[None]:
+    """Have JAX not optimize what it compiles meanwhile, such as what is computed only once.
 
-    It took 0.3 s for every shape of a kernel to compile their drawing.
+    It took 0.3 s for every shape of a kernel to compile how initial weights are drawn.
     """
     import keras
 
@@ -190,6 +190,22 @@ def seconds_a_step(model: keras.Model, batch: tuple[Any, ...]) -> float:
         _, state = jax.block_until_ready(step(state, batch))
         seconds.append(time.perf_counter() - started)
     return min(seconds[1:])
+
+
+def _ends_at_nan(model: keras.Model) -> dict[str, Any]:
+    """What has `fit` end with the epoch in which the loss became NaN or infinite.
+
+    Nothing for a model with a `fit` of its own, which may give callbacks of its own.
+    """
+    import keras
+
+    class EndsAtNaN(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+            scalars = {name: shortest_float32(v) for name, v in in_floats(logs or {}).items()}
+            if divergence(scalars, epoch + 1):
+                self.model.stop_training = True
+
+    return {} if own_loop(model) else {"callbacks": [EndsAtNaN()]}
 
 
 def score_names(model: keras.Model, data: Data) -> list[str]:

@@ -28,6 +28,7 @@ from tuning.training.outcome import Outcome, divergence, shortest_float32
 from tuning.training.parts import Sizes, shapes_of
 from tuning.training.program import Program
 from tuning.training.reports import Report, Reporter
+from tuning.training.scoring import adds_up
 
 ENGINE = "vectorized"
 MOST_AT_ONCE = 64
@@ -260,10 +261,17 @@ def look_at(
         What building or tracing it raised.
     """
     model = compiled_model(problem, configuration, seed, drawn)
-    scored_rows = fixed_rows(model)
-    sizes = Sizes.of(data, batch_size(configuration), scored_rows)
-    batch, scored = (shapes_of(data, n) for n in (sizes.train[0], sizes.scored[0]))
-    steps = steps_of(model, batch, scored, twice=twice)
+    scored_rows, rows = fixed_rows(model), batch_size(configuration)
+
+    def traced(scored_rows: int | None) -> tuple[Steps, int]:
+        sizes = Sizes.of(data, rows, scored_rows)
+        batch, scored = (shapes_of(data, n) for n in (sizes.train[0], sizes.scored[0]))
+        return steps_of(model, batch, scored, twice=twice), sizes.scored[0]
+
+    steps, at_once = traced(scored_rows)
+    if scored_rows is None and not adds_up(model, steps, data, at_once):
+        scored_rows = rows
+        steps, _ = traced(scored_rows)
     return replace(steps, scored_rows=scored_rows)
 
 
@@ -380,8 +388,8 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
                     if finished:
                         member.tests[epoch + 1] = _of_member(tests, j)
                     reporter.add((_outcome(member, trial) for trial in finished), [share])
-            if epoch == i == 0:
-                left = sum(member.last for member in members) * share
+            if (epoch, i) == (1, 0):  # the first epoch has compiled the program
+                left = sum(member.last - 1 for member in members) * share
                 _compare_with_fit(task, program, own[0], left)
             if reporter.due:
                 yield reporter.report()
@@ -403,7 +411,7 @@ def _compare_with_fit(task: Task, program: Program, member: Member, left: float)
     if not program.doubtful or left < COMPARED_SECONDS:
         return
     model = compiled_model(task.problem, member.configuration, member.seed)
-    ours, theirs = member.epoch_seconds[0] / program.n_steps, seconds_a_step(model, program.example)
+    ours, theirs = member.epoch_seconds[1] / program.n_steps, seconds_a_step(model, program.example)
     if theirs * FASTER < ours:
         raise SlowerThanFit(
             f"it is faster, {theirs * 1e3:.2g} ms a step on JAX in place of {ours * 1e3:.2g} "
