@@ -380,9 +380,10 @@ def test_where_keras_is_faster_it_trains_by_fit_and_the_row_says_so(tmp_path, mo
         tmp_path,
         ("    import keras\n", f"    import keras\n{SORTED}"),
         ("keras.layers.Dropout(0.1)", "Sorted()"),
+        ('"epochs": [1, 2]', '"epochs": [1, 4]'),
     )
     problem, data, packing = load(path)
-    trials = trials_of(problem, batch_size=16, units=8, activation="relu", epochs=2)
+    trials = trials_of(problem, batch_size=16, units=8, activation="relu", epochs=4)
     (first, *_) = train_pack(problem, data, trials, 0, packing)
     assert first.engine == "vectorized"  # so short that it is not asked
     monkeypatch.setattr(vectorized, "COMPARED_SECONDS", 0)

@@ -389,7 +389,7 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
                         member.tests[epoch + 1] = _of_member(tests, j)
                     reporter.add((_outcome(member, trial) for trial in finished), [share])
             if (epoch, i) == (1, 0):  # the first epoch has compiled the program
-                left = sum(member.last - 1 for member in members) * share
+                left = sum(max(0, member.last - 2) for member in members) * share
                 _compare_with_fit(task, program, own[0], left)
             if reporter.due:
                 yield reporter.report()
