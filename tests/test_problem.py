@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import TINY
 from tuning import TuningError, load_problem
-from tuning.problem import Work, batch_size, data_fingerprint, epochs, load_data, work
+from tuning.data import data_fingerprint
+from tuning.problem import Work, batch_size, epochs, load_data, work
 
 GOOD = """
 import numpy as np

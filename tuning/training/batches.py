@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tuning.problem import Arrays, n_samples
+from tuning.data import Arrays, map_arrays, n_samples
 
 
 def row_order(seed: int, epoch: int, n: int) -> np.ndarray:
@@ -24,20 +24,21 @@ class Split:
 
     Parameters
     ----------
-    pair : tuple of arrays or dicts of arrays
-        x and y; the first dimension counts the rows.
+    parts : tuple of arrays, or of dicts, lists or tuples of arrays
+        x, y and, if there are any, sample weights; the first dimension counts the rows.
     """
 
-    def __init__(self, pair: tuple[Arrays, Arrays]) -> None:
+    def __init__(self, parts: tuple[Arrays, ...]) -> None:
         import keras
 
-        self.n_rows = n_samples(pair[0])
+        self.n_rows = n_samples(parts)
         self._on_tensorflow = keras.backend.backend() == "tensorflow"
-        self._pair = tuple(map_arrays(in_floatx, arrays) for arrays in pair)
+        self._parts = map_arrays(in_floatx, parts)
         if self._on_tensorflow:
             import tensorflow as tf
 
-            self._pair = tuple(map_arrays(tf.constant, arrays) for arrays in self._pair)
+            # As Keras does, since `tf.data` makes a tensor of a list.
+            self._parts = keras.tree.lists_to_tuples(map_arrays(tf.constant, self._parts))
 
     def batches(self, batch_size: int, order: np.ndarray | None = None) -> Any:
         """All rows in batches, the last one maybe short.
@@ -50,11 +51,11 @@ class Split:
         """
         order = np.arange(self.n_rows) if order is None else order
         if self._on_tensorflow:
-            return _tensorflow_batches(self._pair, order, batch_size)
-        return _python_batches(self._pair, order, batch_size)
+            return _tensorflow_batches(self._parts, order, batch_size)
+        return _python_batches(self._parts, order, batch_size)
 
 
-def _tensorflow_batches(pair: tuple[Any, ...], order: np.ndarray, batch_size: int) -> Any:
+def _tensorflow_batches(parts: tuple[Any, ...], order: np.ndarray, batch_size: int) -> Any:
     import tensorflow as tf
 
     options = tf.data.Options()
@@ -64,12 +65,12 @@ def _tensorflow_batches(pair: tuple[Any, ...], order: np.ndarray, batch_size: in
     return (
         tf.data.Dataset.from_tensor_slices(order)
         .batch(batch_size)
-        .map(lambda rows: tf.nest.map_structure(lambda array: tf.gather(array, rows), pair))
+        .map(lambda rows: tf.nest.map_structure(lambda array: tf.gather(array, rows), parts))
         .with_options(options)
     )
 
 
-def _python_batches(pair: tuple[Any, ...], order: np.ndarray, batch_size: int) -> Any:
+def _python_batches(parts: tuple[Any, ...], order: np.ndarray, batch_size: int) -> Any:
     import keras
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -78,16 +79,9 @@ def _python_batches(pair: tuple[Any, ...], order: np.ndarray, batch_size: int) -
 
         def __getitem__(self, i: int) -> tuple[Any, ...]:
             rows = order[i * batch_size : (i + 1) * batch_size]
-            return tuple(map_arrays(lambda array: array[rows], arrays) for arrays in pair)
+            return map_arrays(lambda array: array[rows], parts)  # type: ignore[no-any-return]
 
     return Batches()
-
-
-def map_arrays(function: Any, arrays: Any) -> Any:
-    """The function of an array, or of each in a dict."""
-    if isinstance(arrays, dict):
-        return {name: function(array) for name, array in arrays.items()}
-    return function(arrays)
 
 
 def in_floatx(array: np.ndarray) -> np.ndarray:

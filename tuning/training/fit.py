@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tuning.compatibility.keras import (
-    build_metrics,
     build_state,
+    build_with_loss,
     fixed_rows,
     in_floats,
     noise_of_strength_zero_drawn,
     seeds_of_noise_apart,
 )
-from tuning.errors import TuningError, first_line
+from tuning.data import SPLITS, Data, map_arrays
+from tuning.errors import TuningError
 from tuning.grid import Configuration
-from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs
-from tuning.training.batches import Split, in_floatx, map_arrays, row_order
+from tuning.problem import Problem, batch_size, epochs
+from tuning.training.batches import Split, in_floatx, row_order
+from tuning.training.foreign import reason
 from tuning.training.memory import forget_models
 from tuning.training.outcome import Outcome, Status, divergence, shortest_float32
 
@@ -85,7 +87,7 @@ def fit(problem: Problem, data: Data, trial: int, seed: int, why: str = "") -> O
         if status == "ok":
             metrics = score_metrics(curve[-1], _evaluate(model, test.batches(scored)))
     except Exception as exception:
-        status, error, metrics = "failed", first_line(exception), {}
+        status, error, metrics = "failed", reason(exception), {}
     seconds = time.perf_counter() - started
     forget_models()
     return Outcome(
@@ -169,7 +171,7 @@ def seconds_a_step(model: keras.Model, batch: tuple[Any, ...]) -> float:
     ----------
     model : keras.Model
     batch : tuple of arrays
-        x and y.
+        x, y and any sample weights.
     """
     import jax
 
@@ -193,12 +195,13 @@ def seconds_a_step(model: keras.Model, batch: tuple[Any, ...]) -> float:
 def score_names(model: keras.Model, data: Data) -> list[str]:
     """The names of what the model reports, loss first, found without computing anything."""
     rows = fixed_rows(model) or 2
-    x, y = (map_arrays(in_floatx, part) for part in _first_rows(data["train"], rows))
+    batch = map_arrays(lambda array: in_floatx(array[:rows]), data["train"])
     try:
-        build_metrics(model, (x, y))
+        build_with_loss(model, batch)
+        results = in_floats(model.get_metrics_result())
     except Exception:  # of models that cannot be built without numbers
-        model.evaluate(x, y, verbose=0)
-    return sorted(in_floats(model.get_metrics_result()), key=lambda name: name != "loss")
+        results = _evaluate(model, Split(batch).batches(rows))
+    return sorted(results, key=lambda name: name != "loss")
 
 
 def _evaluate(model: keras.Model, batches: Any) -> dict[str, float]:
@@ -212,13 +215,3 @@ def score_metrics(last_epoch: dict[str, float], test: dict[str, float]) -> dict[
     for name, value in last_epoch.items():
         metrics[name if name.startswith("val_") else f"train_{name}"] = value
     return metrics
-
-
-def _first_rows(pair: tuple[Arrays, Arrays], n: int) -> tuple[Arrays, Arrays]:
-    x, y = (
-        {name: array[:n] for name, array in arrays.items()}
-        if isinstance(arrays, dict)
-        else arrays[:n]
-        for arrays in pair
-    )
-    return x, y

@@ -16,14 +16,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tuning.compatibility.keras import fixed_rows
+from tuning.data import Data, n_samples
 from tuning.errors import first_line
 from tuning.grid import Configuration
 from tuning.packing.axes import UNPACKED, Packing, Recorded
 from tuning.packing.sameness import Steps, equal, steps_of
 from tuning.packing.trace import Unproven
-from tuning.problem import Data, Problem, batch_size, epochs, n_samples
+from tuning.problem import Problem, batch_size, epochs
 from tuning.training.batches import row_order
 from tuning.training.fit import compiled_model, fit, score_metrics, seconds_a_step
+from tuning.training.foreign import reason
 from tuning.training.outcome import Outcome, divergence, shortest_float32
 from tuning.training.parts import Sizes, shapes_of
 from tuning.training.program import Program
@@ -226,7 +228,7 @@ def _looks(
             continue
         except Exception as error:
             left.pop(trial)
-            yield Outcome(trial, seed, "failed", ENGINE, "jax", error=first_line(error))
+            yield Outcome(trial, seed, "failed", ENGINE, "jax", error=reason(error))
             continue
         own = {trial: left[trial]} if "epochs" in configuration.read else dict(left)
         for each in own:
@@ -262,7 +264,7 @@ def look_at(
     model = compiled_model(problem, configuration, seed, drawn)
     scored_rows = fixed_rows(model)
     sizes = Sizes.of(data, batch_size(configuration), scored_rows)
-    batch, scored = (shapes_of(data, n) for n in (sizes.train[0], sizes.scored[0]))
+    batch, scored = shapes_of(data, "train", sizes.train[0]), shapes_of(data, *sizes.scored[0])
     steps = steps_of(model, batch, scored, twice=twice)
     return replace(steps, scored_rows=scored_rows)
 
@@ -348,7 +350,7 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
     order = sorted(members, key=lambda member: -member.last)
     seeds = [member.seed for member in order]
     program = program_of(task, order)
-    n_rows = n_samples(task.data["train"][0])
+    n_rows = n_samples(task.data["train"])
     size = program.block_size(len(order), at_once)
     blocks = [range(i, min(i + size, len(order))) for i in range(0, len(order), size)]
     states = [program.start(block) for block in blocks]

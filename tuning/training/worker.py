@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tuning.compatibility.keras import let_tensorflow_be
+from tuning.data import Data, text_of
 from tuning.errors import first_line
 from tuning.grid import Configuration
 from tuning.packing.axes import UNPACKED, Packing
-from tuning.problem import Data, Problem
+from tuning.problem import Problem
 from tuning.training import threads
 from tuning.training.limits import Limits, held_to
 from tuning.training.memory import keep_for_good
@@ -246,6 +247,12 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
         prepare(job.backend, job.cache)
         from tuning.compatibility.keras import describe
         from tuning.training.fit import compiled_model, score_names
+        from tuning.training.foreign import reason, remedy
+
+        if job.backend != "tensorflow" and (place := text_of(data)):
+            return Probe(
+                error=f"{place} is text, which only TensorFlow has: {remedy('tensorflow')}"
+            )
 
         def build(chosen: Configuration) -> Any:
             with held_to(job.limits, 1, lambda _: None):
@@ -260,7 +267,7 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
                 digest = hashlib.sha256(describe(model).encode()).hexdigest()
                 metrics = score_names(model, data)
             except Exception as error:
-                errors.append(first_line(error))
+                errors.append(reason(error))
             else:
                 found = UNPACKED
                 if pack:
