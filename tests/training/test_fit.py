@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from tests.conftest import PROBLEMS, TINY, changed
+from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, packing_of, train_pack
 from tuning.problem import load_data, load_problem
 from tuning.training.fit import compiled_model, fit, score_names
 from tuning.training.worker import PROBES, Job, probe
@@ -95,6 +95,15 @@ def test_several_inputs_and_other_metrics(tiny):
     assert (outcome.status, outcome.error) == ("ok", "")
     assert set(outcome.metrics) >= {"val_loss", "val_mae", "test_mae", "train_loss"}
     assert score_names(compiled_model(problem, problem.grid[0], 0), data) == ["loss", "mae"]
+
+
+def test_parts_that_cannot_describe_themselves_train_in_both_engines():
+    problem, packing = packing_of(REPOSITORY / "tests" / "zoo" / "without_config.py")
+    assert {axis.kind for axis in packing.axes.values()} == {"lifted", "fidelity"}
+    data = load_data(problem)
+    (packed,) = train_pack(problem, data, [0], 0, packing)
+    assert packed.engine == "vectorized"
+    assert fit(problem, data, 0, 0).metrics == pytest.approx(packed.metrics, rel=1e-4, abs=1e-6)
 
 
 def test_a_worker_keeps_nothing_of_the_models_it_trained(tiny):
