@@ -17,9 +17,8 @@ F1 = REPOSITORY / "tests" / "zoo" / "metric_f1_vector.py"
 def test_an_array_does_not_judge_but_one_of_its_numbers_may(tmp_path):
     def probed(metric):
         path = tmp_path / f"by_{metric[-2]}.py"
-        path.write_text(
-            f"import sys; sys.path.append({str(F1.parent)!r})\n{F1.read_text()}\nmetric = {metric!r}\n"
-        )
+        beside = f"import sys\nsys.path.append({str(F1.parent)!r})\n"
+        path.write_text(f"{beside}{F1.read_text()}metric = {metric!r}\n")
         problem = load_problem(str(path))
         found = probe(problem, load_data(problem), Job(0, "jax"), pack=False)
         return _probe(problem, SimpleNamespace(probe=lambda: found))  # a driver without Ray
