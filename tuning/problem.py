@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from tuning.compatibility.keras import let_tensorflow_come_back
 from tuning.data import SPLITS, Data, checked_split
 from tuning.errors import TuningError, first_line
 from tuning.grid import Configuration, Grid, Value
@@ -226,7 +227,7 @@ def _run_problem_file(file: ProblemFile) -> Problem:
     module.__file__ = file.path
     sys.modules[module.__name__] = module
     try:
-        exec(compile(file.text, file.path, "exec"), module.__dict__)
+        _execute(file, module)
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise TuningError(f"{where} does not import: {first_line(error)}") from error
@@ -257,6 +258,18 @@ def _run_problem_file(file: ProblemFile) -> Problem:
         raise TuningError(f"{where}: mode has to be 'max' or 'min', not {mode!r}")
     references = _references(getattr(module, "references", ()), where)
     return Problem(file, grid, loader, builder, metric, mode, references)
+
+
+def _execute(file: ProblemFile, module: types.ModuleType) -> None:
+    """Run the file's text; again with TensorFlow, if a layer needs it that prepares the data."""
+    code = compile(file.text, file.path, "exec")
+    try:
+        exec(code, module.__dict__)
+    except ImportError as error:
+        if "requires TensorFlow" not in str(error):
+            raise
+        let_tensorflow_come_back()
+        exec(code, module.__dict__)
 
 
 def _references(references: Any, where: str) -> tuple[dict[str, Any], ...]:

@@ -228,7 +228,8 @@ def _probe(problem: Problem, driver: Driver) -> Probe:
         if elements := [name for name in scores if name.startswith(f"{problem.metric}[")]:
             raise TuningError(
                 f"problem {problem.name!r} is judged by {problem.metric!r}, which is an array: "
-                f"choose a metric with a single number, such as {' or '.join(elements)}"
+                "choose a metric with a single number, such as one of "
+                f"{elements[0]} to {elements[-1]}"
             )
         raise TuningError(
             f"problem {problem.name!r} is judged by {problem.metric!r}, but its models report "

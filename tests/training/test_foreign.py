@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.conftest import changed
+from tuning.compatibility import keras as of_keras
 from tuning.problem import load_data, load_problem
 from tuning.training.fit import fit
 from tuning.training.worker import Job, probe
@@ -59,6 +60,7 @@ def told(folder, *replacements):
         (METRIC, "metrics=[Own()]", r"Own\.update_state"),
         ('loss="binary_crossentropy"', "loss=specificity", "specificity"),
         (LAYER, "Scaled()", r"Scaled\.call"),
+        (LAYER, "keras.layers.Lambda(lambda x: tf.sqrt(x))", r"build_model\.<locals>\.<lambda>"),
     ],
 )
 def test_a_function_for_tensorflow_is_named_with_the_remedy(tmp_path, old, new, name):
@@ -66,6 +68,23 @@ def test_a_function_for_tensorflow_is_named_with_the_remedy(tmp_path, old, new, 
     remedy = r"add --backend tensorflow, where each trial goes through Keras' fit"
     sentence = rf"^{name} \(changed\.py, line \d+\) calls TensorFlow, and Keras runs on JAX: "
     assert re.search(sentence + remedy, found.error), found.error
+
+
+def test_a_step_for_tensorflow_is_refused_with_the_remedy(tmp_path):
+    own = "class Own(keras.Sequential):\n    def train_step(self, data):\n        pass\n"
+    path = changed(tmp_path, ("import numpy as np\n", CODE + own), ("keras.Sequential(", "Own("))
+    problem = load_problem(str(path))
+    assert probe(problem, load_data(problem), Job(0, "jax"), pack=False).error == (
+        "TuningError: Own.train_step is not for JAX, where Keras gives it (state, data): "
+        "add --backend tensorflow, where each trial goes through Keras' fit"
+    )
+
+
+def test_a_lookup_that_only_prepares_the_data_is_no_hindrance(tmp_path):
+    of_keras.let_tensorflow_be()
+    lookup = "import keras\nLOOKUP = keras.layers.StringLookup(vocabulary=['a'])\n"
+    path = changed(tmp_path, ("import numpy as np\n", lookup + "import numpy as np\n"))
+    assert load_problem(str(path)).grid.size
 
 
 def test_another_error_of_such_a_function_stays_what_it_is(tmp_path):

@@ -183,6 +183,15 @@ def let_tensorflow_be() -> None:
         lazy._available = False
 
 
+def let_tensorflow_come_back() -> None:
+    """Undo `let_tensorflow_be`: for layers that Keras makes only where it finds TensorFlow."""
+    import keras
+
+    lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
+    if hasattr(lazy, "_available"):
+        lazy._available = None
+
+
 @contextlib.contextmanager
 def seeds_of_noise_apart(seed: int) -> Iterator[None]:
     """Draw the seeds of noise apart from those of initial weights, while a model is built.

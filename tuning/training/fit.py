@@ -20,7 +20,7 @@ from tuning.errors import TuningError
 from tuning.grid import Configuration
 from tuning.problem import Problem, batch_size, epochs
 from tuning.training.batches import Split, in_floatx, row_order
-from tuning.training.foreign import reason
+from tuning.training.foreign import reason, step_for_another
 from tuning.training.memory import forget_models
 from tuning.training.outcome import Outcome, Status, divergence, shortest_float32
 
@@ -139,6 +139,8 @@ def compiled_model(
         raise TuningError(f"{where} has to return a Keras model, not {type(model).__name__}")
     if not model.compiled or model.loss is None:
         raise TuningError(f"{where} has to return a compiled model: call model.compile(loss=…)")
+    if fault := step_for_another(model):
+        raise TuningError(fault)
     return model
 
 
