@@ -180,3 +180,13 @@ def test_an_operation_knows_the_function_that_wrote_it():
 
     (equation,) = jax.make_jaxpr(written)(1.0).jaxpr.eqns
     assert of_jax.where_written(equation.source_info).endswith("written")
+
+
+def test_keras_asks_for_tensorflow_where_it_did():
+    import keras
+
+    lazy = keras.src.utils.module_utils.tensorflow
+    assert hasattr(lazy, "_available"), "Keras has moved LazyModule._available"
+    lazy._available = False
+    of_keras.let_tensorflow_come_back()
+    assert lazy._available is None

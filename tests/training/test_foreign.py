@@ -75,7 +75,7 @@ def test_a_step_for_tensorflow_is_refused_with_the_remedy(tmp_path):
     path = changed(tmp_path, ("import numpy as np\n", CODE + own), ("keras.Sequential(", "Own("))
     problem = load_problem(str(path))
     assert probe(problem, load_data(problem), Job(0, "jax"), pack=False).error == (
-        "TuningError: Own.train_step is not for JAX, where Keras gives it (state, data): "
+        "Own.train_step is not for JAX, where Keras gives it (state, data): "
         "add --backend tensorflow, where each trial goes through Keras' fit"
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tuning.errors import first_line, shortened
+from tuning.errors import TuningError, first_line, shortened
 
 if TYPE_CHECKING:
     import keras
@@ -30,6 +30,8 @@ def reason(error: Exception) -> str:
     import keras
 
     backend = keras.backend.backend()
+    if isinstance(error, TuningError):
+        return str(error)
     for each in _chain(error):
         frames = list(traceback.walk_tb(each.__traceback__))
         own = ((f, n) for f, n in reversed(frames) if _package_of(f) not in LIBRARIES)
