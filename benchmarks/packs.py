@@ -175,7 +175,9 @@ def child_pack(name: str) -> dict[str, float]:
         keras.utils.set_random_seed(0)
         with seeds_of_noise_apart(0):
             model = built(name, 0.001 * (i + 1))
-        members.append(steps_of(model, shapes_of(data, BATCH), shapes_of(data, 32)))
+        members.append(
+            steps_of(model, shapes_of(data, "train", BATCH), shapes_of(data, "train", 32))
+        )
     program = Program(members, None, data, BATCH, epochs=1000)
     at_once = program.block_size(MEMBERS, 64)
     state = program.start(range(at_once))

@@ -21,12 +21,13 @@ import numpy as np
 
 from tuning import Grid, Problem
 from tuning.compatibility.keras import noisy_layers
+from tuning.data import Data
 from tuning.errors import first_line
 from tuning.grid import Configuration
 from tuning.packing.differences import lifted_difference, structural_difference
 from tuning.packing.sameness import Steps, equal
 from tuning.packing.trace import Unproven
-from tuning.problem import Data, ProblemFile
+from tuning.problem import ProblemFile
 from tuning.training.fit import compiled_model
 from tuning.training.vectorized import look_at
 

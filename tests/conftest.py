@@ -16,8 +16,9 @@ import pytest
 
 from tests.made import write_run
 from tuning import Problem, load_problem
+from tuning.data import Data
 from tuning.packing.axes import Packing
-from tuning.problem import Data, load_data
+from tuning.problem import load_data
 from tuning.training.outcome import Outcome
 from tuning.training.worker import Job, prepare, probe, train
 

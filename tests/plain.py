@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from tuning import Problem
-from tuning.problem import Data, batch_size, epochs, n_samples
-from tuning.training.batches import in_floatx, map_arrays, row_order
+from tuning.data import Data, map_arrays, n_samples
+from tuning.problem import batch_size, epochs
+from tuning.training.batches import in_floatx, row_order
 from tuning.training.fit import compiled_model
 from tuning.training.parts import Sizes
 
@@ -70,11 +71,11 @@ def _trained(model: Any, configuration: dict[str, Any], data: Data, seed: int) -
 
 
 def _rows(pair: tuple[Any, ...], rows: Any) -> tuple[Any, ...]:
-    return tuple(map_arrays(lambda array: in_floatx(array[rows]), part) for part in pair)
+    return map_arrays(lambda array: in_floatx(array[rows]), pair)
 
 
 def _results(model: Any, values: list[Any], logs: dict[str, Any]) -> dict[str, float]:
-    """The metrics, as `fit` logs them; of a score for each class, each."""
+    """The metrics, as `fit` logs them; of a score for each class, each as ``f1[0]``."""
     import keras
 
     pairs = list(zip(model.metrics_variables, values, strict=True))
@@ -87,5 +88,5 @@ def _results(model: Any, values: list[Any], logs: dict[str, Any]) -> dict[str, f
         if array.size == 1:
             found[name] = float(array[0])
         else:
-            found |= {f"{name}_{i}": float(each) for i, each in enumerate(array)}
+            found |= {f"{name}[{i}]": float(each) for i, each in enumerate(array)}
     return found

@@ -251,3 +251,13 @@ def with_metrics(metrics):
         each.name: 0 for each in model._compile_metrics.metrics
     }
     return model
+
+
+def test_keras_asks_for_tensorflow_where_it_did():
+    import keras
+
+    lazy = keras.src.utils.module_utils.tensorflow
+    assert hasattr(lazy, "_available"), "Keras has moved LazyModule._available"
+    lazy._available = False
+    of_keras.let_tensorflow_come_back()
+    assert lazy._available is None

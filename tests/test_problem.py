@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import TINY
 from tuning import TuningError, load_problem
-from tuning.problem import Work, batch_size, data_fingerprint, epochs, load_data, work
+from tuning.data import data_fingerprint
+from tuning.problem import Work, batch_size, epochs, load_data, work
 
 GOOD = """
 import numpy as np
@@ -137,9 +138,9 @@ def test_a_missing_file_is_refused(name, says):
         ("return 3", "has to return a dict of train, validation, test, not int"),
         ("return {'train': 1}", r"not \['train'\]"),
         ("1 / 0", "failed: ZeroDivisionError: division by zero"),
-        ("return dict.fromkeys(SPLITS, X)", r"'train' has to be a pair \(x, y\)"),
-        ("return dict.fromkeys(SPLITS, (X, X[:2]))", "'train' has 3 samples in x but 2 in y"),
-        ("return dict.fromkeys(SPLITS, (X[:0], X[:0]))", "'train' is empty"),
+        ("return dict.fromkeys(SPLITS, X)", r"train has to be \(x, y\)"),
+        ("return dict.fromkeys(SPLITS, (X, X[:2]))", "train has 3 samples in x but 2 in y"),
+        ("return dict.fromkeys(SPLITS, (X[:0], X[:0]))", "train is empty"),
         ("return dict.fromkeys(SPLITS, (X, None))", "train y has to be an array of numbers"),
         ("return dict.fromkeys(SPLITS, ({'a': X, 'b': X[:1]}, X))", "different lengths"),
         ("return dict.fromkeys(SPLITS, ([[1], [1, 2]], X))", "is not an array"),

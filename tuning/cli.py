@@ -120,11 +120,22 @@ def analyse(arguments: list[str] | None = None) -> int:
         metavar="SEED_DIR",
         help="runs of the same problem with other seeds, which tell the noise between seeds",
     )
+    parser.add_argument(
+        "--again",
+        type=int,
+        metavar="N",
+        help="first train N of the trials again, the best and others, from weights moved by a "
+        "rounding error, and see how far they move",
+    )
 
     def job() -> int:
         from tuning.analysis import report
 
         options = parser.parse_args(arguments)
+        if options.again is not None:
+            from tuning.steadiness import train_again
+
+            train_again(options.run, options.again, _errors())
         report.analyse(options.run, options.others, _output())
         return 0
 

@@ -14,10 +14,11 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tuning.cluster import Cluster
+from tuning.data import Data, n_samples
 from tuning.errors import TuningError, first_line
 from tuning.grid import Row
 from tuning.packing.axes import Packing
-from tuning.problem import Data, Problem, Work, n_samples, work
+from tuning.problem import Problem, Work, work
 from tuning.results import Run
 from tuning.samplers import Sampler
 from tuning.training import worker
@@ -148,7 +149,7 @@ class Driver:
 
     def load(self, data: Data) -> None:
         """Copy the problem's data, checked, to Ray's object store, once for all workers."""
-        self._n_train = n_samples(data["train"][0])
+        self._n_train = n_samples(data["train"])
         self._data_ref = ray.put(data)
 
     def probe(self) -> worker.Probe:

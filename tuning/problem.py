@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-
+from tuning.compatibility.keras import let_tensorflow_come_back
+from tuning.data import SPLITS, Data, checked_split
 from tuning.errors import TuningError, first_line
 from tuning.grid import Configuration, Grid, Value
 from tuning.unread import unread_name
@@ -23,11 +23,8 @@ from tuning.unread import unread_name
 if TYPE_CHECKING:
     import keras
 
-Arrays: TypeAlias = "np.ndarray | dict[str, np.ndarray]"
-Data: TypeAlias = dict[str, tuple[Arrays, Arrays]]
 Mode: TypeAlias = Literal["max", "min"]
 
-SPLITS = ("train", "validation", "test")
 NEEDED = ("grid", "load_data", "build_model")
 DEFAULT_METRIC = "val_accuracy"
 KERAS_BATCH_SIZE = 32
@@ -78,8 +75,10 @@ class Problem:
         Axes called ``batch_size`` and ``epochs`` steer training, and default to Keras' 32 and 1;
         the others reach only `build_model`.
     load_data : callable
-        Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``; each x and y is an
-        array, or a dict of arrays, whose first dimension counts the samples.
+        Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``; sample weights may
+        follow y. Each is what NumPy makes an array of, or a dict, list or tuple of such, whose
+        first dimension counts the samples; or a split is a `keras.utils.PyDataset` or a
+        `tf.data.Dataset`, whose batches are drawn once.
     build_model : callable
         Takes a configuration as a dict and returns a compiled Keras model.
     metric : str
@@ -94,7 +93,7 @@ class Problem:
 
     file: ProblemFile
     grid: Grid
-    load_data: Callable[[], Data]
+    load_data: Callable[[], Mapping[str, Any]]
     build_model: Callable[[Configuration], keras.Model]
     metric: str = DEFAULT_METRIC
     mode: Mode | None = None
@@ -170,18 +169,13 @@ def work(configuration: Mapping[str, Value], n_rows: int, parameters: float = 0)
     return Work(n_epochs * each, n_epochs)
 
 
-def n_samples(arrays: Arrays) -> int:
-    """The length of the first dimension, which the arrays of a dict share."""
-    return len(next(iter(arrays.values())) if isinstance(arrays, dict) else arrays)
-
-
 def load_data(problem: Problem) -> Data:
     """The problem's data, checked.
 
     Raises
     ------
     TuningError
-        If loading fails, a split is missing or empty, or the lengths of x and y differ.
+        If loading fails, a split is missing or is not what `checked_split` takes.
     """
     where = f"load_data() of problem {problem.name!r}"
     try:
@@ -191,35 +185,7 @@ def load_data(problem: Problem) -> Data:
     if not isinstance(loaded, Mapping) or set(loaded) != set(SPLITS):
         found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
         raise TuningError(f"{where} has to return a dict of {', '.join(SPLITS)}, not {found}")
-    data: Data = {}
-    for split in SPLITS:
-        pair = loaded[split]
-        if not isinstance(pair, tuple | list) or len(pair) != 2:
-            raise TuningError(f"{where}: {split!r} has to be a pair (x, y)")
-        x, y = (
-            _checked_arrays(part, f"{where}: {split} {name}")
-            for part, name in zip(pair, "xy", strict=True)
-        )
-        if n_samples(x) != n_samples(y):
-            raise TuningError(
-                f"{where}: {split!r} has {n_samples(x):,} samples in x but {n_samples(y):,} in y"
-            )
-        if n_samples(x) == 0:
-            raise TuningError(f"{where}: {split!r} is empty")
-        data[split] = (x, y)
-    return data
-
-
-def data_fingerprint(data: Data) -> str:
-    """SHA-256 of every array's name, type, shape and bytes."""
-    digest = hashlib.sha256()
-    for split in SPLITS:
-        for part, arrays in zip("xy", data[split], strict=True):
-            named = arrays if isinstance(arrays, dict) else {"": arrays}
-            for name, array in named.items():
-                digest.update(f"{split} {part} {name} {array.dtype} {array.shape}\n".encode())
-                digest.update(np.ascontiguousarray(array).view(np.uint8).data)
-    return digest.hexdigest()
+    return {split: checked_split(loaded[split], f"{where}: {split}") for split in SPLITS}
 
 
 def _find_problem_file(name_or_path: str) -> ProblemFile:
@@ -259,7 +225,7 @@ def _run_problem_file(file: ProblemFile) -> Problem:
     module.__file__ = file.path
     sys.modules[module.__name__] = module
     try:
-        exec(compile(file.text, file.path, "exec"), module.__dict__)
+        _execute(file, module)
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise TuningError(f"{where} does not import: {first_line(error)}") from error
@@ -294,6 +260,18 @@ def _run_problem_file(file: ProblemFile) -> Problem:
     return Problem(file, grid, loader, builder, metric, mode, references)
 
 
+def _execute(file: ProblemFile, module: types.ModuleType) -> None:
+    """Run the file's text; again with TensorFlow, if a layer needs it that prepares the data."""
+    code = compile(file.text, file.path, "exec")
+    try:
+        exec(code, module.__dict__)
+    except ImportError as error:
+        if "requires TensorFlow" not in str(error):
+            raise
+        let_tensorflow_come_back()
+        exec(code, module.__dict__)
+
+
 def _references(references: Any, where: str) -> tuple[dict[str, Any], ...]:
     if not isinstance(references, list | tuple):
         raise TuningError(f"{where}: references has to be a list, not {type(references).__name__}")
@@ -321,25 +299,3 @@ def _count(configuration: Mapping[str, Value], axis: str, default: int) -> int:
     value = configuration.get(axis, default)
     assert isinstance(value, int)  # checked when the problem was loaded
     return value
-
-
-def _checked_arrays(part: Any, where: str) -> Arrays:
-    if isinstance(part, Mapping):
-        if not part:
-            raise TuningError(f"{where} is an empty dict")
-        arrays = {str(name): _checked_array(value, where) for name, value in part.items()}
-        lengths = {len(array) for array in arrays.values()}
-        if len(lengths) > 1:
-            raise TuningError(f"{where}: its arrays have different lengths, {sorted(lengths)}")
-        return arrays
-    return _checked_array(part, where)
-
-
-def _checked_array(value: Any, where: str) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-    except Exception as error:  # of what is asked to be an array
-        raise TuningError(f"{where} is not an array: {first_line(error)}") from error
-    if array.ndim == 0 or array.dtype == object:
-        raise TuningError(f"{where} has to be an array of numbers, not {type(value).__name__}")
-    return array

@@ -15,16 +15,12 @@ from typing import Any
 from rich.console import Console
 
 from tuning.cluster import Cluster, ray_cluster
+from tuning.data import Data, data_fingerprint
 from tuning.driver import Driver, untrainable
 from tuning.errors import RunStopped, TuningError
 from tuning.manifest import MANIFEST, chosen_by, make_manifest, read_manifest
 from tuning.packing.axes import Kind, Packing, place
-from tuning.problem import (
-    Data,
-    Problem,
-    data_fingerprint,
-    load_data,
-)
+from tuning.problem import Problem, load_data
 from tuning.progress import TerminalProgress, duration
 from tuning.quiet import quiet
 from tuning.results import Run, own_python, shown, trial_columns
@@ -230,6 +226,12 @@ def _probe(problem: Problem, driver: Driver) -> Probe:
     probe = driver.probe()
     scores = [f"val_{name}" for name in probe.metrics]
     if problem.metric not in scores:
+        if elements := [name for name in scores if name.startswith(f"{problem.metric}[")]:
+            raise TuningError(
+                f"problem {problem.name!r} is judged by {problem.metric!r}, which is an array: "
+                "choose a metric with a single number, such as one of "
+                f"{elements[0]} to {elements[-1]}"
+            )
         raise TuningError(
             f"problem {problem.name!r} is judged by {problem.metric!r}, but its models report "
             f"{', '.join(scores)}"

@@ -248,7 +248,7 @@ def test_wrong_data_is_refused_and_leaves_nothing(capsys, tmp_path, monkeypatch)
     text = TINY.read_text().replace("y[:192]", "y[:100]")
     (tmp_path / "wrong.py").write_text(text)
     said = refused(["--problem", "wrong.py"], capsys, tmp_path, monkeypatch)
-    assert "'train' has 192 samples in x but 100 in y" in said
+    assert "train has 192 samples in x but 100 in y" in said
 
 
 @pytest.mark.parametrize(

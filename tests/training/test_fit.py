@@ -2,10 +2,14 @@
 
 import gc
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 
-from tests.conftest import PROBLEMS, TINY, changed
+from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, packing_of, train_pack
+from tests.plain import train_plainly
 from tuning.problem import load_data, load_problem
 from tuning.training.fit import compiled_model, fit, score_names
 from tuning.training.worker import PROBES, Job, probe
@@ -59,18 +63,100 @@ def test_the_metrics_are_those_of_the_last_epoch_and_of_the_test_data(tiny):
     assert outcome.seconds >= sum(outcome.epoch_seconds) > 0
 
 
-@pytest.mark.usefixtures("tiny")
-def test_every_row_is_trained_once_an_epoch_the_short_last_batch_too():
-    import keras
-    import numpy as np
+ROWS = """
+import numpy as np
+from tuning.training.batches import Orders, Split, row_order
 
-    from tuning.training.batches import Split
-
-    x = np.arange(10, dtype="float64")[:, None]
-    seen = [np.asarray(batch[0]) for batch in Split((x, x[:, 0])).batches(4, np.arange(10)[::-1])]
+x = np.arange(10, dtype="float64")[:, None]
+orders = Orders(3, 10)
+batches = Split((x, x[:, 0])).batches(4, orders)
+for epoch in range(3):
+    if hasattr(batches, "on_epoch_end"):
+        batches[0], batches.on_epoch_end()  # as Keras looks at a batch before it trains
+        seen = [np.asarray(batches[i][0]) for i in range(len(batches))]
+        batches.on_epoch_end()
+    else:
+        seen = [np.asarray(batch[0]) for batch in batches]
     assert [len(batch) for batch in seen] == [4, 4, 2]
-    assert np.concatenate(seen)[:, 0].tolist() == list(range(9, -1, -1))
-    assert seen[0].dtype == keras.config.floatx()
+    assert np.concatenate(seen)[:, 0].tolist() == row_order(3, epoch, 10).tolist()
+    assert seen[0].dtype == "float32"
+assert len(orders.begun) == 3
+"""
+
+
+@pytest.mark.usefixtures("tiny")
+def test_every_row_is_trained_once_an_epoch_in_an_order_of_its_own():
+    exec(ROWS, {})
+
+
+def test_it_is_so_on_tensorflow():
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, "-c", ROWS], env=environment, check=False)
+    assert done.returncode == 0
+
+
+AVERAGED = "use_ema=True, ema_momentum=0.9"
+
+
+@pytest.mark.parametrize(
+    "averaged",
+    [AVERAGED, f"{AVERAGED}, ema_overwrite_frequency=5", f"{AVERAGED}, weight_decay=0.1"],
+)
+def test_averaged_weights_are_scored_when_training_has_ended(averaged, tmp_path):
+    path = changed(
+        tmp_path,
+        ('config["learning_rate"]', f'config["learning_rate"], {averaged}'),
+        ("keras.layers.Dropout(0.1),", ""),
+    )
+    problem, packing = packing_of(path)
+    data = load_data(problem)
+    trial = problem.grid.index({**problem.grid[3], "epochs": 2})
+    alone = fit(problem, data, trial, 0)
+    (packed,) = train_pack(problem, data, [trial], 0, packing)
+    plain = train_plainly(problem, data, trial, 0)
+    assert packed.engine == "vectorized"
+    assert alone.metrics == pytest.approx(plain, rel=1e-4, abs=1e-6)
+    assert packed.metrics == pytest.approx(plain, rel=1e-4, abs=1e-6)
+
+
+FITS = {
+    "class": """
+    class Mine(keras.Sequential):
+        def fit(self, *args, **kwargs):
+            stop = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=9.0)
+            return super().fit(*args, callbacks=[stop], **kwargs)
+    model = Mine(model.layers)
+""",
+    "instance": """
+    stop = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=9.0)
+    model.fit = functools.partial(model.fit, callbacks=[stop])
+""",
+    "all of Keras": """
+    stop = keras.callbacks.EarlyStopping("loss", patience=1, min_delta=9.0)
+    if not isinstance(keras.Model.fit, functools.partialmethod):
+        keras.Model.fit = functools.partialmethod(keras.Model.fit, callbacks=[stop])
+""",
+}
+
+
+@pytest.mark.parametrize("own", FITS.values(), ids=FITS)
+def test_a_fit_of_the_models_own_acts_over_all_epochs(own, tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.Model, "fit", keras.Model.fit)
+    path = changed(
+        tmp_path,
+        ("import numpy as np", "import functools\n\nimport numpy as np"),
+        ("    model.compile(", f"{own}    model.compile("),
+        ('"epochs": [1, 2]', '"epochs": [1, 6]'),
+    )
+    problem, packing = packing_of(path)
+    data = load_data(problem)
+    trial = problem.grid.index({**problem.grid[0], "epochs": 6})
+    (outcome,) = train_pack(problem, data, [trial], 0, packing)
+    assert (outcome.status, outcome.error) == ("ok", "")
+    assert len(outcome.curve) == len(outcome.epoch_seconds) == 2
+    assert packing.reason == "its model has a fit of its own"
 
 
 def test_a_model_that_does_not_build_fails_in_one_line(troubled):
@@ -95,6 +181,15 @@ def test_several_inputs_and_other_metrics(tiny):
     assert (outcome.status, outcome.error) == ("ok", "")
     assert set(outcome.metrics) >= {"val_loss", "val_mae", "test_mae", "train_loss"}
     assert score_names(compiled_model(problem, problem.grid[0], 0), data) == ["loss", "mae"]
+
+
+def test_parts_that_cannot_describe_themselves_train_in_both_engines():
+    problem, packing = packing_of(REPOSITORY / "tests" / "zoo" / "without_config.py")
+    assert {axis.kind for axis in packing.axes.values()} == {"lifted", "fidelity"}
+    data = load_data(problem)
+    (packed,) = train_pack(problem, data, [0], 0, packing)
+    assert packed.engine == "vectorized"
+    assert fit(problem, data, 0, 0).metrics == pytest.approx(packed.metrics, rel=1e-4, abs=1e-6)
 
 
 def test_a_worker_keeps_nothing_of_the_models_it_trained(tiny):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import PROBLEMS, changed, packing_of, train_pack
-from tuning.problem import load_data, n_samples
+from tuning.data import n_samples
+from tuning.problem import load_data
 from tuning.training import reports, vectorized
 from tuning.training.fit import compiled_model
 from tuning.training.program import LONG, Program

@@ -20,6 +20,7 @@ from tuning.analysis.judged import Judged, scores_of
 from tuning.analysis.landscape import Landscape, landscape
 from tuning.analysis.noise import Noise, seed_noise
 from tuning.analysis.replay import find_sampler, replays
+from tuning.analysis.steady import steadiness, trained_again
 from tuning.analysis.tables import (
     axis_means,
     axis_table,
@@ -128,7 +129,11 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     _report(path, results, comparison, _sentences(comparison, land, found, noise), console)
     metric, mode, grid = land.metric, land.mode, land.grid
     console.print("\nThe ten best configurations", style="bold")
-    console.print(best_table(results, metric, mode, list(grid.axes), n=10, width=console.width))
+    found_again = trained_again(path, metric)
+    axes = list(grid.axes)
+    console.print(best_table(results, metric, mode, axes, found_again, width=console.width))
+    if found_again is not None:
+        console.print(f"{steadiness(found_again, metric)}\n", soft_wrap=not console.is_terminal)
     means = axis_means(results, metric, grid)
     console.print("By value of each axis", style="bold")
     console.print(axis_table(means, metric, mode))

@@ -87,21 +87,31 @@ def with_result(results: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def best_table(
-    results: pd.DataFrame, metric: str, mode: Mode, axes: list[str], *, n: int, width: int
+    results: pd.DataFrame,
+    metric: str,
+    mode: Mode,
+    axes: list[str],
+    again: pd.DataFrame | None = None,
+    *,
+    width: int,
 ) -> Table:
-    """The n best configurations, each once: a column an axis, or one for all if `width` is short.
+    """The ten best configurations, each once: a column an axis, or one for all if `width` is short.
 
     Parameters
     ----------
+    again : DataFrame, optional
+        As `tuning.analysis.steady.trained_again` gives it: how far those move that it has.
     width : int
         Characters a line.
     """
     test = test_metric(metric)
     ok = with_result(results, metric)
-    best = ok.sort_values(metric, ascending=mode == "min", kind="stable").head(n)
+    best = ok.sort_values(metric, ascending=mode == "min", kind="stable").head(10)
+    moved = {} if again is None else dict(zip(again["trial"], again["moved"], strict=True))
     cells = {
         metric: best[metric].map(number_text),
         test: best[test].map(number_text),
+        **({"moves by": best["trial"].map(lambda t: _moved(moved.get(t)))} if moved else {}),
         "trial": best["trial"].map("{:,}".format),
         **{axis: best[axis].map(value_text) for axis in axes},
     }
@@ -114,6 +124,10 @@ def best_table(
     for row in zip(*cells.values(), strict=True):
         table.add_row(*row)
     return table
+
+
+def _moved(distance: float | None) -> str:
+    return "" if distance is None or pd.isna(distance) else f"{distance:.2g}"
 
 
 def axis_positions(trials: pd.Series[int], grid: Grid) -> pd.DataFrame:

@@ -6,17 +6,28 @@ import contextlib
 import functools
 import inspect
 import json
+import math
 import random
 import re
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     import keras
 
 NOT_FIT = ("fit", "evaluate", "make_train_function", "make_test_function")
 """Methods around the step: a model that has its own is trained by them alone."""
+
+
+def build_with_loss(model: keras.Model, batch: Any) -> None:
+    """Create the variables of a compiled model, its metrics and its loss by a call of each.
+
+    Nothing is computed. Parameters and errors are those of `build_state`.
+    """
+    model._symbolic_build(data_batch=batch)
 
 
 def build_metrics(model: keras.Model, batch: Any) -> None:
@@ -30,7 +41,7 @@ def build_metrics(model: keras.Model, batch: Any) -> None:
     x, y, weights = keras.utils.unpack_x_y_sample_weight(keras.tree.map_structure(_symbol, batch))
     outputs = _outputs(model, x)
     if outputs is None or None in (compiled_loss, compiled_metrics):
-        model._symbolic_build(data_batch=batch)
+        build_with_loss(model, batch)
         return
     try:
         if not compiled_metrics.built:
@@ -42,7 +53,7 @@ def build_metrics(model: keras.Model, batch: Any) -> None:
         model._post_build()
     except Exception:  # such as outputs of another number of rows than the inputs
         compiled_metrics.built = compiled_loss.built = False
-        model._symbolic_build(data_batch=batch)
+        build_with_loss(model, batch)
 
 
 def _symbol(array: Any) -> Any:
@@ -193,14 +204,15 @@ def _public_name(thing: Any) -> str:
 
 
 def in_floats(logs: Any) -> dict[str, Any]:
-    """Logs by name as scalars; of an array, such as a score for each class, each by its number."""
+    """Logs by name as scalars; of an array, such as a score for each class, each as ``f1[0]``."""
     scalars = {}
     for name, value in logs.items():
-        if getattr(value, "size", 1) == 1:
+        shape = tuple(getattr(value, "shape", ()))
+        if math.prod(shape) == 1:
             scalars[name] = value.reshape(()) if hasattr(value, "reshape") else value
         else:
-            flat = value.reshape(-1)
-            scalars |= {f"{name}_{i}": flat[i] for i in range(flat.shape[0])}
+            for place in np.ndindex(shape):
+                scalars[name + "".join(f"[{i}]" for i in place)] = value[place]
     return scalars
 
 
@@ -298,6 +310,15 @@ def new_session(settings: dict[str, Any]) -> None:
     for name in KEPT[1:]:
         if settings[name] is not None:
             state.set_global_attribute(name, settings[name])
+
+
+def let_tensorflow_come_back() -> None:
+    """Undo `let_tensorflow_be`: for layers that Keras makes only where it finds TensorFlow."""
+    import keras
+
+    lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
+    if hasattr(lazy, "_available"):
+        lazy._available = None
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tuning.problem import Arrays, n_samples
+from tuning.data import Arrays, map_arrays, n_samples
 
 
 def row_order(seed: int, epoch: int, n: int) -> np.ndarray:
@@ -54,20 +54,21 @@ class Split:
 
     Parameters
     ----------
-    pair : tuple of arrays or dicts of arrays
-        x and y; the first dimension counts the rows.
+    parts : tuple of arrays, or of dicts, lists or tuples of arrays
+        x, y and, if there are any, sample weights; the first dimension counts the rows.
     """
 
-    def __init__(self, pair: tuple[Arrays, Arrays]) -> None:
+    def __init__(self, parts: tuple[Arrays, ...]) -> None:
         import keras
 
-        self.n_rows = n_samples(pair[0])
+        self.n_rows = n_samples(parts)
         self._on_tensorflow = keras.backend.backend() == "tensorflow"
-        self._pair = tuple(map_arrays(in_floatx, arrays) for arrays in pair)
+        self._parts = map_arrays(in_floatx, parts)
         if self._on_tensorflow:
             import tensorflow as tf
 
-            self._pair = tuple(map_arrays(tf.constant, arrays) for arrays in self._pair)
+            # As Keras does, since `tf.data` makes a tensor of a list.
+            self._parts = keras.tree.lists_to_tuples(map_arrays(tf.constant, self._parts))
 
     def batches(self, batch_size: int, orders: Orders | None = None) -> Any:
         """All rows in batches, the last one maybe short.
@@ -79,11 +80,11 @@ class Split:
             In which to read the rows, another each time; as they stand unless told.
         """
         make = _tensorflow_batches if self._on_tensorflow else _python_batches
-        return make(self._pair, self.n_rows, batch_size, orders)
+        return make(self._parts, self.n_rows, batch_size, orders)
 
 
 def _tensorflow_batches(
-    pair: tuple[Any, ...], n_rows: int, batch_size: int, orders: Orders | None
+    parts: tuple[Any, ...], n_rows: int, batch_size: int, orders: Orders | None
 ) -> Any:
     import tensorflow as tf
 
@@ -106,14 +107,14 @@ def _tensorflow_batches(
         rows = tf.data.Dataset.range(1).flat_map(ordered)
     return (
         rows.batch(batch_size)
-        .map(lambda rows: tf.nest.map_structure(lambda array: tf.gather(array, rows), pair))
+        .map(lambda rows: tf.nest.map_structure(lambda array: tf.gather(array, rows), parts))
         .apply(tf.data.experimental.assert_cardinality(math.ceil(n_rows / batch_size)))
         .with_options(options)
     )
 
 
 def _python_batches(
-    pair: tuple[Any, ...], n_rows: int, batch_size: int, orders: Orders | None
+    parts: tuple[Any, ...], n_rows: int, batch_size: int, orders: Orders | None
 ) -> Any:
     import keras
 
@@ -129,20 +130,13 @@ def _python_batches(
                 self.order = orders.begin()
             self.read_last = i == len(self) - 1
             rows = self.order[i * batch_size : (i + 1) * batch_size]
-            return tuple(map_arrays(lambda array: array[rows], arrays) for arrays in pair)
+            return map_arrays(lambda array: array[rows], parts)  # type: ignore[no-any-return]
 
         def on_epoch_end(self) -> None:
             if orders is not None and self.read_last:
                 orders.end()
 
     return Batches()
-
-
-def map_arrays(function: Any, arrays: Any) -> Any:
-    """The function of an array, or of each in a dict."""
-    if isinstance(arrays, dict):
-        return {name: function(array) for name, array in arrays.items()}
-    return function(arrays)
 
 
 def in_floatx(array: np.ndarray) -> np.ndarray:

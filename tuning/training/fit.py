@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tuning.compatibility.keras import (
-    build_metrics,
     build_state,
+    build_with_loss,
     fixed_rows,
     in_floats,
     new_session,
@@ -18,12 +18,15 @@ from tuning.compatibility.keras import (
     own_loop,
     seeds_of_noise_apart,
 )
-from tuning.errors import TuningError, first_line
+from tuning.data import SPLITS, Data, map_arrays
+from tuning.errors import TuningError
 from tuning.grid import Configuration
-from tuning.problem import SPLITS, Arrays, Data, Problem, batch_size, epochs
-from tuning.training.batches import Orders, Split, in_floatx, map_arrays
+from tuning.problem import Problem, batch_size, epochs
+from tuning.training.batches import Orders, Split, in_floatx
 from tuning.training.environment import settings_of
+from tuning.training.foreign import reason, step_for_another
 from tuning.training.memory import forget_models
+from tuning.training.nudge import nudged
 from tuning.training.outcome import Outcome, Status, divergence, shortest_float32
 
 if TYPE_CHECKING:
@@ -34,7 +37,9 @@ TIMED_STEPS = 5
 STEPS_A_CALL = 20  # TensorFlow: batches trained before returning to Python
 
 
-def fit(problem: Problem, data: Data, trial: int, seed: int, why: str = "") -> Outcome:
+def fit(
+    problem: Problem, data: Data, trial: int, seed: int, why: str = "", *, nudge: bool = False
+) -> Outcome:
     """Build the configuration's model, train it with Keras' `fit`, and score it.
 
     Initial weights and dropout follow `keras.utils.set_random_seed`, and the order of the rows in
@@ -51,6 +56,8 @@ def fit(problem: Problem, data: Data, trial: int, seed: int, why: str = "") -> O
     seed : int
     why : str
         Why it is not trained in a pack, where it might have been.
+    nudge : bool
+        Whether to begin with weights moved by a rounding error: see `tuning.training.nudge`.
     """
     import keras
 
@@ -68,6 +75,11 @@ def fit(problem: Problem, data: Data, trial: int, seed: int, why: str = "") -> O
             model.steps_per_execution = STEPS_A_CALL  # the same steps, 1.3 to 1.6 times as fast
         train, validation, test = (Split(data[split]) for split in SPLITS)
         rows = batch_size(configuration)
+        if nudge:
+            build_with_loss(model, map_arrays(lambda array: in_floatx(array[:rows]), data["train"]))
+            weights = model.trainable_variables
+            for weight, moved in zip(weights, nudged([w.numpy() for w in weights]), strict=True):
+                weight.assign(moved)
         orders = Orders(seed, train.n_rows)
         history = model.fit(
             train.batches(rows, orders),
@@ -87,7 +99,7 @@ def fit(problem: Problem, data: Data, trial: int, seed: int, why: str = "") -> O
         if status == "ok":
             metrics = score_metrics(curve[-1], _evaluate(model, test.batches(rows)))
     except Exception as exception:
-        status, error, metrics = "failed", first_line(exception), {}
+        status, error, metrics = "failed", reason(exception), {}
     seconds = time.perf_counter() - started
     forget_models()
     return Outcome(
@@ -139,6 +151,8 @@ def compiled_model(
         raise TuningError(f"{where} has to return a Keras model, not {type(model).__name__}")
     if not model.compiled or model.loss is None:
         raise TuningError(f"{where} has to return a compiled model: call model.compile(loss=…)")
+    if fault := step_for_another(model):
+        raise TuningError(fault)
     return model
 
 
@@ -171,7 +185,7 @@ def seconds_a_step(model: keras.Model, batch: tuple[Any, ...]) -> float:
     ----------
     model : keras.Model
     batch : tuple of arrays
-        x and y.
+        x, y and any sample weights.
     """
     import jax
 
@@ -211,12 +225,13 @@ def _ends_at_nan(model: keras.Model) -> dict[str, Any]:
 def score_names(model: keras.Model, data: Data) -> list[str]:
     """The names of what the model reports, loss first, found without computing anything."""
     rows = fixed_rows(model) or 2
-    x, y = (map_arrays(in_floatx, part) for part in _first_rows(data["train"], rows))
+    batch = map_arrays(lambda array: in_floatx(array[:rows]), data["train"])
     try:
-        build_metrics(model, (x, y))
+        build_with_loss(model, batch)
+        results = in_floats(model.get_metrics_result())
     except Exception:  # of models that cannot be built without numbers
-        model.evaluate(x, y, verbose=0)
-    return sorted(in_floats(model.get_metrics_result()), key=lambda name: name != "loss")
+        results = _evaluate(model, Split(batch).batches(rows))
+    return sorted(results, key=lambda name: name != "loss")
 
 
 def _evaluate(model: keras.Model, batches: Any) -> dict[str, float]:
@@ -230,13 +245,3 @@ def score_metrics(last_epoch: dict[str, float], test: dict[str, float]) -> dict[
     for name, value in last_epoch.items():
         metrics[name if name.startswith("val_") else f"train_{name}"] = value
     return metrics
-
-
-def _first_rows(pair: tuple[Arrays, Arrays], n: int) -> tuple[Arrays, Arrays]:
-    x, y = (
-        {name: array[:n] for name, array in arrays.items()}
-        if isinstance(arrays, dict)
-        else arrays[:n]
-        for arrays in pair
-    )
-    return x, y

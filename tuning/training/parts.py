@@ -9,10 +9,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from tuning.data import SPLITS, Data, map_arrays, n_samples
 from tuning.packing.sameness import Steps, numbers_that_differ
 from tuning.packing.trace import Trace
-from tuning.problem import SPLITS, Data, n_samples
-from tuning.training.batches import in_floatx, map_arrays
+from tuning.training.batches import in_floatx
 from tuning.training.rewrites.products import without_transposes
 from tuning.training.rewrites.sums import with_sums_after_loops
 from tuning.training.rewrites.zero_columns import LEAST, Columns, columns_of_input
@@ -21,7 +21,7 @@ LARGE = 256  # numbers of a constant from which it is an argument of the program
 EVALUATION_ROWS = (128, 1024)  # a batch that scores takes a divisor of the rows in this range
 
 Retrace: TypeAlias = Callable[[int, Any, Any], Steps]
-"""Traces a member again: of its place, and x and y of a batch in training and in scoring."""
+"""Traces a member again: of its place, and a batch in training and one in scoring."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,12 @@ class Part:
 
 
 Parts: TypeAlias = dict[tuple[str, int], Part]
-"""By the step's name (train, test, results, finish) and the rows of its batch, or 0."""
+"""By the step's name (train, test, results, finish) and the rows of its batch, or 0.
+
+Where the test data is of another kind than the validation data, `OTHER_TEST` scores it.
+"""
+
+OTHER_TEST = "other test"
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,21 @@ class Sizes:
 
     Attributes
     ----------
-    train, scored : tuple of int
-        In training; in scoring the validation and the test data.
+    train : tuple of int
+        In training.
+    scored : tuple of (str, int)
+        In scoring the validation and the test data, each with the split it is of; where both are
+        of one kind, no number of rows twice.
     scored_at_once : dict of str to int
         The rows of a full batch of each split that is scored.
+    steps : dict of str to str
+        The name of the step that scores each split.
     """
 
     train: tuple[int, ...]
-    scored: tuple[int, ...]
+    scored: tuple[tuple[str, int], ...]
     scored_at_once: dict[str, int]
+    steps: dict[str, str]
 
     @classmethod
     def of(cls, data: Data, batch_size: int, scored_rows: int | None = None) -> Sizes:
@@ -76,22 +87,27 @@ class Sizes:
         scored_rows : int, optional
             Rows of a batch that scores, where the model takes no other number.
         """
-        rows = {split: n_samples(data[split][0]) for split in SPLITS}
+        rows = {split: n_samples(data[split]) for split in SPLITS}
         at_once = {split: scored_rows or _divisor(rows[split]) for split in SPLITS[1:]}
-        scored = (n for split, size in at_once.items() for n in _cuts(rows[split], size))
+        alike = shapes_of(data, "validation", 1) == shapes_of(data, "test", 1)
+        steps = {"validation": "test", "test": "test" if alike else OTHER_TEST}
+        scored: dict[tuple[str, int], tuple[str, int]] = {}
+        for split, size in at_once.items():
+            for n in _cuts(rows[split], size):
+                scored.setdefault((steps[split], n), (split, n))
         train = tuple(_cuts(rows["train"], batch_size))
-        return cls(train, tuple(dict.fromkeys(scored)), at_once)
+        return cls(train, tuple(scored.values()), at_once, steps)
 
 
-def shapes_of(data: Data, n: int) -> tuple[Any, ...]:
-    """x and y of n rows of the training data, as shapes and types alone."""
+def shapes_of(data: Data, split: str, n: int) -> tuple[Any, ...]:
+    """x, y and any sample weights of n rows of a split, as shapes and types alone."""
     import jax
 
     def shape(array: np.ndarray) -> Any:
         dtype = jax.dtypes.canonicalize_dtype(in_floatx(array[:1]).dtype)
         return jax.ShapeDtypeStruct((n, *array.shape[1:]), dtype)
 
-    return tuple(map_arrays(shape, part) for part in data["train"])
+    return map_arrays(shape, data[split])  # type: ignore[no-any-return]
 
 
 def parts_of(members: Sequence[Steps], retrace: Retrace, data: Data, sizes: Sizes) -> Parts:
@@ -110,11 +126,12 @@ def parts_of(members: Sequence[Steps], retrace: Retrace, data: Data, sizes: Size
     known = dict(
         zip(names, zip(members[0].traces, numbers_that_differ(members), strict=True), strict=True)
     )
-    first = {"train": sizes.train[0], "test": sizes.scored[0]}
+    first = {"train": sizes.train[0], "test": sizes.scored[0][1]}
     parts = {(name, first.get(name, 0)): _part(*known[name]) for name in names}
     for i in range(1, max(len(sizes.train), len(sizes.scored))):
-        pair = tuple(each[min(i, len(each) - 1)] for each in (sizes.train, sizes.scored))
-        shapes = [shapes_of(data, n) for n in pair]
+        rows = sizes.train[min(i, len(sizes.train) - 1)]
+        split, scored = sizes.scored[min(i, len(sizes.scored) - 1)]
+        shapes = shapes_of(data, "train", rows), shapes_of(data, split, scored)
         steps = [retrace(0, *shapes)]
         again = dict(zip(names, steps[0].traces, strict=True))
         numbers = {name: _in_same_places(*known[name], again[name]) for name in first}
@@ -123,8 +140,9 @@ def parts_of(members: Sequence[Steps], retrace: Retrace, data: Data, sizes: Size
             if len({each.key for each in steps}) > 1:
                 raise ValueError("models of one program differ for another number of rows")
             numbers = dict(zip(names, numbers_that_differ(steps), strict=True))
-        for name, size in zip(first, pair, strict=True):
-            parts.setdefault((name, size), _part(again[name], numbers[name] or {}))
+        parts.setdefault(("train", rows), _part(again["train"], numbers["train"] or {}))
+        key = sizes.steps[split], scored
+        parts.setdefault(key, _part(again["test"], numbers["test"] or {}))
     return parts
 
 
@@ -171,12 +189,12 @@ def without_zero_columns(
         The parts without them, the numbers of the columns that are kept, and the places of the
         variables whose first axis counts columns; None where all are kept.
     """
-    x = data["train"][0]
-    if isinstance(x, dict) or np.ndim(x) < 2:
+    arrays = [x for split in SPLITS if isinstance(x := data[split][0], np.ndarray)]
+    shapes = {array.shape[1:] for array in arrays}
+    if len(arrays) < len(SPLITS) or len(shapes) > 1 or () in shapes:
         return None
-    used = np.zeros(math.prod(x.shape[1:]), bool)
-    for split in SPLITS:
-        array = np.asarray(data[split][0])
+    used = np.zeros(math.prod(*shapes), bool)
+    for array in arrays:
         used |= np.any(array.reshape(len(array), -1), axis=0)
     kept = np.flatnonzero(used)
     if not 0 < len(kept) <= (1 - LEAST) * len(used):
@@ -187,7 +205,7 @@ def without_zero_columns(
     for (name, rows), part in parts.items():
         if name == "train":
             columns = columns_of_input(part.traced, sum(sizes), 0)
-        elif name == "test":
+        elif name in ("test", OTHER_TEST):
             leaf = trainable + non_trainable + metrics
             columns = columns_of_input(part.traced, leaf, trainable)
         else:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuning.data import SPLITS, Arrays, Data, map_arrays, n_samples
 from tuning.packing.sameness import Steps
 from tuning.packing.trace import Slot, Trace
-from tuning.problem import SPLITS, Arrays, Data, n_samples
-from tuning.training.batches import in_floatx, map_arrays
+from tuning.training.batches import in_floatx
 from tuning.training.evaluation import doubtful, evaluate
 from tuning.training.parts import Retrace, Sizes, parts_of, shapes_of, without_zero_columns
 from tuning.training.stacking import stacked_variables, stacking_axes
@@ -99,7 +99,7 @@ class Program:
         sizes = Sizes.of(data, batch_size, first.scored_rows)
         self.apart = apart
         self._members = members
-        self.example = _zeros(shapes_of(data, sizes.train[0]))
+        self.example = _zeros(shapes_of(data, "train", sizes.train[0]))
         self._batch_size = batch_size
         self._long = epochs >= LONG
         self._groups = _Groups(*first.sizes)
@@ -110,7 +110,8 @@ class Program:
         if found := without_zero_columns(self._parts, first.sizes, data):
             self._parts, self.kept, self._narrow = found
         self._training = self._parts["train", sizes.train[0]]
-        self._scoring = self._parts["test", sizes.scored[0]]
+        self._scoring = self._parts["test", sizes.scored[0][1]]
+        self._scoring_steps = sizes.steps
         self._stacked = stacked_variables(members, self._parts, apart)
         axes = [0 if each else None for each in self._stacked]
         axes = axes if apart else stacking_axes(self._training, self._stacked)
@@ -120,8 +121,8 @@ class Program:
             split: _in_batches(self._data[split], n) for split, n in sizes.scored_at_once.items()
         }
         self._compiled: dict[int, dict[str, Any]] = {}  # by the number of members
-        rows = n_samples(data["train"][0])
-        slower = self._slower_seconds(math.ceil(rows / batch_size), rows, sizes.scored[0])
+        rows = n_samples(data["train"])
+        slower = self._slower_seconds(math.ceil(rows / batch_size), rows, sizes.scored[0][1])
         self._short = epochs * slower <= SAVED_SECONDS
 
     def block_size(self, n: int, most: int) -> int:
@@ -142,7 +143,7 @@ class Program:
     @property
     def n_steps(self) -> int:
         """The batches of an epoch."""
-        return math.ceil(n_samples(self._data["train"][0]) / self._batch_size)
+        return math.ceil(n_samples(self._data["train"]) / self._batch_size)
 
     @property
     def doubtful(self) -> tuple[str, ...]:
@@ -199,18 +200,17 @@ class Program:
         import jax
 
         state = self.start(range(len(self._members)))
-        order = np.arange(n_samples(self._data["train"][0]))
+        order = np.arange(n_samples(self._data["train"]))
         batches = self.batches([order] * (len(self._members) if self.apart else 1))
         for function, arguments, _ in self._functions(state, batches).values():
             jax.eval_shape(function, *arguments)
 
-    def _rows(self, pair: tuple[Arrays, Arrays]) -> tuple[Arrays, ...]:
-        """x and y as the program takes them."""
-        x, y = (map_arrays(in_floatx, part) for part in pair)
+    def _rows(self, parts: tuple[Arrays, ...]) -> tuple[Arrays, ...]:
+        """x, y and any sample weights as the program takes them."""
+        x, *others = map_arrays(in_floatx, parts)
         if self.kept is not None:
-            assert not isinstance(x, dict)
             x = np.take(x.reshape(len(x), -1), self.kept, axis=1)
-        return x, y
+        return x, *others
 
     def _initial(self, member: int, place: int) -> np.ndarray:
         """A member's initial value of a variable, without the columns that are left out."""
@@ -288,7 +288,7 @@ class Program:
 
     def _step(self, carried: Any, given: Any, batch: Any) -> Any:
         """One short batch of every member."""
-        n = n_samples(self._data["train"][0]) % self._batch_size
+        n = n_samples(self._data["train"]) % self._batch_size
         return self._trained(lambda step, state: step(state, batch), carried, given, n)
 
     def _trained(self, over: Any, carried: Any, given: Any, rows: int) -> Any:
@@ -317,7 +317,7 @@ class Program:
     def _validated(self, carried: Any, given: Any, batches: Any) -> tuple[list[Any], Any]:
         """What scoring leaves of the non-trainable variables, and an epoch's logs."""
         variables, metrics, logs = carried
-        after, scores = self._scores(variables, given, batches)
+        after, scores = self._scores(variables, given, batches, "validation")
         trained = self._results(metrics, logs, given)
         return after, {**trained, **{f"val_{name}": value for name, value in scores.items()}}
 
@@ -334,9 +334,8 @@ class Program:
         ends = axes[groups.trainable]
         finished = _mapped(one, (axes, 0), ends, n)(state, _one(own, n))
         finished = _stacked(finished, ends, n)
-        scores: dict[str, Any] = self._scores([*finished, *variables[len(ends) :]], given, batches)[
-            1
-        ]
+        variables = [*finished, *variables[len(ends) :]]
+        scores: dict[str, Any] = self._scores(variables, given, batches, "test")[1]
         return scores
 
     def _count(self, variables: Any, given: Any) -> int:
@@ -347,7 +346,9 @@ class Program:
         numbers = (own for key, (own, _) in given.items() if key[0] != "rows")
         return next((len(values) for own in numbers for values in own.values()), 1)
 
-    def _scores(self, variables: Any, given: Any, batches: Any) -> tuple[list[Any], Any]:
+    def _scores(
+        self, variables: Any, given: Any, batches: Any, split: str
+    ) -> tuple[list[Any], Any]:
         """What scoring leaves of the non-trainable variables, and the scores of every member."""
         import jax
         import jax.numpy as jnp
@@ -360,7 +361,7 @@ class Program:
 
         def step(carried: Any, batch: Any) -> tuple[Any, None]:
             leaves = jax.tree.leaves(batch)
-            key = ("test", leaves[0].shape[0])
+            key = (self._scoring_steps[split], leaves[0].shape[0])
             part, (own, constants) = self._parts[key], given[key]
 
             def one(fixed: Any, state: Any, own: Any) -> Any:
@@ -427,7 +428,7 @@ def _zeros(shapes: tuple[Any, ...]) -> tuple[Any, ...]:
     def zeros(shape: Any) -> np.ndarray:
         return np.zeros(shape.shape, shape.dtype)
 
-    return tuple(map_arrays(zeros, shape) for shape in shapes)
+    return map_arrays(zeros, shapes)  # type: ignore[no-any-return]
 
 
 def _bytes(traced: Trace, slots: Iterable[Slot]) -> int:
@@ -496,7 +497,7 @@ def _in_batches(
     """The rows on the device: all full batches stacked, and the short last one; None for none."""
     import jax
 
-    order = np.arange(n_samples(parts[0])) if order is None else order
+    order = np.arange(n_samples(parts)) if order is None else order
     whole = len(order) // size
 
     def head(array: np.ndarray) -> np.ndarray:
@@ -506,7 +507,5 @@ def _in_batches(
     def tail(array: np.ndarray) -> np.ndarray:
         return array[order[whole * size :]]
 
-    heads, tails = (
-        jax.device_put(tuple(map_arrays(cut, part) for part in parts)) for cut in (head, tail)
-    )
+    heads, tails = (jax.device_put(map_arrays(cut, parts)) for cut in (head, tail))
     return (heads if whole else None), (tails if whole * size < len(order) else None)

@@ -9,15 +9,16 @@ and to batches of 8 and 4 do not have the same scores, a program scores in the b
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tuning.compatibility.keras import in_floats
+from tuning.data import SPLITS, Arrays, Data, map_arrays, named_arrays
 from tuning.packing.sameness import Steps
 from tuning.packing.trace import Body, Slot, Trace
-from tuning.problem import Data
 from tuning.training.batches import in_floatx
 from tuning.training.fit import compiled_fast
 
@@ -50,7 +51,8 @@ def adds_up(model: keras.Model, steps: Steps, data: Data, rows: int) -> bool:
     key = _outline(steps.test, rows) + _outline(steps.results, rows)
     if key not in _known:
         try:
-            _known[key] = _tried(model, steps, data)
+            of_a_kind = {len(data[split]): data[split] for split in SPLITS[1:]}  # weighted or not
+            _known[key] = all(_tried(model, steps, split) for split in of_a_kind.values())
         except Exception:  # of models that take no such batch
             _known[key] = False
     return _known[key]
@@ -71,7 +73,7 @@ def _outline(traced: Trace, rows: int) -> str:
     return hashlib.sha256(repr((list(lines(traced.body)), marks)).encode()).hexdigest()
 
 
-def _tried(model: keras.Model, steps: Steps, data: Data) -> bool:
+def _tried(model: keras.Model, steps: Steps, split: tuple[Arrays, ...]) -> bool:
     """Whether some rows at once and in parts have the same scores, with several weights."""
     import jax
     import keras
@@ -90,7 +92,7 @@ def _tried(model: keras.Model, steps: Steps, data: Data) -> bool:
     tolerance = max([TOLERANCE.get(str(each.dtype), 0.02) for each in weights], default=1e-5)
     random = np.random.default_rng(0)
     for draw in range(DRAWS):
-        rows = _some_rows(data, random)
+        rows = _some_rows(split, random)
         state = (
             [_drawn(each, random, SCALES[draw % 2]) if draw else each for each in weights],
             others,
@@ -106,21 +108,17 @@ def _tried(model: keras.Model, steps: Steps, data: Data) -> bool:
 
 def _cut(rows: tuple[Any, ...], first: int) -> list[tuple[Any, ...]]:
     """The rows in two batches, so many in the first."""
-    import jax
-
-    return [jax.tree.map(lambda array, at=at: array[at], rows) for at in np.s_[:first, first:]]
+    return [map_arrays(operator.itemgetter(at), rows) for at in np.s_[:first, first:]]
 
 
-def _some_rows(data: Data, random: np.random.Generator) -> tuple[Any, ...]:
-    """Rows of the validation data in some order, their targets as unlike as can be."""
-    import jax
-
-    split = data["validation"]
-    target = np.asarray(jax.tree.leaves(split[1])[0])
+def _some_rows(split: tuple[Arrays, ...], random: np.random.Generator) -> tuple[Any, ...]:
+    """Rows in some order, their targets as unlike as can be."""
+    target = next(each for _, each in named_arrays(split[1]))
     order = np.argsort(target.reshape(len(target), -1)[:, 0], kind="stable")
     spaced = order[np.linspace(0, len(order) - 1, sum(CUTS[0])).round().astype(int)]
     rows = random.permutation(spaced)
-    return tuple(jax.tree.map(lambda array: in_floatx(array[rows]), part) for part in split)
+    drawn: tuple[Any, ...] = map_arrays(lambda array: in_floatx(array[rows]), split)
+    return drawn
 
 
 def _drawn(weights: np.ndarray, random: np.random.Generator, scale: float) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from tuning.packing.sameness import Steps, variables_that_differ
 from tuning.packing.trace import Atom, Body, Number, Slot
-from tuning.training.parts import Part, Parts
+from tuning.training.parts import OTHER_TEST, Part, Parts
 from tuning.training.rewrites.zero_columns import columns_of
 
 
@@ -31,6 +31,7 @@ def stacked_variables(members: Sequence[Steps], parts: Parts, apart: bool) -> li
     taken = {  # the variables that each step takes, and from which on it gives them back
         "train": ([*weights, *others, *kept, *scores], 0),
         "test": ([*weights, *others, *scores], trainable),
+        OTHER_TEST: ([*weights, *others, *scores], trainable),
         "finish": ([*weights, *kept], 0),
         "results": (scores, metrics),
     }

@@ -16,14 +16,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tuning.compatibility.keras import fixed_rows
+from tuning.data import Data, n_samples
 from tuning.errors import first_line
 from tuning.grid import Configuration
 from tuning.packing.axes import UNPACKED, Packing, Recorded
 from tuning.packing.sameness import Steps, equal, steps_of
 from tuning.packing.trace import Unproven
-from tuning.problem import Data, Problem, batch_size, epochs, n_samples
+from tuning.problem import Problem, batch_size, epochs
 from tuning.training.batches import row_order
 from tuning.training.fit import compiled_model, fit, score_metrics, seconds_a_step
+from tuning.training.foreign import reason
+from tuning.training.nudge import nudged
 from tuning.training.outcome import Outcome, divergence, shortest_float32
 from tuning.training.parts import Sizes, shapes_of
 from tuning.training.program import Program
@@ -85,6 +88,8 @@ def train_pack(
     trials: Sequence[int],
     seeds: int | Sequence[int],
     packing: Packing,
+    *,
+    nudge: bool = False,
 ) -> Iterator[Report]:
     """Train configurations that are expected to share a program.
 
@@ -107,6 +112,8 @@ def train_pack(
         in which a grid index may then be there several times.
     packing : Packing
         As `tuning.packing.axes.discover` returned it.
+    nudge : bool
+        Whether to begin with weights moved by a rounding error: see `tuning.training.nudge`.
 
     Yields
     ------
@@ -118,10 +125,10 @@ def train_pack(
 
     started = time.perf_counter()
     reporter = Reporter()
-    task = Task(problem, data, packing)
+    task = Task(problem, data, packing, nudge)
     programs, others = _programs(task, trials, seeds)
     if len(programs) > 1 and not packing.drawn:  # perhaps for want of noise of strength 0
-        drawn = Task(problem, data, replace(packing, drawn=True))
+        drawn = replace(task, packing=replace(packing, drawn=True))
         found = _programs(drawn, trials, seeds)
         if len(found[0]) < len(programs):
             task, (programs, others) = drawn, found
@@ -171,6 +178,7 @@ class Task:
     problem: Problem
     data: Data
     packing: Packing
+    nudge: bool = False
 
 
 def _programs(
@@ -227,8 +235,11 @@ def _looks(
             continue
         except Exception as error:
             left.pop(trial)
-            yield Outcome(trial, seed, "failed", ENGINE, "jax", error=first_line(error))
+            yield Outcome(trial, seed, "failed", ENGINE, "jax", error=reason(error))
             continue
+        if task.nudge:
+            n = steps.sizes[0]
+            steps = replace(steps, state=[*nudged(steps.state[:n]), *steps.state[n:]])
         own = {trial: left[trial]} if "epochs" in configuration.read else dict(left)
         for each in own:
             left.pop(each)
@@ -265,8 +276,8 @@ def look_at(
 
     def traced(scored_rows: int | None) -> tuple[Steps, int]:
         sizes = Sizes.of(data, rows, scored_rows)
-        batch, scored = (shapes_of(data, n) for n in (sizes.train[0], sizes.scored[0]))
-        return steps_of(model, batch, scored, twice=twice), sizes.scored[0]
+        batch, scored = shapes_of(data, "train", sizes.train[0]), shapes_of(data, *sizes.scored[0])
+        return steps_of(model, batch, scored, twice=twice), sizes.scored[0][1]
 
     steps, at_once = traced(scored_rows)
     if scored_rows is None and not adds_up(model, steps, data, at_once):
@@ -320,7 +331,7 @@ def _by_fit(
     """Have `fit` train what was not told of yet, and say why."""
     for trial, seed in trials:
         if (trial, seed) not in reporter.told:
-            outcome = fit(task.problem, task.data, trial, seed, why)
+            outcome = fit(task.problem, task.data, trial, seed, why, nudge=task.nudge)
             reporter.add([outcome], outcome.epoch_seconds)
             if reporter.due:
                 yield reporter.report()
@@ -356,7 +367,7 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
     order = sorted(members, key=lambda member: -member.last)
     seeds = [member.seed for member in order]
     program = program_of(task, order)
-    n_rows = n_samples(task.data["train"][0])
+    n_rows = n_samples(task.data["train"])
     size = program.block_size(len(order), at_once)
     blocks = [range(i, min(i + size, len(order))) for i in range(0, len(order), size)]
     states = [program.start(block) for block in blocks]

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from tuning.compatibility.keras import let_tensorflow_be
+from tuning.data import Data, text_of
 from tuning.errors import first_line
 from tuning.grid import Configuration
 from tuning.packing.axes import UNPACKED, Packing
-from tuning.problem import Data, Problem
+from tuning.problem import Problem
 from tuning.training import threads
 from tuning.training.environment import environment, refuse_another_environment
 from tuning.training.limits import Limits, held_to
@@ -49,6 +50,8 @@ class Job:
         What changes numbers outside of the problem's file; empty until a worker has told.
     limits : Limits
         What a trial may take.
+    nudged : bool
+        Whether trainings begin with weights moved by a rounding error.
     """
 
     seed: int
@@ -57,6 +60,7 @@ class Job:
     packing: Packing = UNPACKED
     environment: dict[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    nudged: bool = False
 
     @property
     def packs(self) -> bool:
@@ -239,13 +243,13 @@ def _train(problem: Problem, data: Data, trials: list[int], job: Job) -> Iterato
     if job.packs:
         from tuning.training.vectorized import train_pack
 
-        yield from train_pack(problem, data, trials, job.seed, job.packing)
+        yield from train_pack(problem, data, trials, job.seed, job.packing, nudge=job.nudged)
         return
     from tuning.training.fit import fit
 
     why = "" if job.packing == UNPACKED else job.packing.reason
     for trial in trials:
-        outcome = fit(problem, data, trial, job.seed, why)
+        outcome = fit(problem, data, trial, job.seed, why, nudge=job.nudged)
         yield Report([outcome], outcome.epoch_seconds, outcome.seconds)
 
 
@@ -260,6 +264,12 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
         prepare(job.backend, job.cache)
         from tuning.compatibility.keras import better, describe
         from tuning.training.fit import compiled_model, score_names
+        from tuning.training.foreign import reason, remedy
+
+        if job.backend != "tensorflow" and (place := text_of(data)):
+            return Probe(
+                error=f"{place} is text, which only TensorFlow has: {remedy('tensorflow')}"
+            )
 
         def build(chosen: Configuration) -> Any:
             with held_to(job.limits, 1, lambda _: None):
@@ -275,7 +285,7 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
                 metrics = score_names(model, data)
                 judge = better(model, problem.metric.removeprefix("val_"))
             except Exception as error:
-                errors.append(first_line(error))
+                errors.append(reason(error))
             else:
                 found = UNPACKED
                 if pack:
