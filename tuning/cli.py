@@ -7,14 +7,14 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 
 from tuning import search
 from tuning.errors import RunStopped, TuningError
 from tuning.settings import DEFAULT_SWEEP, Request
-from tuning.signals import exit_code
+from tuning.supervisor import INTERRUPTED, supervised
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -38,7 +38,7 @@ def run_ray(arguments: list[str] | None = None) -> int:
     -------
     int
         The exit code: 0; 2 for a bad input; 1 if a run could not go on; 130 if interrupted,
-        143 if terminated.
+        143 if terminated. Without arguments the job is supervised, in a process of its own.
     """
     parser = _Parser(
         description="Search a grid of Keras hyperparameters in parallel, at random and by a "
@@ -104,7 +104,13 @@ def run_ray(arguments: list[str] | None = None) -> int:
             return 0
         return search.run_search(request, _output(), _errors())
 
-    return _exit_code(job)
+    if arguments is not None:
+        return _exit_code(job)
+
+    def stopped(facts: dict[str, Any]) -> None:
+        search.say_stopped(facts, _errors())
+
+    return _exit_code(lambda: supervised(lambda: _exit_code(job), stopped))
 
 
 def analyse(arguments: list[str] | None = None) -> int:
@@ -222,7 +228,7 @@ def _exit_code(job: Callable[[], int]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{error.strerror or error}", 2)
     except KeyboardInterrupt:
-        return _say("stopped", exit_code())
+        return _say("stopped", INTERRUPTED)
 
 
 def _say(sentence: str, code: int) -> int:

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 
 from tuning.cluster import Cluster, ray_cluster
 from tuning.driver import Driver, untrainable
 from tuning.errors import RunStopped, TuningError
+from tuning.lock import let_go
 from tuning.manifest import MANIFEST, make_manifest, read_manifest
 from tuning.packing.axes import Kind, Packing, place
 from tuning.problem import (
@@ -30,13 +33,12 @@ from tuning.quiet import quiet
 from tuning.results import Run, own_python, shown, trial_columns
 from tuning.samplers import Sampler, Shard, ShardSampler, samplers_of
 from tuning.settings import Request, Settings, refuse_another, settle
-from tuning.signals import ends_at_sigterm, exit_code, sigterm_raises
+from tuning.supervisor import tell
 from tuning.table import load_results
 from tuning.training import worker
 from tuning.training.worker import Probe
 
 
-@sigterm_raises()
 def run_search(request: Request, console: Console, errors: Console) -> int:
     """Search, count every trial in the run directory, and print the comparison.
 
@@ -49,7 +51,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     Returns
     -------
     int
-        The exit code: 0; 130 if it was interrupted, 143 if it was terminated.
+        The exit code: 0.
 
     Raises
     ------
@@ -60,6 +62,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     """
     started = time.perf_counter()
     settings = settle(request)
+    _tell_how_to_go_on(settings, request)
     try:
         with contextlib.ExitStack() as stack:
             if settings.manifest:
@@ -79,6 +82,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
                 run.set_search(settings.kept)
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
+            _tell_how_to_go_on(settings, request)
             status.stop()
             if "shard" in settings.search:
                 settings = _sharded(settings, run.manifest.get("packing", driver.packing.kinds))
@@ -90,16 +94,12 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
             _announce(settings, run, driver, cluster, console)
             if request.verbose:
                 errors.print(f"Threads of a worker: {driver.thread_report()}")
-            with ends_at_sigterm(lambda: _leave(run, settings, request, errors)):
-                _search(settings, driver, run, cluster, errors)
+            _search(settings, driver, run, cluster, errors)
         from tuning.analysis.report import report
 
         report(settings.out, console)
-    except KeyboardInterrupt:
-        _say_how_to_go_on(settings, request, errors)
-        return exit_code()
-    except RunStopped:
-        _say_how_to_go_on(settings, request, errors)
+    except (KeyboardInterrupt, RunStopped):
+        _say_how_to_go_on(settings.out, _go_on_command(settings, request), errors)
         raise
     elapsed = duration(time.perf_counter() - started)
     console.print(
@@ -308,24 +308,45 @@ def _search(
         driver.search(settings.samplers, run, progress)
 
 
-def _leave(run: Run, settings: Settings, request: Request, errors: Console) -> None:
-    """Let others write the run, and say how to go on."""
-    run.close()
-    errors.show_cursor()  # which the progress bar hides
-    _say_how_to_go_on(settings, request, errors, run.counted)
+def _tell_how_to_go_on(settings: Settings, request: Request) -> None:
+    tell(out=str(settings.out), go_on=_go_on_command(settings, request))
 
 
-def _say_how_to_go_on(
-    settings: Settings, request: Request, errors: Console, counted: int | None = None
-) -> None:
-    if not (settings.out / MANIFEST).exists():
+def say_stopped(facts: Mapping[str, Any], errors: Console) -> None:
+    """Say how far a search came whose process has ended, let others write its run.
+
+    Parameters
+    ----------
+    facts : mapping
+        What it told its supervisor.
+    errors : rich.console.Console
+    """
+    if errors.is_terminal:  # where a bar may be left
+        errors.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
+        errors.show_cursor()
+    if "out" not in facts:
+        errors.print("Stopped; nothing was written.")
+        return
+    out = Path(facts["out"])
+    let_go(out)
+    _say_how_to_go_on(out, facts["go_on"], errors)
+
+
+def _say_how_to_go_on(out: Path, command: str, errors: Console) -> None:
+    if not (out / MANIFEST).exists():
         errors.print("Stopped before the first trial; nothing was written.")
         return
-    if counted is None:
-        counted = len(load_results(settings.out))
-    errors.print(f"Stopped. {counted:,} trials are counted; go on with")
-    extended = settings.kept != read_manifest(settings.out)["search"]  # which does not say so yet
-    errors.print(f"  {go_on_command(settings.out, request, extended)}", soft_wrap=True)
+    errors.print(f"Stopped. {len(load_results(out)):,} trials are counted; go on with")
+    errors.print(f"  {command}", soft_wrap=True)
+
+
+def _go_on_command(settings: Settings, request: Request) -> str:
+    """The command that goes on with a search, at this moment."""
+    try:
+        extended = settings.kept != read_manifest(settings.out)["search"]
+    except TuningError:  # there is no run yet
+        extended = False
+    return go_on_command(settings.out, request, extended)
 
 
 def go_on_command(out: Path, request: Request, search: bool = False) -> str:
