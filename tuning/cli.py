@@ -92,25 +92,28 @@ def run_ray(arguments: list[str] | None = None) -> int:
     add("--explain", action="store_true", help="print what shares a program, and end")
     add("--verbose", action="store_true", help="let Ray, TensorFlow and the workers speak")
 
+    def stopped(facts: dict[str, Any]) -> None:
+        search.say_stopped(facts, _errors())
+
     def job() -> int:
         options = vars(parser.parse_args(arguments))
         estimate, explain = options.pop("estimate"), options.pop("explain")
         request = Request(**options)
-        if explain:
-            search.print_explanation(request, _output(), _errors())
-            return 0
-        if estimate:
-            search.print_estimate(request, _output(), _errors())
-            return 0
-        return search.run_search(request, _output(), _errors())
 
-    if arguments is not None:
-        return _exit_code(job)
+        def work() -> int:
+            if explain:
+                search.print_explanation(request, _output(), _errors())
+                return 0
+            if estimate:
+                search.print_estimate(request, _output(), _errors())
+                return 0
+            return search.run_search(request, _output(), _errors())
 
-    def stopped(facts: dict[str, Any]) -> None:
-        search.say_stopped(facts, _errors())
+        if arguments is not None:
+            return work()
+        return supervised(lambda: _exit_code(work), stopped, verbose=request.verbose)
 
-    return _exit_code(lambda: supervised(lambda: _exit_code(job), stopped))
+    return _exit_code(job)
 
 
 def analyse(arguments: list[str] | None = None) -> int:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.errors import RunStopped
+from tuning.quiet import leave_stderr_to_python
 
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as shells have it
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -71,7 +72,9 @@ def command_process() -> int:
     return _supervised.process if _supervised else os.getpid()
 
 
-def supervised(work: Callable[[], int], stopped: Callable[[dict[str, Any]], None]) -> int:
+def supervised(
+    work: Callable[[], int], stopped: Callable[[dict[str, Any]], None], *, verbose: bool = False
+) -> int:
     """Do some work in a child process; in both processes return the exit code.
 
     Parameters
@@ -81,6 +84,8 @@ def supervised(work: Callable[[], int], stopped: Callable[[dict[str, Any]], None
     stopped : callable
         Called with the facts told, in the parent, if the work was ended by Ctrl-C, by SIGTERM or
         without a word: says how far it came.
+    verbose : bool
+        Let C++ libraries write to standard error.
 
     Raises
     ------
@@ -107,6 +112,8 @@ def supervised(work: Callable[[], int], stopped: Callable[[dict[str, Any]], None
     if not child:
         os.close(ear)
         os.close(held)
+        if not verbose:
+            leave_stderr_to_python()
         return _work(work, _Supervised(parent, mouth), lifeline)
     os.close(mouth)
     os.close(lifeline)

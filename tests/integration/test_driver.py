@@ -133,6 +133,18 @@ def test_trouble_costs_its_trial_and_never_the_run(cluster, tmp_path):
     assert table.loc["dies once", "val_loss"] == table.loc["none", "val_loss"]
 
 
+def test_no_trial_fails_because_ray_does(cluster):
+    _, driver = driver_of(TINY, cluster)
+
+    def reports():
+        raise ray.exceptions.LocalRayletDiedError
+        yield
+
+    task = driver_module._Task(reports(), Pack([0], Work(1, 1), deaths=2), 0, {0: None})
+    with pytest.raises(ray.exceptions.LocalRayletDiedError):
+        driver._hear(task)
+
+
 @pytest.mark.slow
 def test_a_witness_that_dies_costs_no_trial(cluster):
     _, driver = driver_of(TINY, cluster, limits=Limits(seconds=300))
