@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -23,10 +24,13 @@ from ray._private import worker as ray_worker
 
 from tuning.errors import RunStopped, TuningError, first_line
 from tuning.supervisor import tell
+from tuning.training.threads import own_folder
 
 JOIN_SECONDS = 20
 IN_FLIGHT = 4  # a CPU; with 2, trials that train nothing took half as long again
 STORE_BYTES = (256 * 2**20, 2 * 2**30)  # of Ray's object store, at least and at most
+LONGEST_FOLDER = 40  # bytes; a socket's path in it has 64 more, and may have 103 on macOS
+SHORT_FOLDERS = Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")
 UNUSED = ("start_monitor", "start_api_server")
 LOG_READER = "start_log_monitor"
 """What Ray starts as processes of their own and a search on one machine has no use for: to add
@@ -103,6 +107,7 @@ def ray_cluster(
                 num_cpus=workers,
                 include_dashboard=False,
                 object_store_memory=_store_bytes(),
+                _temp_dir=str(_folder()),
                 **quiet,
             )
             tell(ray="runs")
@@ -155,6 +160,26 @@ def _patched(module: Any, name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(module, name, before)
+
+
+def _folder() -> Path:
+    """Where a Ray of our own keeps its sockets and logs: as Ray would, if the path is short enough.
+
+    Raises
+    ------
+    TuningError
+        If neither that will do nor any other.
+    """
+    wanted = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray"
+    if len(os.fsencode(wanted)) <= LONGEST_FOLDER:
+        return wanted
+    for parent in SHORT_FOLDERS:
+        with contextlib.suppress(OSError):
+            return own_folder(parent, "tuning-ray")
+    raise TuningError(
+        f"Ray cannot have its sockets in {wanted}, whose path is longer than {LONGEST_FOLDER} "
+        "bytes: set TMPDIR to a shorter one"
+    )
 
 
 def _store_bytes() -> int:
