@@ -35,6 +35,7 @@ from tuning.samplers import Sampler, Shard, ShardSampler, samplers_of
 from tuning.settings import Request, Settings, refuse_another, settle
 from tuning.supervisor import tell
 from tuning.table import load_results
+from tuning.terminal import print_table, say
 from tuning.training import worker
 from tuning.training.worker import Probe
 
@@ -146,7 +147,7 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
         found = estimate(driver, problem.grid, settings.seed)
     console.print(f"Problem {problem.name}: the whole grid")
     for table in estimate_tables(found, cluster.workers):
-        console.print(table)
+        print_table(console, table)
 
 
 def print_explanation(request: Request, console: Console, errors: Console) -> None:
@@ -169,19 +170,21 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
     if found.error:
         raise TuningError(untrainable(problem, settings.backend, found.error))
     if found.packing.reason:
-        console.print(
+        say(
+            console,
             f"Problem {problem.name}: no two configurations can share a program, so each goes "
-            f"through Keras' fit: {found.packing.reason}."
+            f"through Keras' fit: {found.packing.reason}.",
         )
         return
     console.print(f"Problem {problem.name}: what its configurations share")
     for table in explanation_tables(found.packing, problem.grid):
-        console.print(table)
+        print_table(console, table)
     if found.packing.doubtful:
-        console.print(
+        say(
+            console,
             f"Its models have operations that may be slow in a pack "
             f"({', '.join(found.packing.doubtful)}): a few steps of each program are compared with "
-            "those of Keras' fit on JAX, and what is faster trains it."
+            "those of Keras' fit on JAX, and what is faster trains it.",
         )
 
 
@@ -276,7 +279,8 @@ def _announce(
     own = sum(sampler.n_trials for sampler in settings.samplers.values())
     shard = f"shard {search['shard']} ({own:,} trials) of " if "shard" in search else ""
     what = f"{shard}{' and '.join(parts)}"
-    console.print(
+    say(
+        console,
         f"{settings.problem.name}: {grid.size:,} configurations; training {what}, "
         f"seed {settings.seed}, on {cluster.workers} "
         f"worker{'s' if cluster.workers > 1 else ''} of one CPU thread each "
@@ -284,11 +288,11 @@ def _announce(
         f"{'highest' if settings.problem.mode == 'max' else 'lowest'} {settings.problem.metric}.",
     )
     if settings.engine == "auto" and driver.packing.reason:
-        console.print(f"No two configurations can share a program: {driver.packing.reason}.")
+        say(console, f"No two configurations can share a program: {driver.packing.reason}.")
     if run.taken_over_from:
-        console.print(f"Taking over from {run.taken_over_from}, which has died.")
+        say(console, f"Taking over from {run.taken_over_from}, which has died.")
     if run.counted:
-        console.print(f"Going on with {shown(settings.out)}: {run.counted:,} trials are counted.")
+        say(console, f"Going on with {shown(settings.out)}: {run.counted:,} trials are counted.")
 
 
 def _how(packing: Packing) -> str:

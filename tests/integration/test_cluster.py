@@ -57,8 +57,8 @@ def bare_cluster(tmp_path, monkeypatch):
 
     clusters: list = []
     yield start_one
-    for cluster in clusters:
-        cluster.shutdown()
+    for each in clusters:
+        each.shutdown()
 
 
 @pytest.mark.slow
