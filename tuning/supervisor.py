@@ -123,12 +123,11 @@ def supervised(
     child = 0
     if died:
         time.sleep(SWEEP_SECONDS)
-    if heard:
-        stopped(facts)
-        return INTERRUPTED if heard[0] == signal.SIGINT else TERMINATED
     if "code" in facts and not died:
         return code if code >= 0 else int(facts["code"])
     stopped(facts)
+    if heard:
+        return INTERRUPTED if heard[0] == signal.SIGINT else TERMINATED
     said = died or _how_it_died(code, facts)
     if _killed_for_memory() > before:
         said += "; the system has run out of memory and ended processes meanwhile"
