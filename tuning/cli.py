@@ -112,7 +112,8 @@ def run_ray(arguments: list[str] | None = None) -> int:
 
         if arguments is not None:
             return work()
-        return supervised(lambda: _exit_code(work), stopped, verbose=request.verbose)
+        known = {} if explain or estimate else search.known_of(request)
+        return supervised(lambda: _exit_code(work), stopped, known=known, verbose=request.verbose)
 
     return _exit_code(job)
 

@@ -312,6 +312,13 @@ def _search(
         driver.search(settings.samplers, run, progress)
 
 
+def known_of(request: Request) -> dict[str, Any]:
+    """What `say_stopped` needs of a run that is there, before the request is looked at."""
+    if request.out is None or not (request.out / MANIFEST).exists():
+        return {}
+    return {"out": str(request.out), "go_on": go_on_command(request.out, request, search=True)}
+
+
 def _tell_how_to_go_on(settings: Settings, request: Request) -> None:
     tell(out=str(settings.out), go_on=_go_on_command(settings, request))
 

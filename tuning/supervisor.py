@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from tuning.quiet import leave_stderr_to_python
 INTERRUPTED, TERMINATED = 130, 143  # 128 and the signal's number, as shells have it
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SWEEP_SECONDS = 0.1  # within which a signal for all of a job's processes has come to each
-LOOK_SECONDS = 0.1  # between looks for what a starting Ray has started
+LOOK_SECONDS = 0.25  # between looks for what a starting Ray has started
 WAIT_SECONDS = 1.0  # between looks whether the child lives, if its end was not heard
 PROGRAMS = {"gcs_server": "GCS server", "raylet": "raylet"}  # which a driver starts
 AGENTS = {  # which a raylet starts, by their command lines before and after they name themselves
@@ -73,7 +73,11 @@ def command_process() -> int:
 
 
 def supervised(
-    work: Callable[[], int], stopped: Callable[[dict[str, Any]], None], *, verbose: bool = False
+    work: Callable[[], int],
+    stopped: Callable[[dict[str, Any]], None],
+    *,
+    known: Mapping[str, Any] | None = None,
+    verbose: bool = False,
 ) -> int:
     """Do some work in a child process; in both processes return the exit code.
 
@@ -84,6 +88,8 @@ def supervised(
     stopped : callable
         Called with the facts told, in the parent, if the work was ended by Ctrl-C, by SIGTERM or
         without a word: says how far it came.
+    known : mapping, optional
+        The facts until some are told.
     verbose : bool
         Let C++ libraries write to standard error.
 
@@ -119,7 +125,7 @@ def supervised(
     os.close(lifeline)
     if heard:
         _kill(child)
-    facts, died, code = _watch(child, ear)
+    facts, died, code = _watch(child, ear, dict(known or {}))
     child = 0
     if died:
         time.sleep(SWEEP_SECONDS)
@@ -163,10 +169,9 @@ def _work(work: Callable[[], int], link: _Supervised, lifeline: int) -> int:
     return code
 
 
-def _watch(child: int, ear: int) -> tuple[dict[str, Any], str, int]:
-    """Wait for the child's end: what it told, which part of Ray died before it, its exit code."""
+def _watch(child: int, ear: int, facts: dict[str, Any]) -> tuple[dict[str, Any], str, int]:
+    """Wait for the child's end: what is known, which part of Ray died before it, its exit code."""
     os.set_blocking(ear, False)
-    facts: dict[str, Any] = {}
     text, died, closed = b"", "", False
     parts: dict[int, str] = {}
     looked: set[int] = set()
@@ -208,24 +213,18 @@ def _parts_of_ray(child: int, looked: set[int]) -> Iterator[tuple[int, str]]:
         return
     import psutil  # which Ray brings
 
-    def program(process: psutil.Process) -> str:
-        return PROGRAMS.get(process.name(), "")
-
-    def agent(process: psutil.Process) -> str:
+    def name_of(process: psutil.Process) -> str:
+        if process.ppid() == child:
+            return PROGRAMS.get(process.name(), "")
         line = " ".join(process.cmdline()[:4])
         return next((name for what, name in AGENTS.items() if re.search(what, line)), "")
 
-    def new(parent: int, name_of: Callable[[psutil.Process], str]) -> Iterator[tuple[int, str]]:
-        with contextlib.suppress(psutil.Error):
-            for process in psutil.Process(parent).children():
-                with contextlib.suppress(psutil.Error, OSError):
-                    if name := name_of(process):
-                        if process.pid not in looked:
-                            looked.add(process.pid)
-                            yield os.pidfd_open(process.pid), name
-                        yield from new(process.pid, agent)
-
-    yield from new(child, program)
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(child).children(recursive=True):
+            with contextlib.suppress(psutil.Error, OSError):
+                if process.pid not in looked and (name := name_of(process)):
+                    looked.add(process.pid)
+                    yield os.pidfd_open(process.pid), name
 
 
 def _kill(process: int) -> None:
