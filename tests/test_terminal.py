@@ -1,14 +1,16 @@
 """What is printed can be read at any width, and ends well where nobody reads it."""
 
+import builtins
 import contextlib
 import io
 import os
+import runpy
 import subprocess
 import sys
 
 import pytest
 
-from tests.conftest import TINY, command, packing_of
+from tests.conftest import REPOSITORY, TINY, command, packing_of
 from tests.made import land_of
 from tuning.analysis.compare import compare
 from tuning.analysis.replay import find_sampler, replays
@@ -114,6 +116,21 @@ def test_exit_codes_are_kept_whoever_reads(script, redirected, code, make_run, t
     )  # fmt: skip
     assert done.stderr == ""
     assert int(done.stdout.split()[-1]) == code
+
+
+@pytest.mark.parametrize("script", ["run_ray", "analyse", "merge", "publish", "replay"])
+def test_ctrl_c_while_it_imports_is_no_traceback(script, monkeypatch):
+    import_as_ever = builtins.__import__
+
+    def interrupted(name, *others):
+        if name == "tuning.cli":
+            raise KeyboardInterrupt
+        return import_as_ever(name, *others)
+
+    monkeypatch.setattr(builtins, "__import__", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(REPOSITORY / "scripts" / f"{script}.py"))
+    assert ended.value.code == 130
 
 
 @pytest.mark.slow
