@@ -172,7 +172,7 @@ def _work(work: Callable[[], int], link: _Supervised, lifeline: int) -> int:
 def _watch(child: int, ear: int, facts: dict[str, Any]) -> tuple[dict[str, Any], str, int]:
     """Wait for the child's end: what is known, which part of Ray died before it, its exit code."""
     os.set_blocking(ear, False)
-    text, died, closed = b"", "", False
+    text, died, closed, with_child = b"", "", False, False
     parts: dict[int, str] = {}
     looked: set[int] = set()
     poll = select.poll()
@@ -194,6 +194,7 @@ def _watch(child: int, ear: int, facts: dict[str, Any]) -> tuple[dict[str, Any],
             parts.clear()
         elif not died and (dead := [name for part, name in parts.items() if part in ready]):
             died = f"Ray's {dead[0]} died, without which no trial can be trained"
+            with_child = closed  # as the system has Ray's processes die with their driver
             _kill(child)
         if starting and not died:
             for part, name in _parts_of_ray(child, looked):
@@ -201,7 +202,8 @@ def _watch(child: int, ear: int, facts: dict[str, Any]) -> tuple[dict[str, Any],
                 poll.register(part, select.POLLIN)
         ended, status = os.waitpid(child, 0 if died or closed else os.WNOHANG)
         if ended:
-            return facts, died, os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            return facts, "" if with_child and code < 0 else died, code
 
 
 def _parts_of_ray(child: int, looked: set[int]) -> Iterator[tuple[int, str]]:
