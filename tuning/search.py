@@ -335,16 +335,14 @@ def say_stopped(facts: Mapping[str, Any], errors: Console) -> None:
     if errors.is_terminal:  # where a bar may be left
         errors.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
         errors.show_cursor()
-    if "out" not in facts:
-        errors.print("Stopped; nothing was written.")
-        return
-    out = Path(facts["out"])
-    let_go(out)
-    _say_how_to_go_on(out, facts["go_on"], errors)
+    out = Path(facts["out"]) if "out" in facts else None
+    if out:
+        let_go(out)
+    _say_how_to_go_on(out, facts.get("go_on", ""), errors)
 
 
-def _say_how_to_go_on(out: Path, command: str, errors: Console) -> None:
-    if not (out / MANIFEST).exists():
+def _say_how_to_go_on(out: Path | None, command: str, errors: Console) -> None:
+    if out is None or not (out / MANIFEST).exists():
         errors.print("Stopped before the first trial; nothing was written.")
         return
     errors.print(f"Stopped. {len(load_results(out)):,} trials are counted; go on with")

@@ -194,7 +194,7 @@ def _watch(child: int, ear: int, facts: dict[str, Any]) -> tuple[dict[str, Any],
             parts.clear()
         elif not died and (dead := [name for part, name in parts.items() if part in ready]):
             died = f"Ray's {dead[0]} died, without which no trial can be trained"
-            with_child = closed  # as the system has Ray's processes die with their driver
+            with_child = _ends(child)  # as the system has Ray's processes die with their driver
             _kill(child)
         if starting and not died:
             for part, name in _parts_of_ray(child, looked):
@@ -232,6 +232,13 @@ def _parts_of_ray(child: int, looked: set[int]) -> Iterator[tuple[int, str]]:
 def _kill(process: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
+
+
+def _ends(process: int) -> bool:
+    """Whether a child process has ended, or at least its main thread."""
+    import psutil
+
+    return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
 
 
 def _how_it_died(code: int, facts: dict[str, Any]) -> str:
