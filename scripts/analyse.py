@@ -2,7 +2,10 @@
 
 import sys
 
-from tuning.cli import analyse
+try:
+    from tuning.cli import analyse
+except KeyboardInterrupt:
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(analyse())

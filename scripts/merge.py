@@ -2,7 +2,10 @@
 
 import sys
 
-from tuning.cli import merge
+try:
+    from tuning.cli import merge
+except KeyboardInterrupt:
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(merge())

@@ -2,7 +2,10 @@
 
 import sys
 
-from tuning.cli import publish
+try:
+    from tuning.cli import publish
+except KeyboardInterrupt:
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(publish())

@@ -2,7 +2,10 @@
 
 import sys
 
-from tuning.cli import run_ray
+try:
+    from tuning.cli import run_ray
+except KeyboardInterrupt:
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(run_ray())

@@ -7,14 +7,13 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
-
-from rich.console import Console
+from typing import Any, NoReturn
 
 from tuning import search
 from tuning.errors import RunStopped, TuningError
 from tuning.settings import DEFAULT_SWEEP, Request
-from tuning.signals import exit_code
+from tuning.supervisor import INTERRUPTED, supervised
+from tuning.terminal import BROKEN_PIPE, Output, close_unread, open_streams
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -38,7 +37,7 @@ def run_ray(arguments: list[str] | None = None) -> int:
     -------
     int
         The exit code: 0; 2 for a bad input; 1 if a run could not go on; 130 if interrupted,
-        143 if terminated.
+        143 if terminated. Without arguments the job is supervised, in a process of its own.
     """
     parser = _Parser(
         description="Search a grid of Keras hyperparameters in parallel, at random and by a "
@@ -92,17 +91,29 @@ def run_ray(arguments: list[str] | None = None) -> int:
     add("--explain", action="store_true", help="print what shares a program, and end")
     add("--verbose", action="store_true", help="let Ray, TensorFlow and the workers speak")
 
+    def stopped(facts: dict[str, Any]) -> None:
+        search.say_stopped(facts, Output(stderr=True, goes_on=True))
+
     def job() -> int:
         options = vars(parser.parse_args(arguments))
         estimate, explain = options.pop("estimate"), options.pop("explain")
         request = Request(**options)
-        if explain:
-            search.print_explanation(request, _output(), _errors())
-            return 0
-        if estimate:
-            search.print_estimate(request, _output(), _errors())
-            return 0
-        return search.run_search(request, _output(), _errors())
+
+        def work() -> int:
+            if explain:
+                search.print_explanation(request, Output(), Output(stderr=True))
+                return 0
+            if estimate:
+                search.print_estimate(request, Output(), Output(stderr=True))
+                return 0
+            return search.run_search(
+                request, Output(goes_on=True), Output(stderr=True, goes_on=True)
+            )
+
+        if arguments is not None:
+            return work()
+        known = {} if explain or estimate else search.known_of(request)
+        return supervised(lambda: _exit_code(work), stopped, known=known, verbose=request.verbose)
 
     return _exit_code(job)
 
@@ -135,8 +146,8 @@ def analyse(arguments: list[str] | None = None) -> int:
         if options.again is not None:
             from tuning.steadiness import train_again
 
-            train_again(options.run, options.again, _errors())
-        report.analyse(options.run, options.others, _output())
+            train_again(options.run, options.again, Output(stderr=True))
+        report.analyse(options.run, options.others, Output())
         return 0
 
     return _exit_code(job)
@@ -165,7 +176,7 @@ def replay(arguments: list[str] | None = None) -> int:
         from tuning.analysis import report
 
         options = vars(parser.parse_args(arguments))
-        report.print_replays(options.pop("table"), _output(), **options)
+        report.print_replays(options.pop("table"), Output(), **options)
         return 0
 
     return _exit_code(job)
@@ -183,7 +194,7 @@ def publish(arguments: list[str] | None = None) -> int:
 
         options = parser.parse_args(arguments)
         about = publish(options.run, options.out)["published"]
-        _output().print(
+        Output().print(
             f"{about['trials']:,} trials and {about['epochs']:,} epochs are in "
             f"{shown(options.out)}/.",
             soft_wrap=True,
@@ -207,7 +218,7 @@ def merge(arguments: list[str] | None = None) -> int:
         from tuning.merge import merge
 
         options = parser.parse_args(arguments)
-        merge(options.runs, options.out, _output())
+        merge(options.runs, options.out, Output())
         return 0
 
     return _exit_code(job)
@@ -223,28 +234,31 @@ def _path(text: str) -> Path:
 
 
 def _exit_code(job: Callable[[], int]) -> int:
+    open_streams()
     try:
-        return job()
-    except TuningError as error:
-        return _say(" ".join(str(error).split()), 2)
-    except RunStopped as error:
-        return _say(str(error), 1)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _say(f"{where}{error.strerror or error}", 2)
-    except KeyboardInterrupt:
-        return _say("stopped", exit_code())
+        try:
+            return job()
+        except TuningError as error:
+            return _say(" ".join(str(error).split()), 2)
+        except RunStopped as error:
+            return _say(str(error), 1)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            return _say(f"{where}{error.strerror or error}", 2)
+        except KeyboardInterrupt:
+            return _say("stopped", INTERRUPTED)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        close_unread()
+        return BROKEN_PIPE
 
 
 def _say(sentence: str, code: int) -> int:
-    print(f"{Path(sys.argv[0]).name}: {sentence}", file=sys.stderr)
+    try:
+        print(f"{Path(sys.argv[0]).name}: {sentence}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        close_unread()
     return code
-
-
-def _output() -> Console:
-    width = None if sys.stdout.isatty() else 160
-    return Console(width=width, markup=False, emoji=False, highlight=False)
-
-
-def _errors() -> Console:
-    return Console(stderr=True, markup=False, emoji=False, highlight=False)

@@ -6,8 +6,11 @@ import contextlib
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +22,15 @@ from ray._private import node as ray_node
 from ray._private import ray_constants
 from ray._private import worker as ray_worker
 
-from tuning.errors import TuningError, first_line
-from tuning.signals import sigterm_raises
+from tuning.errors import RunStopped, TuningError, first_line
+from tuning.supervisor import tell
+from tuning.training.threads import own_folder
 
 JOIN_SECONDS = 20
 IN_FLIGHT = 4  # a CPU; with 2, trials that train nothing took half as long again
 STORE_BYTES = (256 * 2**20, 2 * 2**30)  # of Ray's object store, at least and at most
+LONGEST_FOLDER = 40  # bytes; a socket's path in it has 64 more, and may have 103 on macOS
+SHORT_FOLDERS = Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")
 UNUSED = ("start_monitor", "start_api_server")
 LOG_READER = "start_log_monitor"
 """What Ray starts as processes of their own and a search on one machine has no use for: to add
@@ -74,6 +80,8 @@ def ray_cluster(
     TuningError
         If no Ray answers at the address within 20 seconds, or it is of another version, or has no
         CPUs.
+    RunStopped
+        If Ray does not start, or fails later.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -93,29 +101,54 @@ def ray_cluster(
             for part in UNUSED if verbose else (*UNUSED, LOG_READER):
                 if hasattr(ray_node.Node, part):
                     stack.enter_context(_patched(ray_node.Node, part, lambda *_, **__: None))
-            ray.init(
+            tell(ray="starts", cluster="one of its own processes has died")
+            _init(
                 address="local",
                 num_cpus=workers,
                 include_dashboard=False,
                 object_store_memory=_store_bytes(),
+                _temp_dir=str(_folder()),
                 **quiet,
             )
+            tell(ray="runs")
         else:
             _check_address(address)
             package = str(Path(__file__).parent)  # so that every worker runs this very code
             own = {"py_modules": [package], "excludes": ["__pycache__"]}
-            ray.init(address=address, runtime_env=own, **quiet)
+            tell(cluster=f"it has lost the cluster at {address}")
+            _init(address=address, runtime_env=own, **quiet)
     try:
         cpus = int(ray.cluster_resources().get("CPU", 0))
         if cpus < 1:
             raise TuningError(f"the Ray cluster at {address} has no CPUs to train on")
-        with sigterm_raises():  # in place of Ray's own way, which ends without a word
-            if workers is None or address is None:
-                yield Cluster(cpus, IN_FLIGHT * cpus)
-            else:
-                yield Cluster(workers, workers)
+        if workers is None or address is None:
+            yield Cluster(cpus, IN_FLIGHT * cpus)
+        else:
+            yield Cluster(workers, workers)
+    except ray.exceptions.RayError as error:
+        raise RunStopped(f"Ray failed: {first_line(error)}") from error
     finally:
+        tell(ray="ends")
         ray.shutdown()
+
+
+def _init(**options: Any) -> None:
+    """Start or join Ray.
+
+    Raises
+    ------
+    RunStopped
+        If that fails.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(**options)
+    except Exception as error:  # of many types
+        tell(ray="ends")
+        raise RunStopped(f"Ray did not start: {first_line(error)}") from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # Ray's own way ends without a word
 
 
 @contextlib.contextmanager
@@ -127,6 +160,26 @@ def _patched(module: Any, name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(module, name, before)
+
+
+def _folder() -> Path:
+    """Where a Ray of our own keeps its sockets and logs: as Ray would, if the path is short enough.
+
+    Raises
+    ------
+    TuningError
+        If neither that will do nor any other.
+    """
+    wanted = Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()) / "ray"
+    if len(os.fsencode(wanted)) <= LONGEST_FOLDER:
+        return wanted
+    for parent in SHORT_FOLDERS:
+        with contextlib.suppress(OSError):
+            return own_folder(parent, "tuning-ray")
+    raise TuningError(
+        f"Ray cannot have its sockets in {wanted}, whose path is longer than {LONGEST_FOLDER} "
+        "bytes: set TMPDIR to a shorter one"
+    )
 
 
 def _store_bytes() -> int:

@@ -162,6 +162,8 @@ class Driver:
         """
         try:
             found = self._look(self._may_pack)
+        except ray.exceptions.LocalRayletDiedError:
+            raise
         except ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None)
             if isinstance(cause, ModuleNotFoundError) and cause.name:
@@ -264,6 +266,8 @@ class Driver:
         """What is told of a task next, waiting for it."""
         try:
             report: Report = ray.get(next(task.reports))
+        except ray.exceptions.LocalRayletDiedError:  # no trial's fault
+            raise
         except ray.exceptions.RayError as error:
             report, task.again = self._after_death(task, error)
             task.ended = True

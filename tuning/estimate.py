@@ -6,7 +6,6 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
-from rich import box
 from rich.table import Table
 
 from tuning.driver import Driver
@@ -14,6 +13,7 @@ from tuning.errors import TuningError
 from tuning.grid import Grid
 from tuning.problem import epochs_of
 from tuning.progress import duration
+from tuning.terminal import new_table
 
 TIMED = 8
 UNITS = (("seconds", 1), ("minutes", 60), ("hours", 3600), ("days", 86400))
@@ -109,17 +109,14 @@ def estimate(driver: Driver, grid: Grid, seed: int) -> Estimate:
 
 def estimate_tables(found: Estimate, workers: int) -> list[Table]:
     """The estimate as the study printed it: the axes, then the sums, in seconds to days."""
-    axes = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name in ("axis", "values", "number"):
-        axes.add_column(name, justify="right" if name == "number" else "left")
+    axes = new_table("axis", "values", "number", prose=["values"])
     for name, values in found.grid.axes.items():
         axes.add_row(name, ", ".join(map(str, values)), f"{len(values):,}")
 
     epoch = np.mean(found.epoch_seconds)
     spread = f"{min(found.epoch_seconds):.2f} to {max(found.epoch_seconds):.2f}"
-    sums = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
-    sums.add_column()
-    sums.add_column(justify="right")
+    sums = new_table("", " ", prose=[""])
+    sums.show_header = False
     sums.add_row("configurations", f"{found.grid.size:,}")
     sums.add_row("epochs in all", f"{found.epochs:,}")
     if found.trained_epochs < found.epochs:

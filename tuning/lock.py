@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 from tuning.errors import RunStopped, TuningError
+from tuning.supervisor import command_process
 
 LOCK = "lock"
 BEAT_SECONDS = 5
@@ -43,7 +44,7 @@ class Lock:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOCK
-        self._name = f"process {os.getpid()} on {platform.node()}"
+        self._name = _own_name()
         try:
             self._file = self._path.open("a+", encoding="utf-8", errors="replace")
         except OSError as error:
@@ -116,3 +117,15 @@ class Lock:
         while not self._closed.wait(BEAT_SECONDS):
             with contextlib.suppress(OSError):
                 os.utime(self._path)
+
+
+def let_go(folder: Path) -> None:
+    """Let others write a run whose lock this command's driver, which was ended, held."""
+    with contextlib.suppress(OSError), (folder / LOCK).open("r+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if file.read().strip() == _own_name():
+            file.truncate(0)
+
+
+def _own_name() -> str:
+    return f"process {command_process()} on {platform.node()}"

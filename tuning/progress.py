@@ -16,11 +16,13 @@ from rich.text import Text
 from tuning.driver import Pack
 from tuning.grid import Row
 from tuning.problem import Mode
+from tuning.terminal import say
 from tuning.training.outcome import Outcome
 from tuning.training.reports import Report
 
 ALIKE = 0.01  # guesses that differ by less tell nothing of what a difference makes
 LINE_EVERY_SECONDS = 30.0  # where there is no terminal to redraw
+WIDTH_OF_BAR = 80  # characters that a line needs to have room for a bar
 
 
 class TimeLeft:
@@ -103,7 +105,7 @@ def _guess(pack: Pack) -> float:
 
 
 class TerminalProgress:
-    """A bar that is redrawn on a terminal; elsewhere a line every half minute.
+    """A bar that is redrawn on a terminal that can; elsewhere a line every half minute.
 
     Parameters
     ----------
@@ -129,12 +131,13 @@ class TerminalProgress:
         self._time_left = TimeLeft()
         self._last_report = time.monotonic()
         self._last_line = time.monotonic()
+        self._live = console.is_terminal and not console.is_dumb_terminal
+        text = _Live(self._text)
         self._bar = Bar(
-            BarColumn(bar_width=24),
-            _Live(self._text),
+            *((BarColumn(bar_width=24), text) if console.width >= WIDTH_OF_BAR else (text,)),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not self._live,
         )
         self._task = self._bar.add_task("", total=trials)
 
@@ -181,9 +184,9 @@ class TerminalProgress:
     def _show(self) -> None:
         self._bar.update(self._task, completed=self._done)
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._last_line >= LINE_EVERY_SECONDS:
+        if not self._live and now - self._last_line >= LINE_EVERY_SECONDS:
             self._last_line = now
-            self._console.print(self._text())
+            say(self._console, self._text())
 
     def _text(self) -> str:
         parts = [f"{self._done:,}/{self._trials:,} trials"]

@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.control import Control
+from rich.segment import ControlType
 
 from tuning.cluster import Cluster, ray_cluster
 from tuning.data import Data, data_fingerprint
 from tuning.driver import Driver, untrainable
 from tuning.errors import RunStopped, TuningError
+from tuning.lock import let_go
 from tuning.manifest import MANIFEST, chosen_by, make_manifest, read_manifest
 from tuning.packing.axes import Kind, Packing, place
 from tuning.problem import Problem, load_data
@@ -26,13 +29,13 @@ from tuning.quiet import quiet
 from tuning.results import Run, own_python, shown, trial_columns
 from tuning.samplers import Sampler, Shard, ShardSampler, samplers_of
 from tuning.settings import Request, Settings, refuse_another, settle
-from tuning.signals import ends_at_sigterm, exit_code, sigterm_raises
+from tuning.supervisor import tell
 from tuning.table import load_results
+from tuning.terminal import print_table, say
 from tuning.training import worker
 from tuning.training.worker import Probe
 
 
-@sigterm_raises()
 def run_search(request: Request, console: Console, errors: Console) -> int:
     """Search, count every trial in the run directory, and print the comparison.
 
@@ -45,7 +48,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     Returns
     -------
     int
-        The exit code: 0; 130 if it was interrupted, 143 if it was terminated.
+        The exit code: 0.
 
     Raises
     ------
@@ -56,6 +59,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
     """
     started = time.perf_counter()
     settings = settle(request)
+    _tell_how_to_go_on(settings, request)
     try:
         with contextlib.ExitStack() as stack:
             if settings.manifest:
@@ -75,6 +79,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
                 run.set_search(settings.kept)
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
+            _tell_how_to_go_on(settings, request)
             status.stop()
             if "shard" in settings.search:
                 settings = _sharded(settings, run.manifest.get("packing", driver.packing.kinds))
@@ -86,16 +91,12 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
             _announce(settings, run, driver, cluster, console)
             if request.verbose:
                 errors.print(f"Threads of a worker: {driver.thread_report()}")
-            with ends_at_sigterm(lambda: _leave(run, settings, request, errors)):
-                _search(settings, driver, run, cluster, errors)
+            _search(settings, driver, run, cluster, errors)
         from tuning.analysis.report import report
 
         report(settings.out, console)
-    except KeyboardInterrupt:
-        _say_how_to_go_on(settings, request, errors)
-        return exit_code()
-    except RunStopped:
-        _say_how_to_go_on(settings, request, errors)
+    except (KeyboardInterrupt, RunStopped):
+        _say_how_to_go_on(settings.out, _go_on_command(settings, request), errors)
         raise
     elapsed = duration(time.perf_counter() - started)
     console.print(
@@ -142,7 +143,7 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
         found = estimate(driver, problem.grid, settings.seed)
     console.print(f"Problem {problem.name}: the whole grid")
     for table in estimate_tables(found, cluster.workers):
-        console.print(table)
+        print_table(console, table)
 
 
 def print_explanation(request: Request, console: Console, errors: Console) -> None:
@@ -165,19 +166,21 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
     if found.error:
         raise TuningError(untrainable(problem, settings.backend, found.error))
     if found.packing.reason:
-        console.print(
+        say(
+            console,
             f"Problem {problem.name}: no two configurations can share a program, so each goes "
-            f"through Keras' fit: {found.packing.reason}."
+            f"through Keras' fit: {found.packing.reason}.",
         )
         return
     console.print(f"Problem {problem.name}: what its configurations share")
     for table in explanation_tables(found.packing, problem.grid):
-        console.print(table)
+        print_table(console, table)
     if found.packing.doubtful:
-        console.print(
+        say(
+            console,
             f"Its models have operations that may be slow in a pack "
             f"({', '.join(found.packing.doubtful)}): a few steps of each program are compared with "
-            "those of Keras' fit on JAX, and what is faster trains it."
+            "those of Keras' fit on JAX, and what is faster trains it.",
         )
 
 
@@ -287,18 +290,19 @@ def _announce(
     own = sum(sampler.n_trials for sampler in settings.samplers.values())
     shard = f"shard {search['shard']} ({own:,} trials) of " if "shard" in search else ""
     what = f"{shard}{' and '.join(parts)}"
-    console.print(
+    say(
+        console,
         f"{settings.problem.name}: {grid.size:,} configurations; training {what}, "
         f"seed {settings.seed}, on {cluster.workers} "
         f"worker{'s' if cluster.workers > 1 else ''} of one CPU thread each "
         f"({_how(driver.packing)}, {settings.backend}); the best has {chosen_by(run.manifest)}.",
     )
     if settings.engine == "auto" and driver.packing.reason:
-        console.print(f"No two configurations can share a program: {driver.packing.reason}.")
+        say(console, f"No two configurations can share a program: {driver.packing.reason}.")
     if run.taken_over_from:
-        console.print(f"Taking over from {run.taken_over_from}, which has died.")
+        say(console, f"Taking over from {run.taken_over_from}, which has died.")
     if run.counted:
-        console.print(f"Going on with {shown(settings.out)}: {run.counted:,} trials are counted.")
+        say(console, f"Going on with {shown(settings.out)}: {run.counted:,} trials are counted.")
 
 
 def _how(packing: Packing) -> str:
@@ -318,24 +322,50 @@ def _search(
         driver.search(settings.samplers, run, progress)
 
 
-def _leave(run: Run, settings: Settings, request: Request, errors: Console) -> None:
-    """Let others write the run, and say how to go on."""
-    run.close()
-    errors.show_cursor()  # which the progress bar hides
-    _say_how_to_go_on(settings, request, errors, run.counted)
+def known_of(request: Request) -> dict[str, Any]:
+    """What `say_stopped` needs of a run that is there, before the request is looked at."""
+    if request.out is None or not (request.out / MANIFEST).exists():
+        return {}
+    return {"out": str(request.out), "go_on": go_on_command(request.out, request, search=True)}
 
 
-def _say_how_to_go_on(
-    settings: Settings, request: Request, errors: Console, counted: int | None = None
-) -> None:
-    if not (settings.out / MANIFEST).exists():
+def _tell_how_to_go_on(settings: Settings, request: Request) -> None:
+    tell(out=str(settings.out), go_on=_go_on_command(settings, request))
+
+
+def say_stopped(facts: Mapping[str, Any], errors: Console) -> None:
+    """Say how far a search came whose process has ended, let others write its run.
+
+    Parameters
+    ----------
+    facts : mapping
+        What it told its supervisor.
+    errors : rich.console.Console
+    """
+    if errors.is_terminal:  # where a bar may be left
+        errors.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
+        errors.show_cursor()
+    out = Path(facts["out"]) if "out" in facts else None
+    if out:
+        let_go(out)
+    _say_how_to_go_on(out, facts.get("go_on", ""), errors)
+
+
+def _say_how_to_go_on(out: Path | None, command: str, errors: Console) -> None:
+    if out is None or not (out / MANIFEST).exists():
         errors.print("Stopped before the first trial; nothing was written.")
         return
-    if counted is None:
-        counted = len(load_results(settings.out))
-    errors.print(f"Stopped. {counted:,} trials are counted; go on with")
-    extended = settings.kept != read_manifest(settings.out)["search"]  # which does not say so yet
-    errors.print(f"  {go_on_command(settings.out, request, extended)}", soft_wrap=True)
+    errors.print(f"Stopped. {len(load_results(out)):,} trials are counted; go on with")
+    errors.print(f"  {command}", soft_wrap=True)
+
+
+def _go_on_command(settings: Settings, request: Request) -> str:
+    """The command that goes on with a search, at this moment."""
+    try:
+        extended = settings.kept != read_manifest(settings.out)["search"]
+    except TuningError:  # there is no run yet
+        extended = False
+    return go_on_command(settings.out, request, extended)
 
 
 def go_on_command(out: Path, request: Request, search: bool = False) -> str:

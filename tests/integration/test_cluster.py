@@ -1,7 +1,9 @@
 """A Ray of our own and one that is joined: who listens, what workers lack, and shards."""
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +12,7 @@ import pytest
 
 from tests.conftest import TINY, command, packing_of
 from tests.integration.test_run_ray import UNTIMED, children_of, start, wait_for_rows
-from tuning import load_results
+from tuning import TuningError, cluster, load_results
 from tuning.manifest import read_manifest
 from tuning.packing.axes import place
 from tuning.samplers import RandomSampler, Shard
@@ -55,8 +57,8 @@ def bare_cluster(tmp_path, monkeypatch):
 
     clusters: list = []
     yield start_one
-    for cluster in clusters:
-        cluster.shutdown()
+    for each in clusters:
+        each.shutdown()
 
 
 @pytest.mark.slow
@@ -116,6 +118,33 @@ def test_a_shard_with_nothing_to_train_says_so(run, worker):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert f"Shard {shard}/2 has none of the search's trials." in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("named", "usable", "own"),
+    [(25, True, True), (90, True, False), (120, True, False), (200, True, False),
+     (25, False, False), (120, False, False)],
+)  # fmt: skip
+def test_ray_has_a_folder_whose_path_is_short(named, usable, own, tmp_path, monkeypatch):
+    short = Path(tempfile.mkdtemp(dir="/tmp"))
+    temporary = short / ("t" * max(1, named - len(str(short)) - 1))
+    temporary.mkdir() if usable else temporary.touch()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.delenv("RAY_TMPDIR", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", None)  # which it keeps
+    folder = cluster._folder()
+    shutil.rmtree(short)
+    assert (folder == temporary / "ray") == own
+    assert (
+        len(str(folder / "session_2026-11-26_11-05-07_674199_4194304/sockets/plasma_store")) < 104
+    )
+
+
+def test_ray_without_such_a_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / ("t" * 100)))
+    monkeypatch.setattr(cluster, "SHORT_FOLDERS", (tmp_path / "nowhere",))
+    with pytest.raises(TuningError, match="longer than 40 bytes: set TMPDIR to a shorter one"):
+        cluster._folder()
 
 
 def test_a_path_that_only_a_client_reaches_is_refused(run, tmp_path):

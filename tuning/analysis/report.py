@@ -32,6 +32,7 @@ from tuning.errors import RunStopped, TuningError
 from tuning.manifest import chosen_by, read_manifest, write_text
 from tuning.results import cannot_write, shown
 from tuning.table import as_csv, load_results
+from tuning.terminal import print_table, say
 
 SAID = {"timeout": "took too long"}  # of a status, where it is no verb
 
@@ -73,16 +74,17 @@ def _report(
 ) -> None:
     with _writing(file := path / "comparison.csv"):
         write_text(file, as_csv(comparison.table))
-    console.print(comparison_table(comparison))
+    print_table(console, comparison_table(comparison))
     for sentence in (*said, f"Chosen by {chosen_by(comparison.manifest)}."):
-        console.print(sentence, soft_wrap=not console.is_terminal)
+        say(console, sentence)
     failed = results[results["status"] != "ok"]
     for status, rows in failed.groupby("status"):
         first = rows.iloc[0]
         what = SAID.get(str(status), str(status))
-        console.print(
+        say(
+            console,
             f"{len(rows):,} of {len(results):,} trials {what}, the first of them "
-            f"configuration {first['trial']:,}: {first['error']}"
+            f"configuration {first['trial']:,}: {first['error']}",
         )
 
 
@@ -129,14 +131,14 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     _report(path, results, comparison, _sentences(comparison, land, found, noise), console)
     metric, mode, grid = land.metric, land.mode, land.grid
     console.print("\nThe ten best configurations", style="bold")
-    found_again = trained_again(path, metric)
-    axes = list(grid.axes)
-    console.print(best_table(results, metric, mode, axes, found_again, width=console.width))
-    if found_again is not None:
-        console.print(f"{steadiness(found_again, metric)}\n", soft_wrap=not console.is_terminal)
+    repeated = trained_again(path, metric)
+    best = best_table(results, metric, mode, list(grid.axes), repeated, width=console.width)
+    print_table(console, best)
+    if repeated is not None:
+        say(console, f"{steadiness(repeated, metric)}\n")
     means = axis_means(results, metric, grid)
     console.print("By value of each axis", style="bold")
-    console.print(axis_table(means, metric, mode))
+    print_table(console, axis_table(means, metric, mode))
     with console.status("Writing the report"), _writing(path):
         plot_best_so_far(comparison, path / "best_so_far.png")
         plot_axes(results, means, grid, metric, path / "axes.png")
@@ -189,14 +191,15 @@ def print_replays(
     with console.status("Searching"):
         found = replays(land, make, trials, range(seed, seed + repeats), at_once)
     whole = "all" if land.whole else f"{len(land.trials):,}"
-    console.print(
+    say(
+        console,
         f"{repeats:,} searches of {trials:,} trials by {sampler}, over {whole} of the grid's "
         f"{land.grid.size:,} configurations:",
     )
     exact = None
     if sampler == "random":
         exact = best_of(land.values, land.mode, land.tests, most=trials)
-    console.print(replay_table(found, land, exact))
+    print_table(console, replay_table(found, land, exact))
     if found["trials"].min() < trials:
         console.print(f"Some ended after {found['trials'].min():,} trials.")
     if out:

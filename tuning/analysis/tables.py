@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich import box
 from rich.table import Table
 
 from tuning.analysis.chance import BestOf
@@ -16,6 +15,7 @@ from tuning.analysis.landscape import Landscape
 from tuning.grid import Grid
 from tuning.problem import Mode
 from tuning.progress import duration
+from tuning.terminal import new_table
 
 BEST = "bold green"
 
@@ -23,7 +23,7 @@ BEST = "bold green"
 def comparison_table(comparison: Comparison) -> Table:
     """What each strategy found, alone, at an equal budget, and beside published results."""
     metric, test = comparison.metric, comparison.test_metric
-    table = _table("", "trials", "epochs", "CPU time", f"best {metric}", f"its {test}")
+    table = new_table("", "trials", "epochs", "CPU time", f"best {metric}", f"its {test}")
     rows: list[tuple[str, dict[str, Any]]] = [
         (strategy_name(strategy), _spent(row)) for strategy, row in comparison.last.iterrows()
     ]
@@ -58,7 +58,7 @@ def replay_table(found: pd.DataFrame, land: Landscape, exact: BestOf | None) -> 
     Quantiles are each column's own.
     """
     scores = [land.metric, land.test_metric]
-    table = _table("", f"best {land.metric}", f"its {land.test_metric}", "its rank", "CPU time")
+    table = new_table("", f"best {land.metric}", f"its {land.test_metric}", "its rank", "CPU time")
     lines: dict[str, dict[str, Any]] = {"mean": dict(found.mean(numeric_only=True))}
     for name, good in (("best 5 %", 0.95), ("median", 0.5), ("worst 5 %", 0.05)):
         up = land.mode == "max"
@@ -118,9 +118,7 @@ def best_table(
     if sum(3 + max(len(name), text.str.len().max()) for name, text in cells.items()) > width:
         pairs: Any = [axis + "=" + cells.pop(axis) for axis in axes]
         cells["configuration"] = pairs[0].str.cat(pairs[1:], sep=" ")
-    table = _table(*cells)
-    if "configuration" in cells:
-        table.columns[-1].justify = "left"
+    table = new_table(*cells, prose=["configuration"] if "configuration" not in axes else ())
     for row in zip(*cells.values(), strict=True):
         table.add_row(*row)
     return table
@@ -162,7 +160,7 @@ def axis_means(results: pd.DataFrame, metric: str, grid: Grid) -> pd.DataFrame:
 
 def axis_table(means: pd.DataFrame, metric: str, mode: Mode) -> Table:
     """The means of `axis_means`, the best of each axis marked."""
-    table = _table("axis", "value", "trials", f"mean {metric}", "std")
+    table = new_table("axis", "value", "trials", f"mean {metric}", "std")
     for axis, rows in means.groupby("axis", sort=False):
         best = rows["mean"].max() if mode == "max" else rows["mean"].min()
         for i, (_, row) in enumerate(rows.iterrows()):
@@ -181,14 +179,6 @@ def axis_table(means: pd.DataFrame, metric: str, mode: Mode) -> Table:
 def _spent(row: Any) -> dict[str, Any]:
     found = dict(row)
     return {**found, "epochs": found["total_epochs"], "cpu_seconds": found["total_cpu_seconds"]}
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right")
-    return table
 
 
 def value_text(value: Any) -> str:

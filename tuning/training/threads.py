@@ -127,12 +127,24 @@ def _preferred_cpus() -> list[int]:
 
 def _lock_file(cpu: int) -> int:
     """The file to lock for a CPU, open, in a folder that no other user can have put there."""
-    folder = Path(tempfile.gettempdir()) / f"tuning-cpus-{os.getuid()}"
+    folder = own_folder(Path(tempfile.gettempdir()), "tuning-cpus")
+    return os.open(folder / f"{cpu}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+
+
+def own_folder(parent: Path, name: str) -> Path:
+    """A folder of this user's where all users may write.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made, or another user has put it there.
+    """
+    folder = parent / f"{name}-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise PermissionError(f"{folder} is another user's")
-    return os.open(folder / f"{cpu}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    return folder
 
 
 def _pin(cpus: set[int]) -> None:
