@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import sys
+import time
 from typing import Any
+
+TIDY_SECONDS = 60.0
+"""CPU time of a worker between tidying, which takes up to 1 % of it: 0.1 to 0.2 s, and 0.4 s to
+trace again what most programs have in common. Until then 60 small programs leave 30 MB."""
+
+_last_tidied = 0.0  # CPU seconds of this process
 
 
 def keep_for_good() -> None:
@@ -32,3 +41,21 @@ def forget_models() -> None:
         for name in [name for name in registry if name.startswith("CustomGradient-")]:
             del registry[name]
     gc.collect()
+
+
+def tidy() -> None:
+    """Give back what the programs trained so far have left, if it is long ago that it was done.
+
+    Called behind every task. What is left are cycles of objects with arrays in them, JAX's traces of
+    every shape it has seen, and free memory that the C library keeps in pieces for the next: with
+    packs of 48 members 400 MB of it.
+    """
+    global _last_tidied  # noqa: PLW0603  of the process, as JAX's caches are
+    if time.process_time() - _last_tidied < TIDY_SECONDS:
+        return
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+    gc.collect()
+    with contextlib.suppress(AttributeError):  # other C libraries than GNU's have none
+        ctypes.CDLL(None).malloc_trim(0)
+    _last_tidied = time.process_time()
