@@ -15,7 +15,7 @@ from tuning.problem import load_data, load_problem
 from tuning.training import memory
 from tuning.training.worker import Job, probe, train
 
-MANY_UNITS = ('"units": [2, 8]', '"units": range(2, 15)')
+MANY_UNITS = ('"units": [2, 8]', '"units": range(2, 12)')
 KEPT = ("Jaxpr", "Program", "Trace", "Sequential", "Functional")  # one of each would be a program's
 
 
@@ -24,15 +24,16 @@ KEPT = ("Jaxpr", "Program", "Trace", "Sequential", "Functional")  # one of each 
 def test_nothing_piles_up_with_the_programs_trained(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "TIDY_SECONDS", 0.0)
     problem = load_problem(str(changed(tmp_path, MANY_UNITS)))
-    data, job = load_data(problem), Job(0, "jax")
+    data, job, rates = load_data(problem), Job(0, "jax"), (0.001,)
     if engine == "vectorized":
         job = Job(0, "jax", packing=probe(problem, data, job, pack=True).packing)
+        rates = (0.001, 0.1)
     counts = []
-    for i in range(5):
+    for i in range(4):
         chosen = problem.grid[0] | {"units": 3 * i + 2}
-        trials = [problem.grid.index(chosen | {"learning_rate": rate}) for rate in (0.001, 0.1)]
+        trials = [problem.grid.index(chosen | {"learning_rate": rate}) for rate in rates]
         told = [each for report in train(problem, data, trials, job) for each in report.outcomes]
-        assert [each.engine for each in told] == [engine] * 2
+        assert {each.engine for each in told} == {engine}
         counts.append(count())
     assert counts[-1] == counts[1]
 
