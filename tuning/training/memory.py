@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 TIDY_SECONDS = 60.0
-"""CPU time of a worker between tidying, which takes up to 1 % of it: 0.1 to 0.2 s, and 0.4 s to
-trace again what most programs have in common. Until then 60 small programs leave 30 MB."""
+"""CPU time of a worker from one tidying to the next, of which it takes about 1 %: 0.1 to 0.2 s, and
+0.4 to 0.7 s to trace again what most programs have in common. Small programs leave 0.3 MB each."""
 
 _last_tidied = 0.0  # CPU seconds of this process
 
@@ -44,11 +44,11 @@ def forget_models() -> None:
 
 
 def tidy() -> None:
-    """Give back what the programs trained so far have left, if it is long ago that it was done.
+    """Free what the programs trained so far have left, if it was last done a while ago.
 
-    Called behind every task. What is left are cycles of objects with arrays in them, JAX's traces of
-    every shape it has seen, and free memory that the C library keeps in pieces for the next: with
-    packs of 48 members 400 MB of it.
+    A worker calls it after every task. What is left are cycles of objects that hold arrays, JAX's
+    traces of all shapes it has seen, and memory that is free but that the C library does not give
+    back to the system: 400 MB of it after packs of 48 members.
     """
     global _last_tidied  # noqa: PLW0603  of the process, as JAX's caches are
     if time.process_time() - _last_tidied < TIDY_SECONDS:
