@@ -82,7 +82,12 @@ class Table:
             return
         if path.exists():
             with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
+                rows = csv.DictReader(file)
+                if tuple(rows.fieldnames or ()) != COLUMNS:
+                    say = f"{path} is no table of this benchmark: give --out another file"
+                    print(say, file=sys.stderr)
+                    sys.exit(2)
+                for row in rows:
                     if row["part"] == part:
                         self._note(row["who"], row["what"], float(row["value"]), row["unit"])
         else:

@@ -67,3 +67,15 @@ def test_earlier_rounds_of_a_file_count_and_the_table_has_medians_and_ratios(
     assert rows[-1] == ["Medians", "of", "1", "to", "3", "rounds."]
     kept = path.read_text().splitlines()
     assert [line.split(",")[3] for line in kept[1:]] == ["0", "1", "2", "0", "0"]
+
+
+def test_a_file_that_has_something_else_is_refused_and_stays(script, tmp_path, capsys):
+    path = tmp_path / "other.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(SystemExit, match="2"):
+        script.Table("peers", path)
+    assert (
+        "other.csv is no table of this benchmark: give --out another file"
+        in capsys.readouterr().err
+    )
+    assert path.read_text() == "a,b\n1,2\n"
