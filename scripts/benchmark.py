@@ -47,7 +47,8 @@ def main() -> None:
         for _ in range(rounds):
             for each in parts[name].measure(options.smallest):
                 measured.add(*each)
-        print(f"\n{name}: {question(parts[name])}")
+        size = " (the smallest size, whose figures say only that it runs)"
+        print(f"\n{name}: {question(parts[name])}{size * options.smallest}")
         measured.show(getattr(parts[name], "COMPARED_WITH", None))
 
 
