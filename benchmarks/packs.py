@@ -1,24 +1,36 @@
-"""Are packs faster than Keras' `fit`? Models of several kinds: `python benchmarks/packs.py`.
+"""Are packs faster than Keras' `fit`, for models of several kinds?
 
-For each model, with batches of 32 on one thread: CPU milliseconds a step and member in a pack of 8
-learning rates, and of one trained by `fit` on JAX and on TensorFlow; the ratio to the faster of
-these; the members trained at once; and seconds to compile the pack. Each is a process of its own,
-one after another; a measurement is the least of several epochs.
+With batches of 32 on one thread: CPU milliseconds a step and member in a pack of 8 learning rates,
+and of one trained by `fit` on JAX and on TensorFlow; the ratio of the faster of these to the pack;
+the members trained at once; and seconds to compile the pack. Each is a process of its own, one
+after another; a measurement is the least of several epochs.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from benchmarks.measuring import Measurement, as_worker
+
+MINUTES, ROUNDS = 6, 1
 BATCH, STEPS, MEMBERS, EPOCHS = 32, 60, 8, 5
+BACKENDS = ("jax", "tensorflow")
+
+
+def measure(smallest: bool) -> Iterator[Measurement]:
+    """Each model three ways; at the smallest one model."""
+    for name in ("dense",) if smallest else MODELS:
+        pack = as_worker("jax", of_pack, name)
+        by_fit = {backend: as_worker(backend, ms_of_fit, name) for backend in BACKENDS}
+        yield Measurement(name, "pack", pack["ms"], "ms")
+        for backend, ms in by_fit.items():
+            yield Measurement(name, f"fit, {backend}", ms, "ms")
+        yield Measurement(name, "faster", min(by_fit.values()) / pack["ms"], "×")
+        yield Measurement(name, "at once", pack["at once"], "")
+        yield Measurement(name, "compile", pack["compile"], "s")
 
 
 def small_convolutions(keras, rate):
@@ -143,21 +155,25 @@ def rows(name: str, n: int):
     return generator.random((n, *shape), np.float32), generator.integers(0, 10, n)
 
 
-def child_fit(name: str) -> dict[str, float]:
+def ms_of_fit(name: str) -> float:
+    """CPU milliseconds of a step by Keras' `fit`, on the backend of this process."""
+    import keras
+
     from tuning.training.batches import Split
 
     model, split = built(name, 0.01), Split(rows(name, BATCH * STEPS))
-    if os.environ["KERAS_BACKEND"] == "tensorflow":
+    if keras.backend.backend() == "tensorflow":
         model.steps_per_execution = 20
     order, least = np.arange(BATCH * STEPS), float("inf")
     for _ in range(EPOCHS + 1):
         started = time.process_time()
         model.fit(split.batches(BATCH, order), verbose=0, shuffle=False)
         least = min(least, time.process_time() - started)
-    return {"ms": least / STEPS * 1e3}
+    return least / STEPS * 1e3
 
 
-def child_pack(name: str) -> dict[str, float]:
+def of_pack(name: str) -> dict[str, float]:
+    """CPU milliseconds of a step and member, members at once, and seconds to compile."""
     import jax
     import keras
 
@@ -191,52 +207,4 @@ def child_pack(name: str) -> dict[str, float]:
         state, logs = program.epoch(state, batches)
         jax.block_until_ready(logs)
         least = min(least, time.process_time() - started)
-    return {
-        "ms": least / STEPS / at_once * 1e3,
-        "compile": first - least,
-        "at_once": at_once,
-    }
-
-
-def measured(child: str, backend: str, name: str) -> dict[str, float]:
-    command = [sys.executable, __file__, "--child", child, backend, name]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr[-3000:])
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--models", help="only these, separated by commas")
-    parser.add_argument("--json", action="store_true", help="print a line of JSON a model")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.child:
-        from tuning.training.threads import one_cpu
-        from tuning.training.worker import prepare
-
-        child, backend, name = options.child
-        with one_cpu():
-            prepare(backend)
-            print(json.dumps({"fit": child_fit, "pack": child_pack}[child](name)))
-        return
-    if not options.json:
-        print(f"{'':26}{'pack':>8}{'JAX':>8}{'TF':>8}   ms; ratio, at once, compile")
-    for name in options.models.split(",") if options.models else MODELS:
-        pack = measured("pack", "jax", name)
-        jax, tensorflow = (measured("fit", b, name)["ms"] for b in ("jax", "tensorflow"))
-        if options.json:
-            fits = {"fit on JAX": jax, "fit on TensorFlow": tensorflow}
-            print(json.dumps({"model": name, **pack, "pack": pack["ms"], **fits}), flush=True)
-            continue
-        print(
-            f"{name:26}{pack['ms']:8.2f}{jax:8.2f}{tensorflow:8.2f}   "
-            f"{min(jax, tensorflow) / pack['ms']:.2f}, {pack['at_once']:.0f}, "
-            f"{pack['compile']:.1f} s",
-            flush=True,
-        )
-
-
-if __name__ == "__main__":
-    main()
+    return {"ms": least / STEPS / at_once * 1e3, "compile": first - least, "at once": at_once}

@@ -8,7 +8,6 @@ user compiled stays: loss, metrics, regularizers, optimizer, layers with state.
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +36,6 @@ ENGINE = "vectorized"
 MOST_AT_ONCE = 64
 COMPARED_SECONDS = 10.0  # of a pack's training, from which it is compared with `fit` if in doubt
 FASTER = 1.3  # times as fast a step of `fit` has to be; the pack's contains its validation
-TIDY_SECONDS = 10.0  # a pack that took longer is worth 0.3 s of freeing what it left
 
 
 class SlowerThanFit(Exception):
@@ -121,8 +119,6 @@ def train_pack(
         Every few seconds, and at the end; together they have an outcome of each trial. One that
         takes its result early in its trajectory is reported then.
     """
-    import jax
-
     started = time.perf_counter()
     reporter = Reporter()
     task = Task(problem, data, packing, nudge)
@@ -141,9 +137,6 @@ def train_pack(
         yield reporter.report()
     for trial, seed, why in (each for each in others if not isinstance(each, Outcome)):
         yield from _by_fit(task, [(trial, seed)], why, reporter)
-    if time.perf_counter() - started > TIDY_SECONDS:
-        jax.clear_caches()
-        gc.collect()
     yield reporter.report()
 
 

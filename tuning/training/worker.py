@@ -24,7 +24,7 @@ from tuning.problem import Problem
 from tuning.training import threads
 from tuning.training.environment import environment, refuse_another_environment
 from tuning.training.limits import Limits, held_to
-from tuning.training.memory import keep_for_good
+from tuning.training.memory import keep_for_good, tidy
 from tuning.training.reports import Report
 from tuning.training.threads import one_cpu, use_one_thread
 
@@ -244,13 +244,14 @@ def _train(problem: Problem, data: Data, trials: list[int], job: Job) -> Iterato
         from tuning.training.vectorized import train_pack
 
         yield from train_pack(problem, data, trials, job.seed, job.packing, nudge=job.nudged)
-        return
-    from tuning.training.fit import fit
+    else:
+        from tuning.training.fit import fit
 
-    why = "" if job.packing == UNPACKED else job.packing.reason
-    for trial in trials:
-        outcome = fit(problem, data, trial, job.seed, why, nudge=job.nudged)
-        yield Report([outcome], outcome.epoch_seconds, outcome.seconds)
+        why = "" if job.packing == UNPACKED else job.packing.reason
+        for trial in trials:
+            outcome = fit(problem, data, trial, job.seed, why, nudge=job.nudged)
+            yield Report([outcome], outcome.epoch_seconds, outcome.seconds)
+    tidy()
 
 
 def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:

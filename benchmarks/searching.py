@@ -1,0 +1,99 @@
+"""Searches by the driver itself, without the command around it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measuring import PROBLEM, WORKERS
+
+
+def seconds_to_sweep(start: int, stop: int, workers: int) -> float:
+    """Seconds to train a range of the built-in grid, once Ray and Keras have started."""
+    with _started(PROBLEM, workers, "auto") as (driver, problem):
+        return _search(driver, problem, start, stop)
+
+
+def seconds_of_nothing(name: str, packed: bool, trials: int | None = None) -> float:
+    """Seconds to search the first trials of a grid, or all, with workers that train nothing.
+
+    The run is left in the directory ``run``.
+    """
+    import ray
+
+    from tuning import driver as module
+    from tuning.training.outcome import Outcome
+    from tuning.training.reports import Report
+
+    def nothing(problem, data, trials, job, **_):
+        rng = np.random.default_rng(trials[0])
+        names = [f"{s}_{m}" for s in ("val", "test", "train") for m in ("loss", "accuracy")]
+        scores = rng.random((len(trials), len(names))).round(4).tolist()
+        outcomes = [
+            Outcome(trial, 0, "ok", "none", "none", dict(zip(names, own, strict=True)))
+            for trial, own in zip(trials, scores, strict=True)
+        ]
+        yield Report(outcomes)
+
+    module._train = ray.remote(num_cpus=1)(nothing)
+    with _started(name, WORKERS, "auto" if packed else "fit") as (driver, problem):
+        return _search(driver, problem, 0, trials or problem.grid.size)
+
+
+def _search(driver: Any, problem: Any, start: int, stop: int) -> float:
+    from tuning.manifest import make_manifest
+    from tuning.results import Run
+    from tuning.samplers import SweepSampler
+
+    about = {"code": "", "model": "", "data": ""}
+    manifest = make_manifest(
+        problem,
+        about,
+        ["loss", "accuracy"],
+        engine="auto",
+        backend="jax",
+        seed=0,
+        search={"random": 0, "sweep": "all", "sweep_order": "grid"},
+    )
+    with Run.create(Path("run"), manifest) as run:
+        started = time.perf_counter()
+        driver.search({"sweep": SweepSampler(problem.grid, start, stop)}, run, _Silent())
+        return time.perf_counter() - started
+
+
+@contextlib.contextmanager
+def _started(name: str, workers: int, engine: str) -> Iterator[tuple[Any, Any]]:
+    """A driver that has looked at a problem, on a Ray of its own, and the problem."""
+    from tuning import load_problem
+    from tuning.cluster import ray_cluster
+    from tuning.driver import Driver
+    from tuning.problem import load_data
+    from tuning.settings import cache_directory
+
+    problem = load_problem(name)
+    with ray_cluster(workers=workers) as cluster:
+        driver = Driver(
+            problem,
+            seed=0,
+            engine=engine,
+            backend="jax",
+            cluster=cluster,
+            cache=str(cache_directory()),
+        )
+        driver.load(load_data(problem))
+        driver.probe()
+        yield driver, problem
+
+
+class _Silent:
+    """A progress that says nothing."""
+
+    def planned(self, pack): ...
+    def trained(self, pack, report, counted): ...
+    def ended(self, pack): ...
+    def kept(self, rows): ...
