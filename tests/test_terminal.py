@@ -50,7 +50,7 @@ def tables(tmp_path_factory, worker):
         yield from estimate_tables(estimate, 2)
         yield comparison_table(compare(results, manifest))
         yield replay_table(found, land, None)
-        yield best_table(results, land.metric, land.mode, axes, n=10, width=width)
+        yield best_table(results, land.metric, land.mode, axes, width=width)
         yield axis_table(means, land.metric, land.mode)
 
     return made

@@ -8,9 +8,10 @@ and to batches of 8 and 4 do not have the same scores, a program scores in the b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,12 +99,26 @@ def _tried(model: keras.Model, steps: Steps, split: tuple[Arrays, ...]) -> bool:
             others,
             metrics,
         )
-        with compiled_fast():
+        with compiled_fast(), _kept_nowhere():
             one, other = (scores(state, _cut(rows, first)) for first, _ in CUTS)
         values, again = (np.array([each[name] for name in one]) for each in (one, other))
         if not np.allclose(values, again, tolerance, tolerance / 10, equal_nan=True):
             return False
     return True
+
+
+@contextlib.contextmanager
+def _kept_nowhere() -> Iterator[None]:
+    """Have JAX keep no compiled programs on the disk: which model is tried is up to chance."""
+    import jax
+
+    option = "jax_persistent_cache_min_compile_time_secs"
+    before = jax.config.read(option)
+    jax.config.update(option, float("inf"))
+    try:
+        yield
+    finally:
+        jax.config.update(option, before)
 
 
 def _cut(rows: tuple[Any, ...], first: int) -> list[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tuning.packing.trace import trace
@@ -44,7 +44,8 @@ def largest_of(kind):
     taps=st.integers(1, 3),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=12, deadline=None)
+@example(shape=(16, 8, 3), taps=3, seed=0)
+@settings(max_examples=2, deadline=None)
 def test_gradients_of_maxima_are_those_of_one_operation_after_the_other(kind, shape, taps, seed):
     import jax
 
