@@ -54,7 +54,7 @@ def adds_up(model: keras.Model, steps: Steps, data: Data, rows: int) -> bool:
         try:
             of_a_kind = {len(data[split]): data[split] for split in SPLITS[1:]}  # weighted or not
             _known[key] = all(_tried(model, steps, split) for split in of_a_kind.values())
-        except Exception:  # of models that take no such batch
+        except (TypeError, ValueError, RuntimeError):  # of models that take no such batch
             _known[key] = False
     return _known[key]
 
@@ -113,7 +113,7 @@ def _kept_nowhere() -> Iterator[None]:
     import jax
 
     option = "jax_persistent_cache_min_compile_time_secs"
-    before = jax.config.read(option)
+    before = getattr(jax.config, option)
     jax.config.update(option, float("inf"))
     try:
         yield
