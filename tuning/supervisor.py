@@ -213,7 +213,7 @@ def _parts_of_ray(child: int, looked: set[int]) -> Iterator[tuple[int, str]]:
     """
     if not hasattr(os, "pidfd_open"):
         return
-    import psutil  # which Ray brings
+    import psutil
 
     def name_of(process: psutil.Process) -> str:
         if process.ppid() == child:
