@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tuning.cluster import Cluster
 from tuning.data import Data, n_samples
-from tuning.errors import TuningError, first_line
+from tuning.errors import RunStopped, TuningError, first_line
 from tuning.grid import Row
 from tuning.packing.axes import Packing
 from tuning.problem import Problem, Work, work
@@ -280,6 +280,8 @@ class Driver:
         self, task: _Task, error: ray.exceptions.RayError
     ) -> tuple[Report, list[Pack]]:
         """What is to be said of a task whose worker died, and the packs to train in its place."""
+        if isinstance(cause := getattr(error, "cause", None), TuningError):
+            raise RunStopped(str(cause)) from error  # it is no trial's fault
         pack, missing = task.pack, list(task.missing)
         seconds, testimony = self._heard_of(task)
         if len(pack.trials) > 1:

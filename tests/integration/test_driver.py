@@ -1,5 +1,6 @@
 """The driver on a real local Ray of two workers."""
 
+import dataclasses
 import gc
 import os
 import time
@@ -11,6 +12,7 @@ from tests.conftest import PROBLEMS, TINY
 from tuning import driver as driver_module
 from tuning.cluster import ray_cluster
 from tuning.driver import Driver, Pack, _Plan
+from tuning.errors import RunStopped
 from tuning.manifest import make_manifest
 from tuning.problem import Work, load_data, load_problem
 from tuning.results import Run
@@ -76,6 +78,18 @@ def test_a_worker_has_one_thread_in_every_library(cluster):
     assert set(report["pools"].values()) == {1}
     if CAN_PIN:
         assert len(report["cpus"]) == 1
+
+
+def test_a_worker_that_would_give_other_numbers_stops_the_run_and_costs_no_trial(cluster, tmp_path):
+    problem, driver = driver_of(TINY, cluster, engine="auto")
+    known = driver.probe().environment
+    driver._job = dataclasses.replace(driver._job, environment={**known, "JAX_ENABLE_X64": "1"})
+    with (
+        new_run(tmp_path / "r", problem, "auto", "jax") as run,
+        pytest.raises(RunStopped, match="its JAX_ENABLE_X64 is 1, not unset"),
+    ):
+        driver.search({"sweep": SweepSampler(problem.grid)}, run, Silent())
+    assert load_results(tmp_path / "r").empty
 
 
 def test_a_long_sweep_is_planned_by_halves(tmp_path, monkeypatch):
