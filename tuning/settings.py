@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuning.errors import TuningError
+from tuning.errors import TuningError, listed
 from tuning.grid import Grid
 from tuning.manifest import MANIFEST, differences, make_manifest, read_manifest
 from tuning.problem import Problem, load_problem
@@ -161,7 +161,9 @@ def _existing(out: Path | None) -> dict[str, Any] | None:
     if out is None or not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if not (out / MANIFEST).exists():
-        raise TuningError(f"{out} is not a run: it exists, but has no {MANIFEST}")
+        raise TuningError(
+            f"{out} is not a run: it exists, but has no {MANIFEST} (name a new directory, or a run)"
+        )
     return read_manifest(out)
 
 
@@ -202,7 +204,9 @@ def cache_directory() -> Path:
 def _select_backend(backend: str) -> None:
     """Have Keras, where the problem's file imports it, run on the backend, quietly."""
     if importlib.util.find_spec(backend) is None:
-        raise TuningError(f"--backend {backend} needs the package {backend}, which is not there")
+        raise TuningError(
+            f"--backend {backend} needs the package {backend}, which is not installed"
+        )
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -218,7 +222,8 @@ def _check_extends(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     if int(starts[0]) != int(starts[1]) or spaced[0] != spaced[1]:
         raise TuningError(
             f"the run's sweep is {old['sweep']} in {old['sweep_order']} order, and "
-            f"{new['sweep']} in {new['sweep_order']} order does not begin with it"
+            f"{new['sweep']} in {new['sweep_order']} order does not begin with it: name another "
+            "--out"
         )
 
 
@@ -248,4 +253,4 @@ def refuse_another(
     out: Path | None, manifest: Mapping[str, Any], asked_for: Mapping[str, Any]
 ) -> None:
     if found := differences(manifest, asked_for):
-        raise TuningError(f"{out} is another run: {'; '.join(found)}")
+        raise TuningError(f"{out} is another run: {listed(found)}")

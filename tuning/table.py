@@ -104,6 +104,17 @@ def load_curves(path: str | Path) -> pd.DataFrame:
     return table
 
 
+def refuse_empty(results: pd.DataFrame, path: str | Path) -> None:
+    """Refuse a run that has no trials.
+
+    Raises
+    ------
+    TuningError
+    """
+    if results.empty:
+        raise TuningError(f"{path} has no trials yet: run_ray.py --out {path} trains some")
+
+
 def as_cells(table: pd.DataFrame) -> pd.DataFrame:
     """The values as a run has them: None for what is missing, NaN where that is a trial's score."""
     cells = table.astype(object).where(table.notna(), None)

@@ -195,7 +195,10 @@ def refused(arguments, capsys, tmp_path, monkeypatch) -> str:
         (["--sweep", "some"], "--sweep takes a number N, a range A:B or all, not 'some'"),
         (["--sweep", "9:5"], "cannot sweep 9:5: a range A:B of this grid has 0 <= A < B <= 43,200"),
         (["--sweep", "50000"], "cannot sweep 50,000 configurations: the grid has 43,200"),
-        (["--random", "50000"], "cannot draw 50,000 random configurations: the grid has 43,200"),
+        (
+            ["--random", "50000"],
+            "cannot draw 50,000 random configurations: take a number from 0 to 43,200",
+        ),
         (["--random", "-1"], "cannot draw -1 random configurations"),
         (["--random", "x"], "argument --random: invalid int value: 'x'"),
         (["--random", "0", "--sweep", "0"], "nothing to search"),

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from tuning.compatibility.keras import settings_now
-from tuning.errors import TuningError
+from tuning.errors import TuningError, listed, quoted
 from tuning.problem import Problem, ProblemFile
 from tuning.training.threads import XLA_ONE_THREAD
 
@@ -65,15 +65,15 @@ def refuse_another_environment(problem: Problem, expected: dict[str, str]) -> No
     TuningError
     """
     if found := differing(expected, environment(problem)):
-        raise TuningError(f"this worker is not set up like the run's first: {'; '.join(found)}")
+        raise TuningError(f"Keras is not set up here as in the run: {listed(found)}")
 
 
 def differing(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """In what two environments differ, each as a phrase."""
     return [
-        f"its {name} is {old[name]}, not {new.get(name, 'unset')}"
+        f"its {name} is {quoted(old[name])}, not {quoted(new[name]) if name in new else 'set'}"
         if name in old
-        else f"its {name} is not set to {new[name]}"
+        else f"its {name} is not set to {quoted(new[name])}"
         for name in dict.fromkeys([*old, *new])
         if old.get(name) != new.get(name)
     ]
