@@ -72,7 +72,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
                     own={key for key, of in owner.items() if of == i},
                 )  # fmt: skip
     except RunStopped as error:
-        raise TuningError(str(error)) from error
+        raise TuningError(f"cannot make {out}: {error}") from error
     except OSError as error:
         raise TuningError(f"cannot make {out}: {error.strerror}") from error
     there, wanted = len(owner), sum(map(len, numbers.values()))

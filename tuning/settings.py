@@ -23,6 +23,7 @@ from tuning.training.limits import Limits, bytes_of
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
+SEEDS = 2**32  # which Keras and NumPy take
 DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
 
 
@@ -115,6 +116,8 @@ def settle(request: Request) -> Settings:
     """
     if request.workers is not None and request.workers < 1:
         raise TuningError(f"--workers takes a number from 1, not {request.workers}")
+    if request.seed is not None and not 0 <= request.seed < SEEDS:
+        raise TuningError(f"--seed takes a number from 0 to {SEEDS - 1:,}, not {request.seed}")
     limits = _limits(request)
     shard = Shard.parse(request.shard) if request.shard else None
     given = _run_directory(request.out, shard) if request.out else None

@@ -147,7 +147,7 @@ def test_two_seeds_are_enough_and_one_twice_is_not(make_run):
     noise = seed_noise([one, other])
     assert noise.within == pytest.approx(0.02**2, rel=0.2)
     assert np.isnan(noise.top_correlation)
-    with pytest.raises(TuningError, match="runs .* both have seed 0"):
+    with pytest.raises(TuningError, match=r"runs .* both have seed 0"):
         seed_noise([one, one])
 
 

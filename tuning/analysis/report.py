@@ -125,11 +125,11 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
         console.print("No trial has a result: there is nothing to rank or to draw.")
         return
     noise = seed_noise([land, *again]) if again else None
+    repeated = trained_again(path, land.metric)
     found = best_of(land.values, land.mode, land.tests)
     _report(path, results, comparison, _sentences(comparison, land, found, noise), console)
     metric, mode, grid = land.metric, land.mode, land.grid
     console.print("\nThe ten best configurations", style="bold")
-    repeated = trained_again(path, metric)
     best = best_table(results, metric, mode, list(grid.axes), repeated, width=console.width)
     print_table(console, best)
     if repeated is not None:
@@ -189,6 +189,9 @@ def print_replays(
         )
     with console.status("Searching"):
         found = replays(land, make, trials, range(seed, seed + repeats), at_once)
+    if out:
+        with _writing(out):
+            found.to_csv(out, index=False)
     whole = "all" if land.whole else f"{len(land.trials):,}"
     say(
         console,
@@ -202,8 +205,6 @@ def print_replays(
     if found["trials"].min() < trials:
         console.print(f"Some ended after {found['trials'].min():,} trials.")
     if out:
-        with _writing(out):
-            found.to_csv(out, index=False)
         console.print(f"wrote {shown(out)}", soft_wrap=True)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 LIBRARIES = (*BACKENDS, "jaxlib", "keras", "numpy", "optree", "tuning")  # not the user's code
-WIDTH = 120  # characters of the error itself, behind what is said of it
+WIDTH = 80  # characters of the error itself, behind what is said of it
 
 
 def reason(error: Exception) -> str:
