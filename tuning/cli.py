@@ -128,6 +128,7 @@ def analyse(arguments: list[str] | None = None) -> int:
         "others",
         type=_path,
         nargs="*",
+        default=[],  # or an error would call it required
         metavar="SEED_DIR",
         help="runs of the same problem with other seeds, which tell the noise between seeds",
     )

@@ -13,12 +13,12 @@ class RunStopped(Exception):
     """A run that had begun could not go on, though what it had counted is on disk."""
 
 
-def first_line(error: BaseException) -> str:
-    """The error as one line of at most 300 characters: its type, unless ours, and what it says."""
+def first_line(error: BaseException, width: int = 200) -> str:
+    """The error as one line of so many characters: its type, unless ours, and what it says."""
     text = " ".join(str(error).split())
     name = type(error).__name__
     line = text if isinstance(error, TuningError) else f"{name}: {text}" if text else name
-    return shortened(line, 300)
+    return shortened(line, width)
 
 
 def quoted(value: object) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from rich.table import Table
 
 from tuning.driver import Driver
-from tuning.errors import TuningError
+from tuning.errors import TuningError, shortened
 from tuning.grid import Grid
 from tuning.problem import Problem, epochs_of
 from tuning.progress import duration
@@ -94,7 +94,8 @@ def estimate(driver: Driver, problem: Problem, seed: int) -> Estimate:
     timed = [outcome for outcome in outcomes if outcome.epoch_seconds]
     if not timed:
         raise TuningError(
-            f"no epoch of problem {problem.name!r} could be timed: {outcomes[0].error}"
+            f"no epoch of problem {problem.name!r} could be timed: "
+            f"{shortened(outcomes[0].error, 200)}"
         )
     epochs = [
         float(np.median(outcome.epoch_seconds[1:] or outcome.epoch_seconds)) for outcome in timed

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias, overload
 
-from tuning.errors import TuningError, quoted
+from tuning.errors import TuningError, quoted, shortened
 
 Value: TypeAlias = bool | int | float | str | None
 Configuration: TypeAlias = dict[str, Value]
@@ -242,4 +242,6 @@ def listing(values: Sequence[Value]) -> str:
     shown = [quoted(value) for value in values]
     if len(shown) > LISTED:
         shown = [*shown[: LISTED - 2], "…", shown[-1]]
-    return f"[{', '.join(shown)}]" + (f" ({len(values):,})" if len(values) > LISTED else "")
+    return f"[{shortened(', '.join(shown), 80)}]" + (
+        f" ({len(values):,})" if len(values) > LISTED else ""
+    )

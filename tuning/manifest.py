@@ -224,7 +224,9 @@ def _differing_axes(old: Mapping[str, list[Any]], new: Mapping[str, list[Any]]) 
         if axis not in old or axis not in new:
             found.append(f"axis {axis!r} is only in {'the run' if axis in old else 'the problem'}")
         elif Grid({axis: old[axis]}) != Grid({axis: new[axis]}):
-            found.append(f"its axis {axis!r} has {listing(old[axis])}, not {listing(new[axis])}")
+            has, wanted = listing(old[axis]), listing(new[axis])
+            which = f"{has}, not {wanted}" if has != wanted else "other values"
+            found.append(f"its axis {axis!r} has {which}")
     return found or ["its axes stand in another order"]
 
 

@@ -325,7 +325,7 @@ class Run:
         except TuningError:
             raise
         except (ValueError, IndexError, csv.Error):
-            raise TuningError(f"{path} is damaged behind row {max(0, n - 1):,}") from None
+            raise TuningError(f"{path} is damaged in row {max(1, n):,} or behind it") from None
         return done
 
 

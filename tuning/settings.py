@@ -256,4 +256,6 @@ def refuse_another(
     out: Path | None, manifest: Mapping[str, Any], asked_for: Mapping[str, Any]
 ) -> None:
     if found := differences(manifest, asked_for):
-        raise TuningError(f"{out} is another run: {listed(found)}")
+        raise TuningError(
+            f"{out} is another run: {listed(found)} (name another --out for a new one)"
+        )

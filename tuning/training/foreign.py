@@ -46,7 +46,7 @@ def reason(error: Exception) -> str:
                 )
         if layer := _layer_for_tensorflow(each, [frame for frame, _ in frames]):
             return f"{layer} works on TensorFlow alone: {remedy('tensorflow')}"
-    return first_line(error)
+    return first_line(error, 300)
 
 
 def _layer_for_tensorflow(error: BaseException, frames: list[FrameType]) -> str:
