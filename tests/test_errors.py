@@ -250,6 +250,10 @@ metric = "val_mae"
 def build_model(config):
     return 3
 """),
+    explained("build_model of problem 'wrong' exits: SystemExit: 3", """
+def build_model(config):
+    raise SystemExit(3)
+"""),
     explained("has to return a compiled model: call model.compile(loss=…)", """
 def build_model(config):
     import keras
@@ -305,6 +309,10 @@ OF_DATA = [
     explained("load_data() of problem 'wrong' failed: ZeroDivisionError", """
 def load_data():
     1 / 0
+"""),
+    explained("load_data() of problem 'wrong' failed: SystemExit: 3", """
+def load_data():
+    raise SystemExit(3)
 """),
     explained("load_data() of problem 'wrong' has to return a dict of train, validation, test", """
 def load_data():
@@ -492,6 +500,8 @@ MINE = {"mine.py": PROBLEM}
 
 OF_OPTIONS = [
     Case("run_ray --random x", "argument --random: invalid int value: 'x'"),
+    Case("run_ray --sweep-order odd", "argument --sweep-order: invalid choice: 'odd'"),
+    Case("run_ray --backend theano", "argument --backend: invalid choice: 'theano'"),
     Case("run_ray --nonsense", "unrecognized arguments: --nonsense"),
     Case("analyse", "the following arguments are required: DIR\n"),
     Case("run_ray --out s3://bucket/run", "s3://bucket/run is not a path: runs are kept in dir"),
@@ -499,6 +509,8 @@ OF_OPTIONS = [
     Case("run_ray --trial-timeout nan", "--trial-timeout takes a number of seconds above 0, not"),
     Case("run_ray --trial-memory much", "--trial-memory takes a size such as 2GB or 512MB, not"),
     Case("run_ray --shard 4/3", "--shard takes K/N with K from 1 to N, such as 3/16, not '4/3'"),
+    Case("run_ray --shard ''", "--shard takes K/N with K from 1 to N, such as 3/16, not ''"),
+    Case("run_ray --problem ''", "there is no problem '': name one of"),
     Case("run_ray --random -1", "cannot draw -1 random configurations: take a number from 0 to"),
     Case("run_ray --random 50000", "cannot draw 50,000 random configurations: take a number"),
     Case("run_ray --sweep some", "--sweep takes a number N, a range A:B or all, not 'some'"),
@@ -527,6 +539,7 @@ OF_OPTIONS = [
     sampler("def ask(self, n): return [99]", "the sampler Own asks for trial 99: those of this"),
     sampler("def ask(self, n): return [5]", "Own has asked for 10,000 trials in a row that the"),
     sampler("def ask(self, n): return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
+    sampler("def ask(self, n): raise SystemExit(3)", "ask of the sampler Own failed: SystemExit"),
     sampler("def ask(self, n): return [1]", "tell of the sampler Own failed: AttributeError"),
     Case("replay run --sampler own.py:own", "own.py:own cannot be made: cannot sweep 99 configur",
          {"own.py": "from tuning import SweepSampler\n"
@@ -546,6 +559,7 @@ OF_RUNS = [
         ('"seed": 0', '"seed": "0"', "its seed is '0'"),
         ('"mode": "max"', '"mode": "up"', "its mode is 'up'"),
         ('"seed": 0,', "", "it lacks 'seed'"),
+        ('"random": 0,', "", "its search lacks 'random'"),
         ('"sweep": "all"', '"sweep": "some"', "--sweep takes a number N"),
         ('"accuracy"\n', '"mae"\n', "its metrics are 'loss', 'mae'"),
         ('"accuracy"\n', '"accuracy", "loss"\n', "its metrics repeat"),
@@ -578,9 +592,9 @@ OF_RUNS = [
          given=own(of_search(sweep="0:1"))),
     Case("analyse run --again 1", "run cannot be trained again: the problem's data has changed",
          given=own(lambda about: about["problem"]["fingerprint"].update(data="d"))),
-    Case("analyse run --again 1", "its floatx is 'float16', not 'float32'; its epsilon is '1', n",
+    Case("analyse run --again 1", "its floatx is float16, not float32; its epsilon is 1, not 1e-07",
          given=own(lambda about: about.update(environment={"floatx": "float16", "epsilon": "1"}))),
-    Case("analyse run --again 1", "its KERAS_ODD is '1', not set",
+    Case("analyse run --again 1", "its KERAS_ODD is 1, not unset",
          given=own(lambda about: about.update(environment={"KERAS_ODD": "1"}))),
     Case("analyse run", "run has no trials yet: run_ray.py --out run trains some",
          given=made(trials=[])),
@@ -742,7 +756,7 @@ def heard_of(
         code = getattr(cli, script)(arguments)
         del kept
     said = capsys.readouterr()
-    left = [name for name, text in _content(folder).items() if before.get(name) != text]
+    left = sorted(name for name, _ in before.items() ^ _content(folder).items())
     lines = set[tuple[str, int]]().union(*(lines for text, lines in made if text in said.err))
     known[name] = Heard(code, said.out, said.err.replace(str(folder), ""), left, lines)
     return known[name]

@@ -157,7 +157,7 @@ def _drawn(dataset: Any, where: str) -> tuple[Arrays, ...]:
                 )
     except TuningError:
         raise
-    except Exception as error:  # of what draws it
+    except (Exception, SystemExit) as error:  # of what draws it
         raise TuningError(f"{where} cannot be drawn: {first_line(error)}") from error
     if not batches:
         raise TuningError(f"{where} is empty")

@@ -180,7 +180,7 @@ def load_data(problem: Problem) -> Data:
     where = f"load_data() of problem {problem.name!r}"
     try:
         loaded = problem.load_data()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TuningError(f"{where} failed: {first_line(error)}") from error
     if not isinstance(loaded, Mapping) or set(loaded) != set(SPLITS):
         found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__

@@ -119,14 +119,15 @@ def settle(request: Request) -> Settings:
     if request.seed is not None and not 0 <= request.seed < SEEDS:
         raise TuningError(f"--seed takes a number from 0 to {SEEDS - 1:,}, not {request.seed}")
     limits = _limits(request)
-    shard = Shard.parse(request.shard) if request.shard else None
+    shard = None if request.shard is None else Shard.parse(request.shard)
     given = _run_directory(request.out, shard) if request.out else None
     manifest = _existing(given)
     old = manifest or {"problem": {}, "search": {}}
     engine, backend = _engine_and_backend(request, old)
     _select_backend(backend)
     with quiet(request.verbose):
-        problem = load_problem(request.problem or old["problem"].get("source", DEFAULT_PROBLEM))
+        source = old["problem"].get("source", DEFAULT_PROBLEM)
+        problem = load_problem(source if request.problem is None else request.problem)
     trial_columns(problem.grid.axes, ["loss"])
     seed = old.get("seed", 0) if request.seed is None else request.seed
     if manifest:  # the code, data and models are compared once they are there

@@ -163,7 +163,7 @@ def replay(
         try:
             if rows:
                 sampler.tell(rows)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TuningError(
                 f"tell of the sampler {type(sampler).__name__} failed: {first_line(error)}"
             ) from error
@@ -174,7 +174,7 @@ def replay(
 def _asked(sampler: Sampler, n: int, size: int) -> list[int]:
     try:
         asked = [int(trial) for trial in sampler.ask(n)]
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TuningError(
             f"ask of the sampler {type(sampler).__name__} failed: {first_line(error)}"
         ) from error
@@ -266,7 +266,7 @@ def find_sampler(text: str) -> MakeSampler:
     def make(land: Landscape, trials: int, seed: int) -> Sampler:
         try:
             sampler: Sampler = names[name](land.grid, trials, seed)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TuningError(f"the sampler {text} cannot be made: {first_line(error)}") from error
         return sampler
 

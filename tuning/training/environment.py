@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from tuning.compatibility.keras import settings_now
-from tuning.errors import TuningError, listed, quoted
+from tuning.errors import TuningError, listed, shortened
 from tuning.problem import Problem, ProblemFile
 from tuning.training.threads import XLA_ONE_THREAD
 
@@ -32,6 +32,7 @@ WITHOUT_EFFECT = (  # on numbers: where and how loudly, or set for every worker
     "KERAS_HOME",
     "KERAS_MAX_",
 )
+WIDTH = 40  # characters of a value that is shown
 SETTINGS = ("floatx", "epsilon", "image_data_format", "dtype_policy")
 
 
@@ -70,10 +71,11 @@ def refuse_another_environment(problem: Problem, expected: dict[str, str]) -> No
 
 def differing(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """In what two environments differ, each as a phrase."""
+    shown = functools.partial(shortened, width=WIDTH)
     return [
-        f"its {name} is {quoted(old[name])}, not {quoted(new[name]) if name in new else 'set'}"
+        f"its {name} is {shown(old[name])}, not {shown(new.get(name, 'unset'))}"
         if name in old
-        else f"its {name} is not set to {quoted(new[name])}"
+        else f"its {name} is not set to {shown(new[name])}"
         for name in dict.fromkeys([*old, *new])
         if old.get(name) != new.get(name)
     ]
