@@ -92,7 +92,7 @@ def test_one_array_of_weights_is_for_every_output():
         ((x for x in X), "not generator"),
         ((X, Y, Y[:4]), "has 6 samples in x but 4 in sample_weight"),
         (([X, X[:2]], Y), r"x: its arrays have different lengths, \[2, 6\]"),
-        ((X, Y, [Y, Y]), "sample_weight has to be one array, or one for each of y's"),
+        ((X, Y, [Y, Y]), "sample_weight has to be one array, or one for each array of y"),
         ((X, [Y, Y], X), r"sample_weight has the shape \(6, 2\) for several outputs"),
         ((X, np.array(list("abcabc"))), r"y is text: give numbers, such as numpy\.unique"),
         ((FRAME.astype({"a": str}), Y), "x has text and other things in one array"),
@@ -187,9 +187,9 @@ def refused(kind):
         ("repeated", r"does not end: leave out \.repeat"),
         ("unbatched", r"is not in batches: add \.batch"),
         ("of unknown length", r"fills 50% of this machine's memory .* add \.take\(n\)"),
-        ("of x", r"has to give \(x, y\) or \(x, y, sample_weight\) a batch"),
+        ("of x", r"has to give batches \(x, y\) or \(x, y, sample_weight\), not EagerTensor"),
         ("of two widths", "has batches that do not fit together .* pad all rows to one shape"),
-        ("of four", r"has to give \(x, y\) or \(x, y, sample_weight\) a batch"),
+        ("of four", r"has to give batches \(x, y\) or \(x, y, sample_weight\), not tuple of 4"),
     ],
 )
 def test_a_dataset_that_cannot_be_drawn_is_refused_in_a_sentence(kind, says, monkeypatch):

@@ -132,8 +132,8 @@ def test_what_does_not_join_is_refused(tmp_path, capsys):
     with_search(spaced, sweep="2", sweep_order="spaced")
     (tmp_path / "empty").mkdir()
     for paths, says in [
-        ((one, two), "between the sweeps, 4 to 9 is missing before"),
-        ((one, spaced), "is not a range that joins with the others"),
+        ((one, two), "the sweeps leave out 4:9, which stands before that of"),
+        ((one, spaced), "(2 in spaced order) is not a range A:B that borders on the others"),
         ((tmp_path / "empty",), "is not a run, and holds none"),
         ((tmp_path / "nowhere",), "there is no run at"),
     ]:

@@ -112,7 +112,7 @@ def run_ray(arguments: list[str] | None = None) -> int:
 
         if arguments is not None:
             return work()
-        known = {} if explain or estimate else search.known_of(request)
+        known = {"writes": False} if explain or estimate else search.known_of(request)
         return supervised(lambda: _exit_code(work), stopped, known=known, verbose=request.verbose)
 
     return _exit_code(job)
@@ -128,6 +128,7 @@ def analyse(arguments: list[str] | None = None) -> int:
         "others",
         type=_path,
         nargs="*",
+        default=[],  # or an error would call it required
         metavar="SEED_DIR",
         help="runs of the same problem with other seeds, which tell the noise between seeds",
     )

@@ -120,7 +120,9 @@ def ray_cluster(
     try:
         cpus = int(ray.cluster_resources().get("CPU", 0))
         if cpus < 1:
-            raise TuningError(f"the Ray cluster at {address} has no CPUs to train on")
+            raise TuningError(
+                f"the Ray cluster at {address} has no CPUs to train on: add a node that has"
+            )
         if workers is None or address is None:
             yield Cluster(cpus, IN_FLIGHT * cpus)
         else:
@@ -213,6 +215,9 @@ def _check_address(address: str) -> None:
         raise TuningError(f"cannot look for Ray at {address}: {first_line(error)}") from error
     said = joined.stderr.decode(errors="replace")
     if "mismatch" in said:
-        raise TuningError(f"the Ray at {address} is not of this one's version, or not its Python's")
+        raise TuningError(
+            f"the Ray at {address} is of another version than this one, or its Python is: install "
+            "the same on all nodes"
+        )
     if joined.returncode != 0:
         raise TuningError(f"no Ray answers at {address}")

@@ -94,8 +94,7 @@ def checked_split(given: Any, where: str) -> tuple[Arrays, ...]:
 def _checked_parts(given: Any, where: str) -> tuple[Arrays, ...]:
     """x, y and, if there are any, sample weights as arrays."""
     if not isinstance(given, tuple | list) or len(given) not in (2, 3):
-        n = f" of {len(given)}" if isinstance(given, tuple | list) else ""
-        raise TuningError(f"{where} has to be {FORMS}, not {type(given).__name__}{n}")
+        raise TuningError(f"{where} has to be {FORMS}, not {_form(given)}")
     given = given[:2] if len(given) == 3 and given[2] is None else given
     parts = tuple(
         _checked_arrays(each, f"{where} {part}") for part, each in zip(PARTS, given, strict=False)
@@ -109,11 +108,18 @@ def _checked_parts(given: Any, where: str) -> tuple[Arrays, ...]:
     return parts
 
 
+def _form(given: Any) -> str:
+    n = f" of {len(given)}" if isinstance(given, tuple | list) else ""
+    return f"{type(given).__name__}{n}"
+
+
 def _weights_of(y: Arrays, weights: Arrays, where: str) -> Arrays:
     """Sample weights with the structure of y: one array holds for all outputs, as in `fit`."""
     if isinstance(y, np.ndarray) or not isinstance(weights, np.ndarray):
         if _outline(y) != _outline(weights):
-            raise TuningError(f"{where} sample_weight has to be one array, or one for each of y's")
+            raise TuningError(
+                f"{where} sample_weight has to be one array, or one for each array of y"
+            )
         return weights
     if weights.shape[1:] not in ((), (1,)):
         raise TuningError(
@@ -138,7 +144,10 @@ def _drawn(dataset: Any, where: str) -> tuple[Arrays, ...]:
     try:
         for batch in _batches(dataset, where):
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
-                raise TuningError(f"{where} has to give (x, y) or (x, y, sample_weight) a batch")
+                raise TuningError(
+                    f"{where} has to give batches (x, y) or (x, y, sample_weight), not "
+                    f"{_form(batch)}"
+                )
             batches.append(_checked_parts(batch, where))
             size += sum(array.nbytes for _, array in named_arrays(batches[-1]))
             if size > most:
@@ -148,7 +157,7 @@ def _drawn(dataset: Any, where: str) -> tuple[Arrays, ...]:
                 )
     except TuningError:
         raise
-    except Exception as error:  # of what draws it
+    except (Exception, SystemExit) as error:  # of what draws it
         raise TuningError(f"{where} cannot be drawn: {first_line(error)}") from error
     if not batches:
         raise TuningError(f"{where} is empty")
@@ -193,7 +202,9 @@ def _joined(batches: Iterable[Any]) -> Any:
 def _checked_arrays(part: Any, where: str) -> Arrays:
     if isinstance(part, Mapping):
         if not part:
-            raise TuningError(f"{where} is an empty dict")
+            raise TuningError(
+                f"{where} is an empty dict: it needs an array for each input or output"
+            )
         return {str(name): _checked_arrays(each, where) for name, each in part.items()}
     if isinstance(part, list | tuple) and part and all(map(_is_arrays, part)):
         arrays = (_checked_arrays(each, where) for each in part)

@@ -15,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from tuning.cluster import Cluster
 from tuning.data import Data, n_samples
-from tuning.errors import RunStopped, TuningError, first_line
+from tuning.errors import RunStopped, TuningError, first_line, shortened
 from tuning.grid import Row
 from tuning.packing.axes import Packing
 from tuning.problem import Problem, Work, work
@@ -83,7 +83,8 @@ class _Task:
 
 def untrainable(problem: Problem, backend: str, error: str) -> str:
     """What is said of a problem none of whose models trains."""
-    return f"no model of problem {problem.name!r} can be trained on {backend}: {error}"
+    why = shortened(error, 200)
+    return f"no model of problem {problem.name!r} can be trained on {backend}: {why}"
 
 
 class Progress(Protocol):

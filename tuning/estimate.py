@@ -9,9 +9,9 @@ import numpy as np
 from rich.table import Table
 
 from tuning.driver import Driver
-from tuning.errors import TuningError
+from tuning.errors import TuningError, shortened
 from tuning.grid import Grid
-from tuning.problem import epochs_of
+from tuning.problem import Problem, epochs_of
 from tuning.progress import duration
 from tuning.terminal import new_table
 
@@ -81,7 +81,7 @@ def timed_trials(grid: Grid, seed: int) -> list[int]:
     return list(dict.fromkeys(trials))
 
 
-def estimate(driver: Driver, grid: Grid, seed: int) -> Estimate:
+def estimate(driver: Driver, problem: Problem, seed: int) -> Estimate:
     """Time a few configurations, each on one CPU thread.
 
     Raises
@@ -89,10 +89,14 @@ def estimate(driver: Driver, grid: Grid, seed: int) -> Estimate:
     TuningError
         If none of them can be trained.
     """
+    grid = problem.grid
     outcomes = driver.train(timed_trials(grid, seed))
     timed = [outcome for outcome in outcomes if outcome.epoch_seconds]
     if not timed:
-        raise TuningError(f"no epoch could be timed: {outcomes[0].error}")
+        raise TuningError(
+            f"no epoch of problem {problem.name!r} could be timed: "
+            f"{shortened(outcomes[0].error, 200)}"
+        )
     epochs = [
         float(np.median(outcome.epoch_seconds[1:] or outcome.epoch_seconds)) for outcome in timed
     ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias, overload
 
-from tuning.errors import TuningError
+from tuning.errors import TuningError, quoted, shortened
 
 Value: TypeAlias = bool | int | float | str | None
 Configuration: TypeAlias = dict[str, Value]
@@ -139,7 +139,7 @@ class Grid:
                 position = self._positions[name][type(value), value]
             except (KeyError, TypeError):
                 raise TuningError(
-                    f"{value!r} is not a value of axis {name!r}: it has {_listing(values)}"
+                    f"{quoted(value)} is not a value of axis {name!r}: it has {listing(values)}"
                 ) from None
             index = index * len(values) + position
         return index
@@ -164,7 +164,7 @@ class Grid:
         return hash(self._key())
 
     def __repr__(self) -> str:
-        axes = ", ".join(f"{name}: {_listing(values)}" for name, values in self._axes.items())
+        axes = ", ".join(f"{name}: {listing(values)}" for name, values in self._axes.items())
         return f"Grid({self.size:,} configurations of {axes})"
 
     def _key(self) -> tuple[object, ...]:
@@ -203,13 +203,13 @@ class GridSlice(Sequence[Configuration]):
 
 def _axis_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise TuningError(f"{name!r} cannot name an axis: a name is printable text")
+        raise TuningError(f"{quoted(name)} cannot name an axis: a name is printable text")
     return name
 
 
 def _axis_values(name: str, values: Iterable[Value]) -> tuple[Value, ...]:
     if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
-        raise TuningError(f"axis {name!r} needs a list of values, not {values!r}")
+        raise TuningError(f"axis {name!r} needs a list of values, not {quoted(values)}")
     checked = tuple(_python_scalar(value) for value in values)
     if not checked:
         raise TuningError(f"axis {name!r} has no values")
@@ -217,14 +217,15 @@ def _axis_values(name: str, values: Iterable[Value]) -> tuple[Value, ...]:
     for value in checked:
         if not isinstance(value, bool | int | float | str | None):
             raise TuningError(
-                f"axis {name!r} holds {value!r}, but a value is a bool, int, float, str or None"
+                f"axis {name!r} has a value {quoted(value)}, where a bool, int, float, str or None "
+                "is needed: let build_model make the rest from these"
             )
         if isinstance(value, float) and not math.isfinite(value):
-            raise TuningError(f"axis {name!r} holds {value!r}, which is not finite")
+            raise TuningError(f"axis {name!r} has the value {value!r}, which is not finite")
         if value in seen:
             other = seen[value]
             equal = "" if type(other) is type(value) else f" ({other!r} and {value!r} are equal)"
-            raise TuningError(f"axis {name!r} repeats {value!r}{equal}")
+            raise TuningError(f"axis {name!r} repeats {quoted(value)}{equal}")
         seen[value] = value
     return checked
 
@@ -236,8 +237,11 @@ def _python_scalar(value: object) -> Value:
     return value  # type: ignore[return-value]
 
 
-def _listing(values: tuple[Value, ...]) -> str:
-    shown = [repr(value) for value in values]
+def listing(values: Sequence[Value]) -> str:
+    """The values as a list, of many the first and the last."""
+    shown = [quoted(value) for value in values]
     if len(shown) > LISTED:
         shown = [*shown[: LISTED - 2], "…", shown[-1]]
-    return f"[{', '.join(shown)}]" + (f" ({len(values):,})" if len(values) > LISTED else "")
+    return f"[{shortened(', '.join(shown), 80)}]" + (
+        f" ({len(values):,})" if len(values) > LISTED else ""
+    )

@@ -80,14 +80,14 @@ class Lock:
             alone = True
         except BlockingIOError:
             owner = self._owner() or "another driver"
-            raise TuningError(f"{folder} is being written by {owner}") from None
+            raise TuningError(_taken(folder, owner)) from None
         except OSError as error:
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
                 raise TuningError(f"cannot lock the run {folder}: {error.strerror}") from error
         owner = self._owner()
         here = alone and owner.endswith(f" on {platform.node()}")
         if owner and not here and self._is_touched():
-            raise TuningError(f"{folder} is being written by {owner}")
+            raise TuningError(_taken(folder, owner))
         self._file.truncate(0)
         self._file.write(f"{self._name}\n")
         self._file.flush()
@@ -117,6 +117,10 @@ class Lock:
         while not self._closed.wait(BEAT_SECONDS):
             with contextlib.suppress(OSError):
                 os.utime(self._path)
+
+
+def _taken(folder: Path, owner: str) -> str:
+    return f"{folder} is being written by {owner}, which has to end first"
 
 
 def let_go(folder: Path) -> None:

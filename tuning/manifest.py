@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tuning.errors import TuningError, shortened
-from tuning.grid import Grid
+from tuning.errors import TuningError, quoted
+from tuning.grid import Grid, listing
 from tuning.problem import Problem, reference_fault
 from tuning.samplers import Shard, samplers_of
 from tuning.training.environment import differing
@@ -22,7 +22,6 @@ from tuning.training.outcome import now
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-WIDTH = 40  # characters of a value that is shown
 SHAPE: Any = {  # a type, one of some values, a list of one, or what some names have; ... others
     "format": int,
     "created_at": str,
@@ -121,7 +120,10 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TuningError(f"{path} is not a run: it has no readable {MANIFEST}") from error
     if not known:
-        raise TuningError(f"{path} is a run of another version of tuning")
+        raise TuningError(
+            f"{path} is a run of another version of tuning: its format is "
+            f"{quoted(manifest['format'])}, not {FORMAT}"
+        )
     if fault := next(_faults(manifest, SHAPE), "") or next(_inner_faults(manifest), ""):
         raise TuningError(f"{path / MANIFEST} is damaged: {fault}")
     return dict(manifest)
@@ -129,7 +131,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
 def _faults(value: Any, shape: Any, where: str = "it") -> Iterator[str]:
     """What of a value does not have its shape, each in a few words."""
-    wrong = f"{where} is {shortened(repr(value), WIDTH)}"
+    wrong = f"{where} is {quoted(value)}"
     if isinstance(shape, type):
         if not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
             yield wrong
@@ -222,7 +224,9 @@ def _differing_axes(old: Mapping[str, list[Any]], new: Mapping[str, list[Any]]) 
         if axis not in old or axis not in new:
             found.append(f"axis {axis!r} is only in {'the run' if axis in old else 'the problem'}")
         elif Grid({axis: old[axis]}) != Grid({axis: new[axis]}):
-            found.append(f"its axis {axis!r} has {old[axis]}, not {new[axis]}")
+            has, wanted = listing(old[axis]), listing(new[axis])
+            which = f"{has}, not {wanted}" if has != wanted else "other values"
+            found.append(f"its axis {axis!r} has {which}")
     return found or ["its axes stand in another order"]
 
 

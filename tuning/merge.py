@@ -48,7 +48,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
         If one is not a run, is damaged, or is of something else than the first; or `out` is taken.
     """
     if out.exists():
-        raise TuningError(f"{out} is there already")
+        raise TuningError(f"{out} is there already: name a new directory")
     folders = list(_folders(runs))
     manifests = [read_manifest(folder) for folder in folders]
     for folder, manifest in zip(folders[1:], manifests[1:], strict=True):
@@ -72,7 +72,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
                     own={key for key, of in owner.items() if of == i},
                 )  # fmt: skip
     except RunStopped as error:
-        raise TuningError(str(error)) from error
+        raise TuningError(f"cannot make {out}: {error}") from error
     except OSError as error:
         raise TuningError(f"cannot make {out}: {error.strerror}") from error
     there, wanted = len(owner), sum(map(len, numbers.values()))
@@ -120,7 +120,10 @@ def _joined(searches: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> d
     ranges = []
     for part, folder in sweeps:
         if part["sweep_order"] != "grid" or part["sweep"] == "all":
-            raise TuningError(f"the sweep of {folder} is not a range that joins with the others")
+            raise TuningError(
+                f"the sweep of {folder} ({part['sweep']} in {part['sweep_order']} order) is not a "
+                "range A:B that borders on the others"
+            )
         start, _, stop = part["sweep"].rpartition(":")
         ranges.append((int(start or 0), int(stop), folder))
     ranges.sort(key=lambda one: one[:2])
@@ -128,7 +131,8 @@ def _joined(searches: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> d
     for start, stop, folder in ranges:
         if start > end:
             raise TuningError(
-                f"between the sweeps, {end:,} to {start:,} is missing before {folder}"
+                f"the sweeps leave out {end}:{start}, which stands before that of {folder}: train "
+                f"it with --sweep {end}:{start}"
             )
         end = max(end, stop)
     return whole | {"sweep": f"{ranges[0][0]}:{end}", "sweep_order": "grid"}
@@ -177,7 +181,10 @@ def _add(
         if key not in own:
             continue
         if trial not in numbers.get(strategy, {}):
-            raise TuningError(f"trial {trial:,} of {row['run']} is not one of its {strategy}'s")
+            raise TuningError(
+                f"run {row['run']} is damaged: trial {trial:,} is not one that its {strategy} asks "
+                "for"
+            )
         rows.append({**row, "run": name, "number": numbers[strategy][trial]})
     for start in range(0, len(rows), ROWS_AT_ONCE):
         part = rows[start : start + ROWS_AT_ONCE]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tuning.compatibility.keras import let_tensorflow_come_back
 from tuning.data import SPLITS, Data, checked_split
-from tuning.errors import TuningError, first_line
+from tuning.errors import TuningError, first_line, quoted
 from tuning.grid import Configuration, Grid, Value
 from tuning.unread import unread_name
 
@@ -180,7 +180,7 @@ def load_data(problem: Problem) -> Data:
     where = f"load_data() of problem {problem.name!r}"
     try:
         loaded = problem.load_data()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise TuningError(f"{where} failed: {first_line(error)}") from error
     if not isinstance(loaded, Mapping) or set(loaded) != set(SPLITS):
         found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
@@ -241,7 +241,9 @@ def _run_problem_file(file: ProblemFile) -> Problem:
         raise TuningError(f"{where}: grid has to be a tuning.Grid, not {type(grid).__name__}")
     for name, function in (("load_data", loader), ("build_model", builder)):
         if not callable(function):
-            raise TuningError(f"{where}: {name} has to be a function")
+            raise TuningError(
+                f"{where}: {name} has to be a function, not {type(function).__name__}"
+            )
     for axis in ("batch_size", "epochs"):
         for value in grid.axes.get(axis, ()):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -251,11 +253,11 @@ def _run_problem_file(file: ProblemFile) -> Problem:
     metric = getattr(module, "metric", DEFAULT_METRIC)
     if not isinstance(metric, str) or not metric.startswith("val_"):
         raise TuningError(
-            f"{where}: metric has to name a validation metric (val_…), not {metric!r}"
+            f"{where}: metric has to name a validation metric (val_…), not {quoted(metric)}"
         )
     mode: Any = getattr(module, "mode", None)
     if mode not in ("max", "min", None):
-        raise TuningError(f"{where}: mode has to be 'max' or 'min', not {mode!r}")
+        raise TuningError(f"{where}: mode has to be 'max' or 'min', not {quoted(mode)}")
     references = _references(getattr(module, "references", ()), where)
     return Problem(file, grid, loader, builder, metric, mode, references)
 
@@ -284,14 +286,15 @@ def _references(references: Any, where: str) -> tuple[dict[str, Any], ...]:
 def reference_fault(reference: Any) -> str:
     """What is wrong with a result published elsewhere, in a few words; nothing if it is right."""
     if not isinstance(reference, Mapping):
-        return f"{reference!r} is not a dict"
+        return f"{quoted(reference)} is not a dict"
     for name, value in reference.items():
         if name == "strategy":
-            right = isinstance(value, str)
+            right, wanted = isinstance(value, str), "text"
         else:
             right = isinstance(value, int | float) and math.isfinite(value)
+            wanted = "a finite number"
         if not right:
-            return f"{name!r} is {value!r}"
+            return f"{name!r} is {quoted(value)}, not {wanted}"
     return ""
 
 

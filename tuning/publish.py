@@ -18,7 +18,7 @@ from tuning.manifest import (
     write_text,
 )
 from tuning.results import CURVES, TRIALS, cell_text
-from tuning.table import as_csv, load_curves, load_results
+from tuning.table import as_csv, load_curves, load_results, refuse_empty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +50,7 @@ def publish(run: str | Path, out: str | Path) -> dict[str, Any]:
         If the run has no trials or its tables are damaged, or `out` cannot be made.
     """
     manifest, trials, curves = read_manifest(run), load_results(run), load_curves(run)
-    if trials.empty:
-        raise TuningError(f"{run} has no trials yet")
+    refuse_empty(trials, run)
     grid = manifest_grid(manifest)
     curves = longest(trials, curves, grid)
     manifest["published"] = {

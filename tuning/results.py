@@ -59,7 +59,8 @@ def trial_columns(axes: Iterable[str], metrics: Iterable[str]) -> list[str]:
             raise TuningError(f"an axis cannot be called {axis!r}: the results have such a column")
         if cell_text(axis) != axis:
             raise TuningError(
-                f"an axis cannot be called {axis!r}: a spreadsheet takes that for a formula"
+                f"an axis cannot be called {axis!r}: a spreadsheet takes that for a formula "
+                "(let it begin with a letter)"
             )
     return [*KEY, *axes, "status", *scores, *AFTER_METRICS]
 
@@ -324,7 +325,7 @@ class Run:
         except TuningError:
             raise
         except (ValueError, IndexError, csv.Error):
-            raise TuningError(f"{path} is damaged behind row {max(0, n - 1):,}") from None
+            raise TuningError(f"{path} is damaged in row {max(1, n):,} or behind it") from None
         return done
 
 

@@ -19,7 +19,7 @@ from rich.segment import ControlType
 from tuning.cluster import Cluster, ray_cluster
 from tuning.data import Data, data_fingerprint
 from tuning.driver import Driver, untrainable
-from tuning.errors import RunStopped, TuningError
+from tuning.errors import RunStopped, TuningError, shortened
 from tuning.lock import let_go
 from tuning.manifest import MANIFEST, chosen_by, make_manifest, read_manifest
 from tuning.packing.axes import Kind, Packing, place
@@ -140,7 +140,7 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
         driver = _driver(settings, cluster)
         driver.load(loading.result()[0])
         driver.probe()
-        found = estimate(driver, problem.grid, settings.seed)
+        found = estimate(driver, problem, settings.seed)
     console.print(f"Problem {problem.name}: the whole grid")
     for table in estimate_tables(found, cluster.workers):
         print_table(console, table)
@@ -232,12 +232,12 @@ def _probe(problem: Problem, driver: Driver) -> Probe:
         if elements := [name for name in scores if name.startswith(f"{problem.metric}[")]:
             raise TuningError(
                 f"problem {problem.name!r} is judged by {problem.metric!r}, which is an array: "
-                "choose a metric with a single number, such as one of "
-                f"{elements[0]} to {elements[-1]}"
+                f"let metric in its file be a single number, one of {elements[0]} to "
+                f"{elements[-1]}"
             )
         raise TuningError(
             f"problem {problem.name!r} is judged by {problem.metric!r}, but its models report "
-            f"{', '.join(scores)}"
+            f"{shortened(', '.join(scores), 120)}: let metric in its file be one of these"
         )
     trial_columns(problem.grid.axes, probe.metrics)
     if problem.mode is None and not probe.mode:
@@ -334,17 +334,20 @@ def _tell_how_to_go_on(settings: Settings, request: Request) -> None:
 
 
 def say_stopped(facts: Mapping[str, Any], errors: Console) -> None:
-    """Say how far a search came whose process has ended, let others write its run.
+    """Say how far a command came whose process has ended, and let others write its run.
 
     Parameters
     ----------
     facts : mapping
-        What it told its supervisor.
+        What it told its supervisor; with ``writes`` False if it was not to write a run.
     errors : rich.console.Console
     """
     if errors.is_terminal:  # where a bar may be left
         errors.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
         errors.show_cursor()
+    if not facts.get("writes", True):
+        errors.print("Stopped.")
+        return
     out = Path(facts["out"]) if "out" in facts else None
     if out:
         let_go(out)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tuning.errors import TuningError
+from tuning.errors import TuningError, listed
 from tuning.grid import Grid
 from tuning.manifest import MANIFEST, differences, make_manifest, read_manifest
 from tuning.problem import Problem, load_problem
@@ -23,6 +23,7 @@ from tuning.training.limits import Limits, bytes_of
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
+SEEDS = 2**32  # which Keras and NumPy take
 DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
 
 
@@ -115,15 +116,18 @@ def settle(request: Request) -> Settings:
     """
     if request.workers is not None and request.workers < 1:
         raise TuningError(f"--workers takes a number from 1, not {request.workers}")
+    if request.seed is not None and not 0 <= request.seed < SEEDS:
+        raise TuningError(f"--seed takes a number from 0 to {SEEDS - 1:,}, not {request.seed}")
     limits = _limits(request)
-    shard = Shard.parse(request.shard) if request.shard else None
+    shard = None if request.shard is None else Shard.parse(request.shard)
     given = _run_directory(request.out, shard) if request.out else None
     manifest = _existing(given)
     old = manifest or {"problem": {}, "search": {}}
     engine, backend = _engine_and_backend(request, old)
     _select_backend(backend)
     with quiet(request.verbose):
-        problem = load_problem(request.problem or old["problem"].get("source", DEFAULT_PROBLEM))
+        source = old["problem"].get("source", DEFAULT_PROBLEM)
+        problem = load_problem(source if request.problem is None else request.problem)
     trial_columns(problem.grid.axes, ["loss"])
     seed = old.get("seed", 0) if request.seed is None else request.seed
     if manifest:  # the code, data and models are compared once they are there
@@ -161,7 +165,9 @@ def _existing(out: Path | None) -> dict[str, Any] | None:
     if out is None or not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
     if not (out / MANIFEST).exists():
-        raise TuningError(f"{out} is not a run: it exists, but has no {MANIFEST}")
+        raise TuningError(
+            f"{out} is not a run: it exists, but has no {MANIFEST} (name a new directory, or a run)"
+        )
     return read_manifest(out)
 
 
@@ -202,7 +208,9 @@ def cache_directory() -> Path:
 def _select_backend(backend: str) -> None:
     """Have Keras, where the problem's file imports it, run on the backend, quietly."""
     if importlib.util.find_spec(backend) is None:
-        raise TuningError(f"--backend {backend} needs the package {backend}, which is not there")
+        raise TuningError(
+            f"--backend {backend} needs the package {backend}, which is not installed"
+        )
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -218,7 +226,8 @@ def _check_extends(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     if int(starts[0]) != int(starts[1]) or spaced[0] != spaced[1]:
         raise TuningError(
             f"the run's sweep is {old['sweep']} in {old['sweep_order']} order, and "
-            f"{new['sweep']} in {new['sweep_order']} order does not begin with it"
+            f"{new['sweep']} in {new['sweep_order']} order does not begin with it: name another "
+            "--out"
         )
 
 
@@ -248,4 +257,6 @@ def refuse_another(
     out: Path | None, manifest: Mapping[str, Any], asked_for: Mapping[str, Any]
 ) -> None:
     if found := differences(manifest, asked_for):
-        raise TuningError(f"{out} is another run: {'; '.join(found)}")
+        raise TuningError(
+            f"{out} is another run: {listed(found)} (name another --out for a new one)"
+        )

@@ -55,7 +55,7 @@ def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
         problem = settings.problem
         data = load_data(problem)
         if data_fingerprint(data) != manifest["problem"]["fingerprint"]["data"]:
-            raise TuningError(f"{path}: the problem's data has changed")
+            raise TuningError(f"{path} cannot be trained again: the problem's data has changed")
         job = worker.Job(
             settings.seed,
             settings.backend,

@@ -104,6 +104,17 @@ def load_curves(path: str | Path) -> pd.DataFrame:
     return table
 
 
+def refuse_empty(results: pd.DataFrame, path: str | Path) -> None:
+    """Refuse a run that has no trials.
+
+    Raises
+    ------
+    TuningError
+    """
+    if results.empty:
+        raise TuningError(f"{path} has no trials yet: run_ray.py --out {path} trains some")
+
+
 def as_cells(table: pd.DataFrame) -> pd.DataFrame:
     """The values as a run has them: None for what is missing, NaN where that is a trial's score."""
     cells = table.astype(object).where(table.notna(), None)
@@ -142,7 +153,8 @@ def _read(path: Path, name: str) -> tuple[Path, pd.DataFrame]:
         whole = content[: content.rfind(b"\n") + 1]  # a driver may be writing the last line
         return file, pd.read_csv(io.BytesIO(whole), dtype=str, keep_default_na=False)
     except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
-        raise TuningError(f"{file} cannot be read as a table: {first_line(error)}") from error
+        why = getattr(error, "strerror", None) or first_line(error)
+        raise TuningError(f"{file} cannot be read as a table: {why}") from error
 
 
 def _check_columns(table: pd.DataFrame, columns: list[str], file: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_table_has_no_answer_for_what_it_has_not(make_run):
     trainer = TableTrainer(land_of(make_run(trials=range(6))))
     assert 5 in trainer
     assert 6 not in trainer
-    with pytest.raises(TuningError, match="the table has no trial 6"):
+    with pytest.raises(TuningError, match="the table of run run has no trial 6"):
         trainer.train([6])
 
 
@@ -95,15 +95,21 @@ def test_what_is_told_is_what_the_driver_tells(make_run):
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("def ask(self, n): return [10**9]", "asks for trial 1,000,000,000 of a grid of 24"),
-        ("def ask(self, n): return [5]", "asks for nothing that the table has"),
-        ("def ask(self, n): return None", "the sampler's ask failed: TypeError"),
-        ("def ask(self, n): return 1 / 0", "the sampler's ask failed: ZeroDivisionError"),
+        (
+            "def ask(self, n): return [10**9]",
+            "Own asks for trial 1,000,000,000: those of this grid are 0 to 23",
+        ),
+        (
+            "def ask(self, n): return [5]",
+            "Own has asked for 10,000 trials in a row that the table of run run",
+        ),
+        ("def ask(self, n): return None", "ask of the sampler Own failed: TypeError"),
+        ("def ask(self, n): return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
         (
             "def ask(self, n): return [1]\n    def tell(self, rows): rows[0]['no']",
-            "the sampler's tell failed: KeyError",
+            "tell of the sampler Own failed: KeyError",
         ),
-        ("def __init__(self): pass", "the sampler cannot be made: TypeError"),
+        ("def __init__(self): pass", "own.py:Own cannot be made: TypeError"),
     ],
 )
 def test_a_sampler_that_misbehaves_is_said_to(make_run, tmp_path, body, said):
@@ -137,7 +143,7 @@ def test_the_command_prints_and_writes_what_searches_find(make_run, run, tmp_pat
     [
         ("best", "there is no sampler 'best': take random, sweep, spaced, or FILE.py:CLASS"),
         ("no.py:Best", "there is no file no.py to take the sampler Best from"),
-        ("own.py:Best", "own.py has no Best"),
+        ("own.py:Best", "own.py has no class 'Best'"),
         ("bad.py:Best", "bad.py does not run: ZeroDivisionError"),
     ],
 )

@@ -189,31 +189,6 @@ def refused(arguments, capsys, tmp_path, monkeypatch) -> str:
     return said.err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["--sweep", "some"], "--sweep takes a number N, a range A:B or all, not 'some'"),
-        (["--sweep", "9:5"], "cannot sweep 9:5: a range A:B of this grid has 0 <= A < B <= 43,200"),
-        (["--sweep", "50000"], "cannot sweep 50,000 configurations: the grid has 43,200"),
-        (["--random", "50000"], "cannot draw 50,000 random configurations: the grid has 43,200"),
-        (["--random", "-1"], "cannot draw -1 random configurations"),
-        (["--random", "x"], "argument --random: invalid int value: 'x'"),
-        (["--random", "0", "--sweep", "0"], "nothing to search"),
-        (["--sweep-order", "odd"], "argument --sweep-order: invalid choice: 'odd'"),
-        (["--workers", "0"], "--workers takes a number from 1, not 0"),
-        (["--backend", "theano"], "argument --backend: invalid choice: 'theano'"),
-        (["--problem", "nowhere.py"], "cannot read the problem file nowhere.py"),
-        (["--problem", "mnist"], "there is no problem 'mnist'"),
-        (["--trial-timeout", "0"], "--trial-timeout takes a number of seconds above 0, not 0"),
-        (["--trial-memory", "much"], "--trial-memory takes a size such as 2GB or 512MB"),
-        (["--shard", "4/3"], "--shard takes K/N with K from 1 to N, such as 3/16, not '4/3'"),
-        (["--nonsense"], "unrecognized arguments: --nonsense"),
-    ],
-)
-def test_a_mistyped_command_is_one_sentence(arguments, says, capsys, tmp_path, monkeypatch):
-    assert says in refused(arguments, capsys, tmp_path, monkeypatch)
-
-
 def test_a_directory_that_is_not_a_run_is_refused(capsys, tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()

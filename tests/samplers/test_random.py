@@ -46,7 +46,7 @@ def test_every_point_is_as_likely():
 
 
 def test_more_than_the_grid_has_is_refused():
-    with pytest.raises(TuningError, match="cannot draw 11 random configurations: the grid has 10"):
+    with pytest.raises(TuningError, match=r"cannot draw 11 random configurations: .* 0 to 10"):
         RandomSampler(Grid({"a": range(10)}), 11, seed=0)
     with pytest.raises(TuningError, match="cannot draw -1"):
         RandomSampler(Grid({"a": range(10)}), -1, seed=0)

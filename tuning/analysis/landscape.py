@@ -83,6 +83,9 @@ def landscape(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Landscape:
     trials = results.drop_duplicates("trial").set_index("trial").sort_index()
     found = Landscape(manifest, trials)
     if found.without == len(trials):
-        name = f"{results['run'].iloc[0]}: " if len(results) else ""
-        raise TuningError(f"{name}no trial has a result, so that there is nothing to rank")
+        run = f"run {results['run'].iloc[0]}" if len(results) else "the run"
+        raise TuningError(
+            f"no trial of {run} has a result, so that there is nothing to rank: the column error "
+            "of its table says why"
+        )
     return found

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tuning.analysis.landscape import Landscape
-from tuning.errors import TuningError
+from tuning.errors import TuningError, listed
 from tuning.manifest import differences
 
 TENTH = 0.1
@@ -94,16 +94,24 @@ def seed_noise(lands: Sequence[Landscape]) -> Noise:
     """
     first = lands[0]
     for other in lands[1:]:
-        seed = other.manifest["seed"]
         if found := differences({**other.manifest, "seed": 0}, {**first.manifest, "seed": 0}):
-            raise TuningError(f"the run of seed {seed} is another problem's: {'; '.join(found)}")
+            raise TuningError(
+                f"run {_name(other)} cannot tell the noise of run {_name(first)}: {listed(found)}"
+            )
     seeds = [int(land.manifest["seed"]) for land in lands]
     if len(set(seeds)) < len(seeds):
-        raise TuningError(f"seed {max(seeds, key=seeds.count)} is given twice")
+        twice = max(seeds, key=seeds.count)
+        names = [_name(land) for land in lands if land.manifest["seed"] == twice]
+        raise TuningError(
+            f"runs {' and '.join(names[:2])} both have seed {twice}: each needs a seed of its own"
+        )
     columns = [pd.Series(land.values, land.trials.index) for land in lands]
     scores = pd.concat(columns, axis=1).dropna().to_numpy()
     if len(scores) < 2:
-        raise TuningError("fewer than two configurations have a result for every seed")
+        raise TuningError(
+            f"fewer than two configurations have a result in each of the runs "
+            f"{', '.join(map(_name, lands))}: train the same with other seeds"
+        )
     within = float(scores.var(axis=1, ddof=1).mean())
     between = float(scores.mean(axis=1).var(ddof=1)) - within / len(seeds)
     sign = 1.0 if first.mode == "max" else -1.0
@@ -124,6 +132,11 @@ def seed_noise(lands: Sequence[Landscape]) -> Noise:
         chosen=float(best[0, 0]),
         chosen_again=float(best[:, 1:].mean()),
     )
+
+
+def _name(land: Landscape) -> str:
+    """The name of the run it is of."""
+    return str(land.trials["run"].iloc[0])
 
 
 def _mean_correlation(scores: np.ndarray) -> float:

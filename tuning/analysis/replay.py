@@ -60,7 +60,7 @@ class TableTrainer:
 
     def _outcome(self, trial: int) -> Outcome:
         if trial not in self._places:
-            raise TuningError(f"the table has no trial {trial:,}")
+            raise TuningError(f"the table of run {self._columns['run'][0]} has no trial {trial:,}")
         place, of = self._places[trial], self._columns
         ok = of["status"][place] == "ok"
         seconds = of["train_seconds"][place]
@@ -150,7 +150,8 @@ def replay(
         passed_over = 0 if known else passed_over + len(asked)
         if passed_over > PATIENCE:
             raise TuningError(
-                f"the sampler asks for nothing that the table has, {PATIENCE:,} times in a row"
+                f"the sampler {type(sampler).__name__} has asked for {PATIENCE:,} trials in a row "
+                f"that the table of run {run} does not have: train the whole grid"
             )
         outcomes = trainer.train(known)
         rows = [
@@ -162,8 +163,10 @@ def replay(
         try:
             if rows:
                 sampler.tell(rows)
-        except Exception as error:
-            raise TuningError(f"the sampler's tell failed: {first_line(error)}") from error
+        except (Exception, SystemExit) as error:
+            raise TuningError(
+                f"tell of the sampler {type(sampler).__name__} failed: {first_line(error)}"
+            ) from error
         found += outcomes
     return found
 
@@ -171,11 +174,16 @@ def replay(
 def _asked(sampler: Sampler, n: int, size: int) -> list[int]:
     try:
         asked = [int(trial) for trial in sampler.ask(n)]
-    except Exception as error:
-        raise TuningError(f"the sampler's ask failed: {first_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise TuningError(
+            f"ask of the sampler {type(sampler).__name__} failed: {first_line(error)}"
+        ) from error
     for trial in asked:
         if not 0 <= trial < size:
-            raise TuningError(f"the sampler asks for trial {trial:,} of a grid of {size:,}")
+            raise TuningError(
+                f"the sampler {type(sampler).__name__} asks for trial {trial:,}: those of this "
+                f"grid are 0 to {size - 1:,}"
+            )
     return asked
 
 
@@ -205,16 +213,13 @@ def replays(
     Raises
     ------
     TuningError
-        As `replay`, or if the sampler cannot be made.
+        As `replay`, or what `make` raises.
     """
     trainer = TableTrainer(land)
     places = {int(trial): i for i, trial in enumerate(land.trials.index)}
     rows = []
     for seed in seeds:
-        try:
-            sampler = make(land, trials, seed)
-        except Exception as error:
-            raise TuningError(f"the sampler cannot be made: {first_line(error)}") from error
+        sampler = make(land, trials, seed)
         outcomes = replay(sampler, land, trainer, trials, at_once)
         asked = np.array([places[outcome.trial] for outcome in outcomes], dtype=int)
         best = best_so_far(land.values[asked], land.mode)
@@ -233,7 +238,8 @@ def replays(
 def find_sampler(text: str) -> MakeSampler:
     """A built-in sampler by name, or a class of one's own, as ``FILE.py:NAME``.
 
-    The class is called with the grid, the number of trials and a seed.
+    The class is called with the grid, the number of trials and a seed; what is returned raises
+    TuningError if that fails.
 
     Raises
     ------
@@ -253,7 +259,15 @@ def find_sampler(text: str) -> MakeSampler:
     try:
         names = runpy.run_path(file)
     except (Exception, SystemExit) as error:
-        raise TuningError(f"{file} does not run: {first_line(error)}") from error
+        raise TuningError(f"the sampler's file {file} does not run: {first_line(error)}") from error
     if name not in names:
-        raise TuningError(f"{file} has no {name}")
-    return lambda land, trials, seed: names[name](land.grid, trials, seed)
+        raise TuningError(f"{file} has no class {name!r} to take as the sampler")
+
+    def make(land: Landscape, trials: int, seed: int) -> Sampler:
+        try:
+            sampler: Sampler = names[name](land.grid, trials, seed)
+        except (Exception, SystemExit) as error:
+            raise TuningError(f"the sampler {text} cannot be made: {first_line(error)}") from error
+        return sampler
+
+    return make

@@ -31,7 +31,7 @@ from tuning.analysis.tables import (
 from tuning.errors import RunStopped, TuningError
 from tuning.manifest import chosen_by, read_manifest, write_text
 from tuning.results import cannot_write, shown
-from tuning.table import as_csv, load_results
+from tuning.table import as_csv, load_results, refuse_empty
 from tuning.terminal import print_table, say
 
 SAID = {"timeout": "took too long"}  # of a status, where it is no verb
@@ -48,7 +48,7 @@ def report(path: Path, console: Console) -> None:
         If the disk is full.
     """
     results, manifest = _tables(path)
-    land = _landscape(path, results, manifest)
+    land = _landscape(results, manifest)
     found = None
     if land and land.whole:
         found = best_of(land.values, land.mode, land.tests, most=random_trials(land))
@@ -56,10 +56,8 @@ def report(path: Path, console: Console) -> None:
     _report(path, results, comparison, _sentences(comparison, land, found, None), console)
 
 
-def _landscape(path: Path, results: pd.DataFrame, manifest: dict[str, Any]) -> Landscape | None:
+def _landscape(results: pd.DataFrame, manifest: dict[str, Any]) -> Landscape | None:
     """The run's landscape; None if no trial has a result."""
-    if results.empty:
-        raise TuningError(f"{path} has no trials yet")
     metrics = Judged(manifest)
     scores = [scores_of(results, name) for name in (metrics.metric, metrics.test_metric)]
     return None if np.isnan(sum(scores)).all() else landscape(results, manifest)
@@ -120,18 +118,18 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
 
     results, manifest = _tables(path)
     again = [landscape(*_tables(other)) for other in others]
-    land = _landscape(path, results, manifest)
+    land = _landscape(results, manifest)
     comparison = compare(results, manifest)
     if land is None:
         _report(path, results, comparison, sentences(comparison), console)
         console.print("No trial has a result: there is nothing to rank or to draw.")
         return
     noise = seed_noise([land, *again]) if again else None
+    repeated = trained_again(path, land.metric)
     found = best_of(land.values, land.mode, land.tests)
     _report(path, results, comparison, _sentences(comparison, land, found, noise), console)
     metric, mode, grid = land.metric, land.mode, land.grid
     console.print("\nThe ten best configurations", style="bold")
-    repeated = trained_again(path, metric)
     best = best_table(results, metric, mode, list(grid.axes), repeated, width=console.width)
     print_table(console, best)
     if repeated is not None:
@@ -186,10 +184,14 @@ def print_replays(
     land = landscape(*_tables(table))
     if trials > len(land.trials):
         raise TuningError(
-            f"a search cannot have {trials:,} trials: the table has {len(land.trials):,}"
+            f"--trials {trials} is more than {table} has: a search over it has at most "
+            f"{len(land.trials)}"
         )
     with console.status("Searching"):
         found = replays(land, make, trials, range(seed, seed + repeats), at_once)
+    if out:
+        with _writing(out):
+            found.to_csv(out, index=False)
     whole = "all" if land.whole else f"{len(land.trials):,}"
     say(
         console,
@@ -203,13 +205,13 @@ def print_replays(
     if found["trials"].min() < trials:
         console.print(f"Some ended after {found['trials'].min():,} trials.")
     if out:
-        with _writing(out):
-            found.to_csv(out, index=False)
         console.print(f"wrote {shown(out)}", soft_wrap=True)
 
 
 def _tables(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    return load_results(path), read_manifest(path)
+    results = load_results(path)
+    refuse_empty(results, path)
+    return results, read_manifest(path)
 
 
 @contextlib.contextmanager

@@ -39,11 +39,10 @@ class RandomSampler:
     """
 
     def __init__(self, grid: Grid, n_trials: int, seed: int) -> None:
-        if n_trials < 0:
-            raise TuningError(f"cannot draw {n_trials} random configurations")
-        if n_trials > grid.size:
+        if not 0 <= n_trials <= grid.size:
             raise TuningError(
-                f"cannot draw {n_trials:,} random configurations: the grid has {grid.size:,}"
+                f"cannot draw {n_trials:,} random configurations: take a number from 0 to "
+                f"{grid.size:,}, the grid's size"
             )
         self.n_trials = n_trials
         self._size = grid.size

@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from tuning.compatibility.keras import settings_now
-from tuning.errors import TuningError
+from tuning.errors import TuningError, listed, shortened
 from tuning.problem import Problem, ProblemFile
 from tuning.training.threads import XLA_ONE_THREAD
 
@@ -32,6 +32,7 @@ WITHOUT_EFFECT = (  # on numbers: where and how loudly, or set for every worker
     "KERAS_HOME",
     "KERAS_MAX_",
 )
+WIDTH = 40  # characters of a value that is shown
 SETTINGS = ("floatx", "epsilon", "image_data_format", "dtype_policy")
 
 
@@ -65,15 +66,16 @@ def refuse_another_environment(problem: Problem, expected: dict[str, str]) -> No
     TuningError
     """
     if found := differing(expected, environment(problem)):
-        raise TuningError(f"this worker is not set up like the run's first: {'; '.join(found)}")
+        raise TuningError(f"Keras is not set up here as in the run: {listed(found)}")
 
 
 def differing(old: dict[str, str], new: dict[str, str]) -> list[str]:
     """In what two environments differ, each as a phrase."""
+    shown = functools.partial(shortened, width=WIDTH)
     return [
-        f"its {name} is {old[name]}, not {new.get(name, 'unset')}"
+        f"its {name} is {shown(old[name])}, not {shown(new.get(name, 'unset'))}"
         if name in old
-        else f"its {name} is not set to {new[name]}"
+        else f"its {name} is not set to {shown(new[name])}"
         for name in dict.fromkeys([*old, *new])
         if old.get(name) != new.get(name)
     ]

@@ -19,7 +19,7 @@ from tuning.compatibility.keras import (
     seeds_of_noise_apart,
 )
 from tuning.data import SPLITS, Data, map_arrays
-from tuning.errors import TuningError
+from tuning.errors import TuningError, first_line
 from tuning.grid import Configuration
 from tuning.problem import Problem, batch_size, epochs
 from tuning.training.batches import Orders, Split, in_floatx
@@ -137,16 +137,19 @@ def compiled_model(
     Raises
     ------
     TuningError
-        If what `build_model` returns is not a Keras model, or not compiled.
+        If `build_model` exits, or what it returns is not a Keras model, or not compiled.
     """
     import keras
 
     new_session(settings_of(problem))
     keras.utils.set_random_seed(seed)
+    where = f"build_model of problem {problem.name!r}"
     drawing = noise_of_strength_zero_drawn() if drawn else contextlib.nullcontext()
     with seeds_of_noise_apart(seed), drawing, compiled_fast():
-        model = problem.build_model(configuration)
-    where = f"build_model of problem {problem.name!r}"
+        try:
+            model = problem.build_model(configuration)
+        except SystemExit as error:  # or it would end the worker
+            raise TuningError(f"{where} exits: {first_line(error)}") from error
     if not isinstance(model, keras.Model):
         raise TuningError(f"{where} has to return a Keras model, not {type(model).__name__}")
     if not model.compiled or model.loss is None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 LIBRARIES = (*BACKENDS, "jaxlib", "keras", "numpy", "optree", "tuning")  # not the user's code
-WIDTH = 120  # characters of the error itself, behind what is said of it
+WIDTH = 80  # characters of the error itself, behind what is said of it
 
 
 def reason(error: Exception) -> str:
@@ -46,7 +46,7 @@ def reason(error: Exception) -> str:
                 )
         if layer := _layer_for_tensorflow(each, [frame for frame, _ in frames]):
             return f"{layer} works on TensorFlow alone: {remedy('tensorflow')}"
-    return first_line(error)
+    return first_line(error, 300)
 
 
 def _layer_for_tensorflow(error: BaseException, frames: list[FrameType]) -> str:

@@ -1,0 +1,889 @@
+"""Every error that a user can cause, provoked: one sentence, exit code 2 and nothing written.
+
+That none is missing is tested, too: each line of the package that raises such an error has to be
+reached, and each phrase that such an error is made of has to be said, by one of the cases below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import builtins
+import contextlib
+import errno
+import fcntl
+import inspect
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from tests.conftest import command
+from tests.made import write_run
+from tuning import cli, cluster, driver, errors, lock, manifest, problem, search
+from tuning.cluster import Cluster
+from tuning.data import data_fingerprint
+from tuning.publish import publish
+from tuning.training import worker
+
+LONGEST = 300  # characters
+NO_SENTENCE = r"Traceback|<class |<function | object at |[.!?] [A-Z]|[.!]$"  # or several
+UNREACHED = {  # here; where it is provoked instead
+    "Driver._after_death": "integration/test_driver.py: by a worker set up otherwise",
+    "supervised": "test_supervisor.py: by processes that are killed",
+    "TableTrainer._outcome": "analysis/test_replay.py: only by Python code",
+}
+THROUGH = ("reason", "probe")  # what they say reaches an error in an object, not by a call
+TEXTS = ("str", "list[str]", "Iterator[str]")  # what a function returns that says what is wrong
+NO_ERRORS = ("Unproven", "SlowerThanFit")  # why something is not packed
+
+Given = Callable[[Path, pytest.MonkeyPatch], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command that goes wrong, and what it has to say; `given` makes its inputs."""
+
+    line: str
+    says: str
+    files: dict[str, str] = field(default_factory=dict)
+    given: Given = lambda folder, patch: None
+    code: int = 2
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What came of a case: `lines` are those where the errors were made that it speaks of."""
+
+    code: int
+    out: str
+    said: str
+    left: list[str]
+    lines: set[tuple[str, int]]
+
+
+class Here(driver.Driver):
+    """A driver that looks at models and trains them in this process, and counts nothing."""
+
+    def __init__(self, problem: Any, *, seed: int, backend: str, **_: Any) -> None:
+        self._problem = problem
+        self._job = worker.Job(seed, backend)
+        self._may_pack = False
+
+    def load(self, data: Any) -> None:
+        self._data = data
+
+    def _look(self, packs: bool) -> worker.Probe:
+        return worker.probe(self._problem, self._data, self._job, packs)
+
+    def train(self, trials: list[int]) -> list[Any]:
+        reports = worker.train(self._problem, self._data, trials, self._job)
+        return [outcome for report in reports for outcome in report.outcomes]
+
+    def search(self, samplers: Any, run: Any, progress: Any) -> None:
+        (outcome,) = self.train([0])
+        rows = run.rows(outcome, [("random", 0)])
+        run.append(rows, [(row, outcome.curve) for row in rows])
+
+
+def here(folder: Path, patch: pytest.MonkeyPatch, **methods: Any) -> None:
+    """Search without Ray."""
+    patch.setattr(search, "_cluster", lambda _: contextlib.nullcontext(Cluster(1, 1)))
+    patch.setattr(search, "Driver", type("Here", (Here,), methods))
+
+
+PROBLEM = """
+import numpy as np
+from tuning import Grid
+
+grid = Grid({"units": [1, 2]})
+
+def load_data():
+    part = np.zeros((4, 2), "float32"), np.zeros((4, 1), "float32")
+    return {"train": part, "validation": part, "test": part}
+
+def build_model(config):
+    import keras
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(config["units"])])
+    model.compile("sgd", "mean_squared_error", metrics=["accuracy"])
+    return model
+"""
+
+
+def explained(says: str, more: str) -> Case:
+    """A problem file that says `more`, looked at."""
+    return Case(
+        "run_ray --problem wrong.py --explain",
+        says,
+        {"wrong.py": PROBLEM + textwrap.dedent(more)},
+    )
+
+
+def fed(says: str, split: str, before: str = "") -> Case:
+    """A problem whose splits are each what the expression gives."""
+    code = f"return dict.fromkeys(('train', 'validation', 'test'), {split})"
+    return explained(
+        f"load_data() of problem 'wrong': train {says}",
+        f"""
+{textwrap.dedent(before)}
+def load_data():
+    {code}
+""",
+    )
+
+
+def searched(
+    says: str,
+    more: str = "",
+    line: str = "run_ray --problem wrong.py",
+    code: int = 2,
+    **methods: Any,
+) -> Case:
+    """A search of a problem whose file says `more`, by a driver with these methods."""
+    files = {"wrong.py": PROBLEM + textwrap.dedent(more)}
+    return Case(line, says, files, lambda *given: here(*given, **methods), code)
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def raises(*_: Any, **__: Any) -> None:
+        raise error
+
+    return raises
+
+
+METRIC = """
+def build_model(config):
+    import keras
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    model.compile("sgd", "mse", metrics=[{metric}])
+    return model
+"""
+STEP = """
+def build_model(config):
+    import keras
+    class Own(keras.Sequential):
+        def {name}(self, {takes}):
+            raise ValueError("no step")
+    model = Own([keras.Input((2,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["accuracy"])
+    return model
+"""
+DATASET = """
+class DatasetV2:
+    __module__ = "tensorflow.data"
+    def cardinality(self):
+        return {cardinality}
+    @property
+    def element_spec(self):
+        import types
+        return types.SimpleNamespace(shape=types.SimpleNamespace(rank={rank}))
+    def __iter__(self):
+        {body}
+"""
+PY_DATASET = """
+import keras
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        {length}
+    def __getitem__(self, i):
+        {item}
+"""
+ROWS = "(np.zeros((4, 2)), np.zeros((4, 1)))"
+
+OF_PROBLEMS = [
+    Case("run_ray --problem mnist", "there is no problem 'mnist': name one of d"),
+    Case("run_ray --problem no.py", "cannot read the problem file no.py: No such file"),
+    Case(
+        "run_ray --problem odd.py",
+        "cannot read the problem file odd.py: it is not UTF-8 text",
+        given=lambda folder, _: (folder / "odd.py").write_bytes(b"\xff\xfe"),
+    ),
+    explained("problem file wrong.py does not import: ZeroDivisionError", "1 / 0"),
+    explained("problem file wrong.py lacks load_data: a problem needs", "del load_data"),
+    explained("wrong.py: grid has to be a tuning.Grid, not dict", "grid = {}"),
+    explained("wrong.py: build_model has to be a function, not int", "build_model = 3"),
+    explained("axis 'epochs' takes whole numbers from 1, not 0", "grid = Grid({'epochs': [0]})"),
+    explained("metric has to name a validation metric (val_…), not 'loss'", "metric = 'loss'"),
+    explained("metric has to name a validation metric (val_…), not of type", "metric = print"),
+    explained("wrong.py: mode has to be 'max' or 'min', not 'up'", "mode = 'up'"),
+    explained("wrong.py: references has to be a list, not dict", "references = {}"),
+    explained("wrong.py: references: 3 is not a dict", "references = [3]"),
+    explained("'strategy' is 3, not text", "references = [{'strategy': 3}]"),
+    explained("'trials' is 'x', not a finite number", "references = [{'trials': 'x'}]"),
+    explained("does not use 'callbacks'; a value of the file's own may be", "callbacks = []"),
+    explained("'epochs'; did you mean an axis of the grid, 'epochs'?", "epochs = 3"),
+    explained("does not use 'metrics'; did you mean 'metric'?", "metrics = []"),
+    explained("does not use 'widths', nor does anything in the file", "widths = [3]"),
+    # Grids
+    explained("import: a grid takes a mapping of axis names to values, not list", "Grid([1])"),
+    explained("import: a grid needs at least one axis", "Grid({})"),
+    explained("import: 3 cannot name an axis: a name is printable text", "Grid({3: [1]})"),
+    explained("import: axis 'a' needs a list of values, not 'relu'", "Grid({'a': 'relu'})"),
+    explained("import: axis 'a' has no values", "Grid({'a': []})"),
+    explained("import: axis 'a' has a value of type builtin_", "Grid({'a': [1, print]})"),
+    explained("import: axis 'a' has a value [1, 2], where a bool", "Grid({'a': [[1, 2]]})"),
+    explained("import: axis 'a' has the value inf, which is", "Grid({'a': [float('inf')]})"),
+    explained("import: axis 'a' repeats 1.0 (1 and 1.0 are equal)", "Grid({'a': [1, 1.0]})"),
+    explained("import: unknown axis 'b': the grid has units", "grid.index({'b': 1})"),
+    explained("import: the configuration lacks axis 'units'", "grid.index({})"),
+    explained("3 is not a value of axis 'units': it has [1, 2]", "grid.index({'units': 3})"),
+    explained("an axis cannot be called 'trial': the results have", "grid = Grid({'trial': [1]})"),
+    explained("an axis cannot be called '=a': a spreadsheet takes", "grid = Grid({'=a': [1]})"),
+    searched("an axis cannot be called 'val_mae'", METRIC.format(metric="'mae'") + """
+grid = Grid({"val_mae": [1]})
+metric = "val_mae"
+"""),
+    # Models
+    explained("build_model of problem 'wrong' has to return a Keras model, not int", """
+def build_model(config):
+    return 3
+"""),
+    explained("build_model of problem 'wrong' exits: SystemExit: 3", """
+def build_model(config):
+    raise SystemExit(3)
+"""),
+    explained("has to return a compiled model: call model.compile(loss=…)", """
+def build_model(config):
+    import keras
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+"""),
+    explained("can be trained on jax: ZeroDivisionError: division by zero", """
+def build_model(config):
+    1 / 0
+"""),
+    explained("Own.train_step is not for JAX, where Keras gives it (state, data): add --backend",
+              STEP.format(name="train_step", takes="data")),
+    explained("build_model (wrong.py, line 21) calls PyTorch, and Keras runs on JAX: add", """
+import types
+torch = types.ModuleType("torch")
+torch.relu = int
+def build_model(config):
+    torch.relu(None)
+"""),
+    explained("StringLookup works on TensorFlow alone: add --backend tensorflow, where", """
+def build_model(config):
+    raise ImportError("Layer StringLookup requires TensorFlow.")
+"""),
+    explained("can be trained on jax: a layer works on TensorFlow alone: add", """
+def build_model(config):
+    raise ImportError("It requires TensorFlow.")
+"""),
+    explained("can be trained on jax: ValueError: much much", """
+def build_model(config):
+    raise ValueError("much " * 1000)
+"""),
+    searched("can be trained on jax: build_model of problem 'wrong' has to", """
+def build_model(config):
+    return None
+"""),
+    searched("'val_accuracy', but its models report val_loss, val_mae: let metric in its file be",
+             METRIC.format(metric="'mae'")),
+    searched("judged by 'val_f1_score', which is an array: let metric in its file be", """
+metric = "val_f1_score"
+""" + METRIC.format(metric="keras.metrics.F1Score()")),
+    searched("of which Keras does not know whether more or less is better: the problem's file has",
+             METRIC.format(
+                 metric="keras.metrics.MeanMetricWrapper(lambda y, p: p, name='accuracy')")),
+    searched("no epoch of problem 'wrong' could be timed: ValueError: ",
+             STEP.format(name="train_step", takes="state, data"),
+             "run_ray --problem wrong.py --estimate"),
+    searched("a worker lacks the package 'wine', which has to be on every node", _look=raising(
+        ray.exceptions.RayTaskError("f", "", ModuleNotFoundError(name="wine")))),
+    searched("no model of problem 'wrong' can be tried: its worker process died", _look=raising(
+        ray.exceptions.WorkerCrashedError())),
+]  # fmt: skip
+
+OF_DATA = [
+    explained("load_data() of problem 'wrong' failed: ZeroDivisionError", """
+def load_data():
+    1 / 0
+"""),
+    explained("load_data() of problem 'wrong' failed: SystemExit: 3", """
+def load_data():
+    raise SystemExit(3)
+"""),
+    explained("load_data() of problem 'wrong' has to return a dict of train, validation, test", """
+def load_data():
+    return {"train": 1, "test": 2}
+"""),
+    fed("has to be (x, y), (x, y, sample_weight), a keras", "(1, 2, 3, 4)"),
+    fed("x: its arrays have different lengths, [2, 4] (a list of arrays is",
+        "([np.zeros((4, 1)), np.zeros((2, 1))], np.zeros(4))"),
+    fed("has 4 samples in x but 3 in y", "(np.zeros((4, 2)), np.zeros(3))"),
+    fed("is empty", "(np.zeros((0, 2)), np.zeros(0))"),
+    fed("y is text: give numbers, such as numpy.unique", "(np.zeros((2, 2)), ['a', 'b'])"),
+    explained("train x is text, which only TensorFlow has: add --backend tensorflow", """
+def load_data():
+    part = np.array(["a", "b"]), np.zeros(2)
+    return {"train": part, "validation": part, "test": part}
+"""),
+    fed("sample_weight has to be one array, or one for each array of y",
+        "(np.zeros((4, 2)), np.zeros(4), [np.zeros(4), np.zeros(4)])"),
+    fed("sample_weight has the shape (4, 2) for several outputs: give one number a row",
+        "(np.zeros((4, 2)), [np.zeros(4), np.zeros(4)], np.zeros((4, 2)))"),
+    fed("x is an empty dict: it needs an array", "({}, np.zeros(4))"),
+    fed("x is not an array: ValueError", "([[1, 2], [3]], np.zeros(2))"),
+    fed("x has to be an array of numbers, not int", "(3, np.zeros(2))"),
+    fed("x has text and other things in one array", "(np.array(['a', 1], object), np.zeros(2))"),
+    fed("x has to be an array of numbers, not of set", "(np.array([{1}, {2}]), np.zeros(2))"),
+    fed("does not end: leave out .repeat(), or add .take(n)", "DatasetV2()",
+        DATASET.format(cardinality=-1, rank=2, body="pass")),
+    fed("is not in batches: add .batch(32)", "DatasetV2()",
+        DATASET.format(cardinality=2, rank=0, body="pass")),
+    fed("cannot be drawn: ZeroDivisionError", "DatasetV2()",
+        DATASET.format(cardinality=2, rank=2, body="yield 1 / 0")),
+    fed("is empty", "DatasetV2()", DATASET.format(cardinality=2, rank=2, body="yield from ()")),
+    fed("has batches that do not fit together (ValueError", "DatasetV2()", DATASET.format(
+        cardinality=2, rank=2,
+        body="yield np.zeros((2, 3)), np.zeros(2); yield np.zeros((2, 4)), np.zeros(2)")),
+    fed("does not end: give it a number of batches", "Batches()",
+        PY_DATASET.format(length="raise NotImplementedError", item="pass")),
+    fed("has to give batches (x, y) or (x, y, sample_weight), not tuple of 4", "Batches()",
+        PY_DATASET.format(length="return 2", item="return 1, 2, 3, 4")),
+    fed("fills 50% of this machine's memory and goes on: if it does not end, add", "Batches()",
+        "import os\nos.sysconf = lambda _: 1\n"
+        + PY_DATASET.format(length="return 2", item=f"return {ROWS}")),
+]  # fmt: skip
+
+
+def made(**options: Any) -> Given:
+    """A run in `run`, of no problem that is there."""
+    return lambda folder, _: write_run(folder, **options)
+
+
+MADE = made()
+
+
+def both(**options: Any) -> Given:
+    """A run `run`, and one `b`, which differs from it as told."""
+
+    def given(folder: Path, _: pytest.MonkeyPatch) -> None:
+        write_run(folder)
+        write_run(folder, **{"name": "b", "seed": 1, **options})
+
+    return given
+
+
+def edited(file: str, old: str, new: str, make: Given = MADE) -> Given:
+    """A run of whose files one was edited."""
+
+    def given(folder: Path, patch: pytest.MonkeyPatch) -> None:
+        make(folder, patch)
+        text = (folder / file).read_text()
+        assert old in text, old
+        (folder / file).write_text(text.replace(old, new, 1))
+
+    return given
+
+
+def own(
+    change: Callable[[dict[str, Any]], Any] = lambda about: None,
+    then: Given = lambda folder, patch: None,
+    **methods: Any,
+) -> Given:
+    """A run of the problem in `mine.py`, gone on with here; its manifest changed, and then more."""
+
+    def given(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+        file = folder / "mine.py"
+        file.write_text(PROBLEM)
+        mine = problem.load_problem(str(file))
+        data = problem.load_data(mine)
+        model = worker.probe(mine, data, worker.Job(0, "jax"), False).model_fingerprint
+        digests = {"code": mine.file.fingerprint, "model": model, "data": data_fingerprint(data)}
+        path = write_run(folder, lambda *_: 0.5, trials=[1], axes={"units": [1, 2]})
+        about = manifest.read_manifest(path)
+        about["problem"] |= {"name": "mine", "source": str(file), "fingerprint": digests}
+        change(about)
+        (path / "manifest.json").write_text(json.dumps(about))
+        here(folder, patch, **methods)
+        return then(folder, patch)
+
+    return given
+
+
+def of_search(**search: Any) -> Callable[[dict[str, Any]], Any]:
+    """A change of a manifest's search."""
+    return lambda about: about["search"].update(search)
+
+
+def parts(*sweeps: str, order: str = "grid", trials: tuple[int, ...] = (0,)) -> Given:
+    """Runs `0`, `1`, …, each of one of these sweeps."""
+
+    def given(folder: Path, _: pytest.MonkeyPatch) -> None:
+        for i, sweep in enumerate(sweeps):
+            path = write_run(folder, name=str(i), trials=trials) / "manifest.json"
+            about = json.loads(path.read_text())
+            about["search"] |= {"sweep": sweep, "sweep_order": order if i else "grid"}
+            path.write_text(json.dumps(about))
+
+    return given
+
+
+def published(folder: Path, _: pytest.MonkeyPatch) -> None:
+    publish(write_run(folder), folder / "small")
+
+
+def full_disk(file: str, make: Given = MADE) -> Given:
+    """No room for a file of that name."""
+
+    def given(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+        kept, fsync = make(folder, patch), os.fsync
+
+        def fails(number: int) -> None:
+            if Path(os.readlink(f"/proc/self/fd/{number}")).name == file:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            fsync(number)
+
+        patch.setattr(os, "fsync", fails)
+        return kept
+
+    return given
+
+
+def locked(folder: Path, _: pytest.MonkeyPatch) -> Any:
+    file = (folder / "run" / "lock").open("a")
+    fcntl.flock(file, fcntl.LOCK_EX)
+    return file
+
+
+def locked_elsewhere(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    (folder / "run" / "lock").write_text("process 7 on elsewhere\n")
+    patch.setattr(lock.Lock, "_is_touched", lambda _: True)
+
+
+def unlockable(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fcntl, "flock", raising(OSError(errno.EIO, "Input/output error")))
+
+
+def a_folder(name: str) -> Given:
+    """A folder where a file should be."""
+
+    def given(folder: Path, _: pytest.MonkeyPatch) -> None:
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).mkdir(parents=True)
+
+    return given
+
+
+def without(file: str) -> Given:
+    return lambda folder, _: (folder / file).unlink()
+
+
+def taken_over(self: Any, samplers: Any, run: Any, progress: Any) -> None:
+    (run.path / "lock").write_text("process 7 on elsewhere\n")
+    Here.search(self, samplers, run, progress)
+
+
+def sampler(body: str, says: str) -> Case:
+    """A sampler of one's own that misbehaves."""
+    code = f"class Own:\n    def __init__(self, *given): pass\n    {body}\n"
+    given = made(trials=range(4))
+    return Case(
+        "replay run --sampler own.py:Own --trials 2 --repeats 1", says, {"own.py": code}, given
+    )
+
+
+GO_ON = "run_ray --out run"
+MINE = {"mine.py": PROBLEM}
+
+OF_OPTIONS = [
+    Case("run_ray --random x", "argument --random: invalid int value: 'x'"),
+    Case("run_ray --sweep-order odd", "argument --sweep-order: invalid choice: 'odd'"),
+    Case("run_ray --backend theano", "argument --backend: invalid choice: 'theano'"),
+    Case("run_ray --nonsense", "unrecognized arguments: --nonsense"),
+    Case("analyse", "the following arguments are required: DIR\n"),
+    Case("run_ray --out s3://bucket/run", "s3://bucket/run is not a path: runs are kept in dir"),
+    Case("run_ray --workers 0", "--workers takes a number from 1, not 0"),
+    Case("run_ray --trial-timeout nan", "--trial-timeout takes a number of seconds above 0, not"),
+    Case("run_ray --trial-memory much", "--trial-memory takes a size such as 2GB or 512MB, not"),
+    Case("run_ray --shard 4/3", "--shard takes K/N with K from 1 to N, such as 3/16, not '4/3'"),
+    Case("run_ray --shard ''", "--shard takes K/N with K from 1 to N, such as 3/16, not ''"),
+    Case("run_ray --problem ''", "there is no problem '': name one of"),
+    Case("run_ray --random -1", "cannot draw -1 random configurations: take a number from 0 to"),
+    Case("run_ray --random 50000", "cannot draw 50,000 random configurations: take a number"),
+    Case("run_ray --sweep some", "--sweep takes a number N, a range A:B or all, not 'some'"),
+    Case("run_ray --sweep 9:5", "cannot sweep 9:5: a range A:B of this grid has 0 <= A < B <="),
+    Case("run_ray --sweep 50000", "cannot sweep 50,000 configurations: the grid has 43,200"),
+    Case("run_ray --sweep 2:5 --sweep-order spaced", "--sweep-order spaced takes a number of p"),
+    Case("run_ray --random 0 --sweep 0", "nothing to search: both --random and --sweep are 0"),
+    Case("run_ray --seed -1", "--seed takes a number from 0 to 4,294,967,295, not -1"),
+    Case("run_ray --seed 4294967296", "--seed takes a number from 0 to 4,294,967,295, not 4"),
+    Case("run_ray --explain --engine fit", "--explain is about packs, which --engine auto trains"),
+    Case(
+        "run_ray --backend torch",
+        "--backend torch needs the package torch, which is not installed",
+        given=lambda _, patch: patch.setattr("importlib.util.find_spec", lambda _: None),
+    ),
+    Case("analyse run --again 0", "--again takes a number of trials from 1, not 0"),
+    Case("replay run --repeats 0", "--repeats takes a number from 1, not 0"),
+    Case("replay run --trials 99", "--trials 99 is more than run has: a search over it has at",
+         given=made()),
+    Case("replay run --sampler best", "there is no sampler 'best': take random, sweep, spaced, or"),
+    Case("replay run --sampler no.py:Best", "there is no file no.py to take the sampler Best from"),
+    Case("replay run --sampler bad.py:Best", "the sampler's file bad.py does not run: ZeroDiv",
+         {"bad.py": "1 / 0"}),
+    Case("replay run --sampler own.py:Best", "own.py has no class 'Best' to take as the sampler",
+         {"own.py": ""}),
+    sampler("def ask(self, n): return [99]", "the sampler Own asks for trial 99: those of this"),
+    sampler("def ask(self, n): return [5]", "Own has asked for 10,000 trials in a row that the"),
+    sampler("def ask(self, n): return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
+    sampler("def ask(self, n): raise SystemExit(3)", "ask of the sampler Own failed: SystemExit"),
+    sampler("def ask(self, n): return [1]", "tell of the sampler Own failed: AttributeError"),
+    Case("replay run --sampler own.py:own", "own.py:own cannot be made: cannot sweep 99 configur",
+         {"own.py": "from tuning import SweepSampler\n"
+          "def own(grid, n, seed): return SweepSampler(grid, n_trials=99)"}, made()),
+]  # fmt: skip
+
+OF_RUNS = [
+    Case(GO_ON, "run is not a run: it exists, but has no manifest.json (name a new", {"run/a": ""}),
+    Case("run_ray --shard 1/2 --out run", "run is a run: a shard makes its own in the directory",
+         given=made()),
+    Case("analyse run", "there is no run at run"),
+    Case("analyse run", "run is not a run: it has no readable manifest.json", {"run/a": ""}),
+    Case("analyse run", "run is a run of another version of tuning: its format is 2, not 1",
+         given=edited("run/manifest.json", '"format": 1', '"format": 2')),
+    *(Case("analyse run", f"run/manifest.json is damaged: {says}",
+           given=edited("run/manifest.json", old, new)) for old, new, says in [
+        ('"seed": 0', '"seed": "0"', "its seed is '0'"),
+        ('"mode": "max"', '"mode": "up"', "its mode is 'up'"),
+        ('"seed": 0,', "", "it lacks 'seed'"),
+        ('"random": 0,', "", "its search lacks 'random'"),
+        ('"sweep": "all"', '"sweep": "some"', "--sweep takes a number N"),
+        ('"accuracy"\n', '"mae"\n', "its metrics are 'loss', 'mae'"),
+        ('"accuracy"\n', '"accuracy", "loss"\n', "its metrics repeat"),
+        ('"references": []', '"references": [3]', "its references: 3 is not a dict"),
+        ('"seed": 0', '"seed": 0, "packing": {"width": "lifted"}', "its packing is not of its"),
+    ]),
+    Case(f"{GO_ON} --seed 7 --backend tensorflow", "run is another run: its seed is 0, not 7; its",
+         given=own()),
+    Case(f"{GO_ON} --problem wrong.py", "its problem is mine, not wrong; its metric is val_acc",
+         {"wrong.py": PROBLEM + "metric = 'val_loss'\nmode = 'min'"}, own()),
+    Case(f"{GO_ON} --problem wrong.py", "its axis 'units' has [1, 2], not [3]; and 1 more",
+         {"wrong.py": PROBLEM + "metric = 'val_loss'\ngrid = Grid({'units': [3], 'a': [1]})"},
+         own()),
+    Case(f"{GO_ON} --problem wrong.py", "axis 'a' is only in the problem",
+         {"wrong.py": PROBLEM + "grid = Grid({'units': [1, 2], 'a': [1]})"}, own()),
+    Case(f"{GO_ON} --problem wrong.py", "axis 'a' is only in the run",
+         {"wrong.py": PROBLEM},
+         own(lambda about: about["problem"]["axes"].update(a=[1]))),
+    Case(f"{GO_ON} --problem wrong.py", "its axes stand in another order",
+         {"wrong.py": PROBLEM + "grid = Grid({'a': [1], 'units': [1, 2]})"},
+         own(lambda about: about["problem"]["axes"].update(a=[1]))),
+    Case(f"{GO_ON} --problem wrong.py", "its axis 'units' has other values (name another --out",
+         {"wrong.py": PROBLEM + "grid = Grid({'units': range(20)})"},
+         own(lambda about: about["problem"]["axes"].update(units=[*range(9), 99, *range(10, 20)]))),
+    Case(GO_ON, "run is another run: the problem's data has changed",
+         given=own(lambda about: about["problem"]["fingerprint"].update(data="d"))),
+    Case(f"{GO_ON} --sweep 1", "the run's sweep is 2 in spaced order, and 1 in spaced order",
+         given=own(of_search(sweep="2", sweep_order="spaced"))),
+    Case(f"{GO_ON} --sweep 1:2", "order does not begin with it: name another --out",
+         given=own(of_search(sweep="0:1"))),
+    Case("analyse run --again 1", "run cannot be trained again: the problem's data has changed",
+         given=own(lambda about: about["problem"]["fingerprint"].update(data="d"))),
+    Case("analyse run --again 1", "its floatx is float16, not float32; its epsilon is 1, not 1e-07",
+         given=own(lambda about: about.update(environment={"floatx": "float16", "epsilon": "1"}))),
+    Case("analyse run --again 1", "its KERAS_ODD is 1, not unset",
+         given=own(lambda about: about.update(environment={"KERAS_ODD": "1"}))),
+    Case("analyse run", "run has no trials yet: run_ray.py --out run trains some",
+         given=made(trials=[])),
+    Case("publish run small", "run has no trials yet: run_ray.py", given=made(trials=[])),
+    Case("replay run", "no trial of run run has a result, so that there is nothing to rank: the",
+         given=made(score=lambda *_: None)),
+    Case("analyse run b", "run b cannot tell the noise of run run: its metric is val_loss, not",
+         given=both(metric="val_loss")),
+    Case("analyse run b", "runs run and b both have seed 0: each needs", given=both(seed=0)),
+    Case("analyse run b", "fewer than two configurations have a result in each of the runs run, b",
+         given=both(trials=[3])),
+    Case("merge run b out", "run and b differ: of the first, its seed is 0, not 1", given=both()),
+    Case("merge run out", "out is there already: name a new directory", {"out/a": ""}),
+    Case("merge empty out", "empty is not a run, and holds none", {"empty/a": ""}),
+    Case("merge 0 1 out", "the sweeps leave out 4:9, which stands before that of 1: train it with",
+         given=parts("0:4", "9:12")),
+    Case("merge 0 1 out", "the sweep of 1 (2 in spaced order) is not a range A:B that borders on",
+         given=parts("0:4", "2", order="spaced")),
+    Case("merge 0 1 out", "run 0 is damaged: trial 9 is not one that its sweep asks for",
+         given=parts("0:4", "0:4", trials=(0, 9))),
+]  # fmt: skip
+
+OF_FILES = [
+    Case(GO_ON, "cannot write the run run: Is a directory", given=own(then=a_folder("run/lock"))),
+    Case(GO_ON, "run is being written by another driver, which has to end first",
+         given=own(then=locked)),
+    Case(GO_ON, "run is being written by process 7 on elsewhere, which has to end first",
+         given=own(then=locked_elsewhere)),
+    Case(GO_ON, "cannot lock the run run: Input/output error", given=own(then=unlockable)),
+    Case(GO_ON, "cannot open the run run: No such file", given=own(then=without("run/trials.csv"))),
+    Case(GO_ON, "run/trials.csv has trial 1 a second time, in row 2",
+         given=own(then=lambda folder, _: twice(folder / "run" / "trials.csv"))),
+    Case(GO_ON, "run/trials.csv is damaged in row 1 or behind it",
+         given=edited("run/trials.csv", ",ok,", ",fine,", own())),
+    Case(GO_ON, "run/curves.csv is damaged: its first line does not name the run's columns",
+         given=edited("run/curves.csv", "epoch", "time", own())),
+    Case(f"{GO_ON} --sweep 2", "cannot write run/manifest.json: the disk is full", code=1,
+         given=full_disk("manifest.json.draft", own(of_search(sweep="1")))),
+    Case(GO_ON, "cannot write run/curves.csv: the disk is full", code=1,
+         given=full_disk("curves.csv", own())),
+    Case(GO_ON, "run was taken over by process 7 on elsewhere", code=1,
+         given=own(search=taken_over)),
+    searched("cannot make the run wrong.py/run: Not a directory", "",
+             "run_ray --problem wrong.py --out wrong.py/run"),
+    Case("run_ray --out " + 300 * "a", ": File name too long"),
+    *(Case("analyse run", says, given=edited("run/trials.csv", old, new)) for old, new, says in [
+        ("status", "state", "run/trials.csv is not of this run: it has no column 'status'"),
+        ("sweep", "", "run/trials.csv is damaged in row 1: strategy '' is not one"),
+        (",ok,", ",fine,", "in row 1: status 'fine' is not one"),
+        ("sweep,0,", "sweep,x,", "in row 1: number 'x' is not an integer"),
+        ("sweep,0,0,0", "sweep,0,0,1", "in row 1: seed '1' is not the run's, 0"),
+        ("sweep,1,1,", "sweep,1,99,", "in row 2: trial '99' is not in a grid of 24"),
+        ("relu,0.1,", "relu,7,", "in row 1: rate '7' is not what the manifest's grid has there"),
+        (",ok,0.", ",ok,x.", "in row 1: val_loss 'x.09999999999999998' is not a number"),
+        ("sweep,1,1,", "sweep,0,1,", "in row 2: number '0' is there a second time"),
+    ]),
+    Case("analyse run", "in row 1: val_loss '' is not a score",
+         given=lambda folder, _: blank(write_run(folder) / "trials.csv", "val_loss")),
+    Case("publish run out", "run/curves.csv is damaged in row 3: epoch '1' is there a second time",
+         given=edited("run/curves.csv", ",2,", ",1,")),
+    Case("analyse run", "run/trials.csv cannot be read as a table: No such file or directory",
+         given=lambda folder, _: (write_run(folder) / "trials.csv").unlink()),
+    Case("analyse small", "trials.parquet is damaged: it has 24 rows, where its manifest says 25",
+         given=edited("small/manifest.json", '"trials": 24', '"trials": 25', published)),
+    Case("analyse run", "run/again.csv is damaged: write it anew with --again", {},
+         lambda folder, _: (write_run(folder) / "again.csv").write_text("trial\nx")),
+    Case("analyse run", "cannot write run/comparison.csv: Is a directory",
+         given=lambda *given: [made()(*given), a_folder("run/comparison.csv")(*given)]),
+    Case("analyse run", "cannot write run/comparison.csv: the disk is full", code=1,
+         given=full_disk("comparison.csv.draft")),
+    Case("replay run --trials 2 --repeats 2 --out no/such.csv", "cannot write no/such.csv: ",
+         given=made()),
+    Case("publish run out", "cannot make /out: Directory not empty", {"out/a": ""}, made()),
+    Case("merge run out", "cannot make out: cannot write /.out.",
+         given=full_disk("curves.csv")),
+    Case("merge run file/out", "cannot make file/out: Not a directory", {"file": ""}, made()),
+]  # fmt: skip
+
+
+def twice(file: Path) -> None:
+    file.write_text(file.read_text() + file.read_text().splitlines(keepends=True)[-1])
+
+
+def blank(file: Path, column: str) -> None:
+    """Leave a cell of the first row empty."""
+    lines = file.read_text().splitlines(keepends=True)
+    cells = lines[1].split(",")
+    cells[lines[0].split(",").index(column)] = ""
+    file.write_text("".join([lines[0], ",".join(cells), *lines[2:]]))
+
+
+def ray_that(**does: Any) -> Given:
+    """A Ray at an address that answers, and then does what is told of its functions."""
+
+    def given(_: Path, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(search, "Driver", Here)
+        answers = subprocess.CompletedProcess([], does.pop("ends", 0), b"", does.pop("answer", b""))
+        patch.setattr(subprocess, "run", does.pop("run", lambda *_, **__: answers))
+        for name in ("init", "shutdown"):
+            patch.setattr(ray, name, does.pop(name, lambda *_, **__: None))
+        patch.setattr(ray, "cluster_resources", lambda: {"CPU": does.get("cpus", 1)})
+        if "load" in does:
+            patch.setattr(Here, "load", does["load"])
+        if "folders" in does:
+            patch.setattr(cluster, "SHORT_FOLDERS", ())
+            patch.setenv("RAY_TMPDIR", "/" + "long/" * 20)
+
+    return given
+
+
+def of_ray(
+    says: str, /, *, code: int = 2, address: str = " --address host:6379", **does: Any
+) -> Case:
+    line = f"run_ray --problem mine.py{address}"
+    return Case(line, says, MINE, ray_that(**does), code)
+
+
+OF_RAY = [
+    of_ray("no Ray answers at host:6379: gave up after 20 seconds",
+           run=raising(subprocess.TimeoutExpired("python", 20))),
+    of_ray("cannot look for Ray at host:6379: OSError", run=raising(OSError("no memory"))),
+    of_ray("the Ray at host:6379 is of another version than this one, or its Python is: install",
+           answer=b"Version mismatch"),
+    of_ray("no Ray answers at host:6379", ends=1),
+    of_ray("the Ray cluster at host:6379 has no CPUs to train on: add a node that has", cpus=0),
+    of_ray("Ray did not start: RuntimeError: no", code=1, init=raising(RuntimeError("no"))),
+    of_ray("Ray failed: RayError: lost", code=1, load=raising(ray.exceptions.RayError("lost"))),
+    of_ray("/ray, whose path is longer than 40 bytes: set TMPDIR to a shorter one",
+           address="", folders=()),
+]  # fmt: skip
+
+CASES = {
+    f"{i}: {case.says}": case
+    for i, case in enumerate((*OF_OPTIONS, *OF_PROBLEMS, *OF_DATA, *OF_RUNS, *OF_FILES, *OF_RAY))
+}
+known: dict[str, Heard] = {}
+
+
+def heard_of(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Heard:
+    """What came of a case, which is tried once."""
+    if name in known:
+        return known[name]
+    case, folder = CASES[name], tmp_path / str(len(known))
+    folder.mkdir()
+    script, *arguments = shlex.split(case.line)
+    with monkeypatch.context() as patch, _noted(patch) as made:
+        patch.chdir(folder)
+        patch.setattr("sys.argv", [f"{script}.py"])
+        patch.setattr("sys.path", sys.path.copy())
+        patch.setattr(os, "sysconf", os.sysconf)
+        patch.setenv("KERAS_BACKEND", "jax")
+        for file, text in case.files.items():
+            (folder / file).parent.mkdir(exist_ok=True)
+            (folder / file).write_text(text)
+        kept = case.given(folder, patch)
+        before = _content(folder)
+        code = getattr(cli, script)(arguments)
+        del kept
+    said = capsys.readouterr()
+    left = sorted(name for name, _ in before.items() ^ _content(folder).items())
+    lines = set[tuple[str, int]]().union(*(lines for text, lines in made if text in said.err))
+    known[name] = Heard(code, said.out, said.err.replace(str(folder), ""), left, lines)
+    return known[name]
+
+
+@contextlib.contextmanager
+def _noted(patch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, set[tuple[str, int]]]]]:
+    """Note what each error says that is made meanwhile, and the lines where and for which it is."""
+    made: list[tuple[str, set[tuple[str, int]]]] = []
+
+    def note(error: Exception, text: str) -> None:
+        lines, frame = set(), inspect.currentframe()
+        while frame := frame.f_back if frame else None:
+            lines.add((frame.f_code.co_filename, frame.f_lineno))
+        made.append((" ".join(text.split()), lines))
+
+    for kind in (errors.TuningError, errors.RunStopped, argparse.ArgumentTypeError):
+        patch.setattr(kind, "__init__", note, raising=False)
+    yield made
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    """All that is in a folder but locks, which are let go of."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b""
+        for path in folder.rglob("*")
+        if path.name != "lock"
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_error_is_one_sentence_and_leaves_nothing(name, tmp_path, monkeypatch, capsys, worker):
+    case = CASES[name]
+    heard = heard_of(name, tmp_path, monkeypatch, capsys)
+    assert case.says in heard.said
+    assert heard.code == case.code
+    line, end, rest = heard.said.partition("\n")
+    if case.code == 2:
+        assert (end, rest) == ("\n", "")
+        assert (heard.out, heard.left) == ("", [])
+    else:  # how to go on is said before
+        line = heard.said.splitlines()[-1]
+    assert line.startswith(f"{case.line.split()[0]}.py: ")
+    assert len(line) <= LONGEST + len(max(case.line.split(), key=len)), len(line)
+    own = re.split(r"\w*Error: ", line)[0]  # without what it quotes
+    assert not re.search(NO_SENTENCE, own)
+
+
+def test_every_error_is_provoked_and_every_phrase_said(tmp_path, monkeypatch, capsys, worker):
+    heard = [heard_of(name, tmp_path, monkeypatch, capsys) for name in CASES]
+    reached = set.union(*(each.lines for each in heard))
+    package = Path(cli.__file__).parent
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in package.rglob("*.py")}
+    raised = [(file, *each) for file, tree in trees.items() for each in _raised(tree)]
+    assert len(raised) > 100
+    missing = {name for file, node, _, name in raised if (str(file), node.lineno) not in reached}
+    assert missing == set(UNREACHED)
+
+    texts = {  # the functions that return some
+        node.name: node
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and (ast.unparse(node.returns or node) in TEXTS or node.name in THROUGH)
+    }
+    found: dict[str, ast.AST] = {name: texts[name] for name in THROUGH}
+    new = [
+        *found.values(),
+        *(around for _, _, around, name in raised if around and name not in UNREACHED),
+    ]
+    while new:
+        calls = [node for node in ast.walk(new.pop()) if isinstance(node, ast.Call)]
+        for name in {ast.unparse(call.func) for call in calls} & set(texts) - set(found):
+            found[name] = texts[name]
+            new.append(texts[name])
+    said = "\n".join(each.said for each in heard)
+    phrases = [(name, phrase) for name in found for phrase in _phrases(found[name])]
+    assert len(phrases) > 30
+    assert [each for each in phrases if not re.search(each[1], said)] == []
+
+
+def _raised(tree: ast.AST, around: ast.AST | None = None, name: str = "") -> Iterator[Any]:
+    """All that raises an error of a user's, or has a check raise it; its function and its name."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield from _raised(node, node, f"{name}.{node.name}".strip("."))
+            continue
+        call = node.exc if isinstance(node, ast.Raise) else node
+        if isinstance(call, ast.Call):
+            called = ast.unparse(call.func)
+            of_users = not hasattr(builtins, called) and called not in NO_ERRORS
+            if of_users if isinstance(node, ast.Raise) else called == "_check":
+                yield node, around, name
+        yield from _raised(node, around, name)
+
+
+def _phrases(tree: ast.AST) -> Iterator[str]:
+    """The texts of several words in a function, each as a regular expression."""
+    inside = {
+        id(child)  # the pieces of a text, a docstring, and what is looked for
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr | ast.Expr | ast.Compare)
+        for child in ast.iter_child_nodes(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [each.value if isinstance(each, ast.Constant) else "" for each in node.values]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            parts = [] if id(node) in inside else [node.value]
+        else:
+            continue
+        if any(re.search("[a-z] [a-z]|^ ?[a-z]+ $", part) for part in parts):
+            yield ".*".join(map(re.escape, parts))
+
+
+@pytest.mark.parametrize("option", ["--explain", "--estimate"])
+def test_what_writes_nothing_says_that_it_was_stopped(option, tmp_path):
+    (tmp_path / "slow.py").write_text(
+        PROBLEM + "import time\nopen('begun', 'w').close()\ntime.sleep(600)"
+    )
+    process = subprocess.Popen(
+        command("run_ray.py", "--problem", "slow.py", option),
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while process.poll() is None and not (tmp_path / "begun").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60) == ("", "Stopped.\n")
+    assert process.returncode == 130
