@@ -10,10 +10,14 @@ from tuning.problem import epochs, load_data
 from tuning.training.fit import fit
 
 BUILT_IN = ["digits_cnn", "diabetes_mlp", "digits_two_inputs", "digits_gru"]
+LONGEST = ("digits_cnn", "digits_gru")
 NOISE = ("dropout", "noise", "dropout_1", "dropout_2")
 
 
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n in LONGEST else []) for n in BUILT_IN],
+)
 def test_a_problem_is_what_it_says_and_both_engines_agree(name, worker):
     problem, packing = packing_of(name)
     module = sys.modules[problem.build_model.__module__]

@@ -87,6 +87,7 @@ def test_a_damaged_file_is_told_of(tmp_path):
         trained_again(tmp_path, "val_loss")
 
 
+@pytest.mark.slow
 def test_the_command_trains_again_and_shows_it(run, tmp_path):
     problem = PROBLEMS / "tiny.py"
     done = run("run_ray.py", "--problem", problem, "--random", 2, "--sweep", 4, "--out", "r")

@@ -16,7 +16,7 @@ from tuning.problem import batch_size, load_data
 from tuning.training.vectorized import look_at
 
 FILES = sorted(Path(__file__).parent.glob("zoo/[a-z]*.py"))
-EVERY = 20  # one in so many is in the default run, the others in -m slow
+EVERY = 28  # one in so many is in the default run, the others in -m slow
 LOW_PRECISION = {"mixed_bfloat16": 3e-3, "loss_scale_float16": 3e-3}
 
 pytestmark = pytest.mark.usefixtures("worker")

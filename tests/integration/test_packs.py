@@ -31,6 +31,7 @@ def test_packs_give_the_same_rows_however_they_are_cut(cluster):
         assert alone.metrics == pytest.approx(every[trial].metrics, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_of_one_trial_costs_no_other_of_its_pack(cluster, tmp_path):
     path = changed(
         tmp_path,
@@ -51,6 +52,7 @@ def test_a_worker_that_dies_of_one_trial_costs_no_other_of_its_pack(cluster, tmp
     assert set(table.loc[~deadly, "status"]) == {"ok"}
 
 
+@pytest.mark.slow
 def test_what_a_pack_has_told_is_not_trained_again_when_its_worker_dies(cluster, tmp_path):
     problem, driver = driver_of(PROBLEMS / "odd.py", cluster, engine="auto")
     driver.probe()

@@ -108,6 +108,7 @@ def test_the_same_again_trains_nothing_and_more_trains_the_rest(undisturbed, run
     )
 
 
+@pytest.mark.slow
 def test_the_same_again_elsewhere_compiles_nothing(undisturbed, run):
     kept = cache_directory()
     before = {path.name for path in kept.glob("*-cache")}
@@ -122,7 +123,13 @@ def test_the_same_again_elsewhere_compiles_nothing(undisturbed, run):
     )
 
 
-@pytest.mark.parametrize("how", [pytest.param("kill -9", marks=pytest.mark.faults), "Ctrl-C"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("kill -9", marks=pytest.mark.faults),
+        pytest.param("Ctrl-C", marks=pytest.mark.slow),
+    ],
+)
 def test_stopped_in_the_middle_it_goes_on_and_nothing_is_lost_or_doubled(
     how, undisturbed, tmp_path, monkeypatch
 ):
@@ -229,8 +236,6 @@ def test_wrong_data_is_refused_and_leaves_nothing(capsys, tmp_path, monkeypatch)
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("    model.compile(", "    return model\n    model.compile(", "has to return a compiled"),
-        ("metrics=[\"accuracy\"]", "metrics=[\"mae\"]", "but its models report val_loss, val_mae"),
         (
             "metrics=[\"accuracy\"]",
             "metrics=[keras.metrics.MeanMetricWrapper(lambda y, p: p, name=\"accuracy\")]",
@@ -258,6 +263,7 @@ def test_an_address_where_no_ray_answers_is_given_up(capsys, tmp_path, monkeypat
     assert f"no Ray answers at {address}" in said
 
 
+@pytest.mark.slow
 def test_an_existing_cluster_is_joined_and_left_running(run):
     from ray.cluster_utils import Cluster
 
@@ -280,6 +286,7 @@ def test_the_scripts_are_thin():
         assert len((REPOSITORY / "scripts" / script).read_text().splitlines()) < 20
 
 
+@pytest.mark.slow
 def test_keras_own_fit_trains_it_too(run):
     done = run(
         "run_ray.py", "--problem", PROBLEMS / "two_inputs.py", "--engine", "fit",
@@ -292,6 +299,7 @@ def test_keras_own_fit_trains_it_too(run):
     assert "best val_loss" in done.stdout
 
 
+@pytest.mark.slow
 def test_paths_of_any_characters_work_and_nothing_is_written_beside_them(
     run, tmp_path, monkeypatch
 ):

@@ -20,7 +20,7 @@ KEPT = ("Jaxpr", "Program", "Trace", "Sequential", "Functional")  # one of each 
 
 
 @pytest.mark.usefixtures("worker")
-@pytest.mark.parametrize("engine", ["vectorized", "fit"])
+@pytest.mark.parametrize("engine", ["vectorized", pytest.param("fit", marks=pytest.mark.slow)])
 def test_nothing_piles_up_with_the_programs_trained(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "TIDY_SECONDS", 0.0)
     problem = load_problem(str(changed(tmp_path, MANY_UNITS)))

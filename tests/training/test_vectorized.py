@@ -114,6 +114,7 @@ def test_an_epoch_gives_the_weights_that_keras_fit_gives(dense, optimizer, activ
             np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_small_cnn_with_all_that_is_lifted_gives_the_weights_that_keras_fit_gives(lifted):
     problem, data, packing = lifted
     order = np.random.default_rng(7).permutation(72)
