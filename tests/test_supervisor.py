@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import psutil
 import pytest
@@ -44,6 +45,16 @@ def start(work):
     return process, int(driver)
 
 
+def heard(process):
+    """What a command says until it ends, and to standard error; a hanging one is ended."""
+    watch = threading.Timer(60, process.kill)
+    watch.start()
+    said, errors = process.stdout.read(), process.stderr.read()  # what is read ahead included
+    process.wait()
+    watch.cancel()
+    return said, errors
+
+
 @pytest.mark.parametrize(
     ("work", "code", "says"),
     [
@@ -59,7 +70,7 @@ def start(work):
 )
 def test_what_ends_without_a_word_is_told_of(work, code, says):
     process, _ = start(work)
-    said, errors = process.communicate(timeout=60)
+    said, errors = heard(process)
     assert process.returncode == code
     assert "of C++" not in errors
     assert ("of Python" in errors) == ("of Python" in work)
@@ -79,7 +90,7 @@ def test_a_signal_ends_it_whoever_gets_it(number, to):
         os.killpg(process.pid, number)
     else:
         os.kill(process.pid if to == "the command" else driver, number)
-    said, errors = process.communicate(timeout=60)
+    said, errors = heard(process)
     assert (said, errors) == ("stopped {'out': 'run'}\n", "")
     assert process.returncode == 128 + number
     assert not psutil.pid_exists(driver)
@@ -88,7 +99,7 @@ def test_a_signal_ends_it_whoever_gets_it(number, to):
 def test_the_driver_does_not_outlive_the_command():
     process, driver = start("time.sleep(600)")
     process.kill()
-    process.communicate(timeout=60)
+    heard(process)
     gone, _ = psutil.wait_procs([psutil.Process(driver)] if psutil.pid_exists(driver) else [], 60)
     assert gone or not psutil.pid_exists(driver)
 
@@ -96,11 +107,11 @@ def test_the_driver_does_not_outlive_the_command():
 def test_what_a_driver_forks_is_ended_by_signals_as_ever():
     fork = (
         "naps = [0.1] * 6000; ear, mouth = os.pipe(); "  # a signal before a nap waits for its end
-        "child = os.fork() or os.write(mouth, b'.') and list(map(time.sleep, naps)); "
+        "child = os.fork() or os.write(mouth, b'.') and [time.sleep(n) for n in naps]; "
         "os.read(ear, 1); os.kill(child, 15); print(os.waitpid(child, 0)[1])"
     )
     process, _ = start(fork)
-    said, _ = process.communicate(timeout=60)
+    said, _ = heard(process)
     assert (process.returncode, said) == (7, "15\n")
 
 
