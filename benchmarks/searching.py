@@ -55,6 +55,7 @@ def _search(driver: Any, problem: Any, start: int, stop: int) -> float:
         problem,
         about,
         ["loss", "accuracy"],
+        better=("max", "keras.metrics.BinaryAccuracy"),
         engine="auto",
         backend="jax",
         seed=0,
