@@ -268,8 +268,8 @@ def let_tensorflow_be() -> None:
         lazy._available = False
 
 
-KEPT = ("dtype_policy", "flash_attention", "safe_mode_saving", "use_legacy_config")
-"""Settings that `keras.utils.clear_session` forgets together with names and graphs."""
+KEPT = ("flash_attention", "safe_mode_saving", "use_legacy_config")
+"""Settings, beside the dtype policy, that `keras.utils.clear_session` forgets with all names."""
 
 
 def settings_now() -> dict[str, Any]:
@@ -307,7 +307,7 @@ def new_session(settings: dict[str, Any]) -> None:
     keras.config.set_max_epochs(None)  # what limits `fit` alone, for trials of code
     keras.config.set_max_steps_per_epoch(None)
     state = keras.src.backend.common.global_state
-    for name in KEPT[1:]:
+    for name in KEPT:
         if settings[name] is not None:
             state.set_global_attribute(name, settings[name])
 

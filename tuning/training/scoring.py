@@ -49,18 +49,28 @@ def adds_up(model: keras.Model, steps: Steps, data: Data, rows: int) -> bool:
     """
     if steps.logs:
         return False  # of a step of its own, what it logs last counts
-    key = _outline(steps.test, rows) + _outline(steps.results, rows)
+    marks = [_marks(traced, rows) for traced in (steps.test, steps.results)]
+    program = f"{steps.test.key} {steps.results.key} {marks}"
+    if program in _known:  # as another member of it was looked at
+        return _known[program]
+    key = f"{_outline(steps.test)} {_outline(steps.results)} {marks}"
     if key not in _known:
         try:
             of_a_kind = {len(data[split]): data[split] for split in SPLITS[1:]}  # weighted or not
             _known[key] = all(_tried(model, steps, split) for split in of_a_kind.values())
         except (TypeError, ValueError, RuntimeError):  # of models that take no such batch
             _known[key] = False
+    _known[program] = _known[key]
     return _known[key]
 
 
-def _outline(traced: Trace, rows: int) -> str:
-    """A digest of what is done, whatever the shapes, and of where the number of rows stands."""
+def _marks(traced: Trace, rows: int) -> list[bool]:
+    """Which numbers may count a batch or its rows."""
+    return [each.size == 1 and np.asarray(each).item() in (1, rows) for each in traced.numbers]
+
+
+def _outline(traced: Trace) -> str:
+    """A digest of what is done, whatever the shapes."""
 
     def lines(body: Body) -> Any:
         for operation in body.operations:
@@ -70,8 +80,7 @@ def _outline(traced: Trace, rows: int) -> str:
             for inner in operation.bodies:
                 yield from lines(inner)
 
-    marks = [each.size == 1 and np.asarray(each).item() in (1, rows) for each in traced.numbers]
-    return hashlib.sha256(repr((list(lines(traced.body)), marks)).encode()).hexdigest()
+    return hashlib.sha256(repr(list(lines(traced.body))).encode()).hexdigest()
 
 
 def _tried(model: keras.Model, steps: Steps, split: tuple[Arrays, ...]) -> bool:
