@@ -38,8 +38,8 @@ def measure(smallest: bool) -> Iterator[Measurement]:
 def grown(packed: bool, backend: str, looks: tuple[int, ...]) -> tuple[list[float], float]:
     """MB after so many programs that this process trained as a worker, and CPU seconds of one."""
     from tuning import load_problem
-    from tuning.problem import load_data
-    from tuning.training.worker import Job, probe, train
+    from tuning.execution.worker import Job, probe, train
+    from tuning.problem.problem import load_data
 
     prepared(backend)
     problem = load_problem(PROBLEM)

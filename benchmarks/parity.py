@@ -30,8 +30,8 @@ def scores(seeds: int) -> dict[str, tuple[float, float, float]]:
     from scipy.stats import ks_2samp
 
     from tuning import load_problem
-    from tuning.problem import load_data
-    from tuning.training.worker import Job, probe, train
+    from tuning.execution.worker import Job, probe, train
+    from tuning.problem.problem import load_data
 
     prepared("jax")
     problem = load_problem(PROBLEM)

@@ -30,10 +30,10 @@ def measure(smallest: bool) -> Iterator[Measurement]:
 def proofs(n: int | None) -> dict[str, dict[str, float]]:
     """What the first n programs took, medians over their members."""
     from tuning import load_problem
+    from tuning.engines import vectorized
+    from tuning.engines.fit import compiled_model
     from tuning.packing.axes import Packing
-    from tuning.problem import load_data
-    from tuning.training import vectorized
-    from tuning.training.fit import compiled_model
+    from tuning.problem.problem import load_data
 
     problem = load_problem(PROBLEM)
     data = load_data(problem)

@@ -40,7 +40,7 @@ def measure(smallest: bool) -> Iterator[Measurement]:
 def shares(n: int | None) -> tuple[float, float, dict[str, dict[str, float]]]:
     """The rates of products and of the cache, and of the first n programs the time and shares."""
     from tuning import load_problem
-    from tuning.problem import load_data
+    from tuning.problem.problem import load_data
 
     problem = load_problem(PROBLEM)
     data = load_data(problem)
@@ -66,8 +66,8 @@ def shares(n: int | None) -> tuple[float, float, dict[str, dict[str, float]]]:
 
 def epoch_of_a_member(problem: Any, data: Any, configuration: Any) -> tuple[float, int]:
     """Seconds of a member's epoch in a block as the engine makes it, and the pixels it reads."""
+    from tuning.engines import vectorized
     from tuning.packing.axes import Packing
-    from tuning.training import vectorized
 
     members = []
     for i in range(MEMBERS):
@@ -131,7 +131,7 @@ def bandwidth_rate() -> float:
     """Bytes a second of x + s·y written over x, of arrays that fill the cache as a block does."""
     import jax
 
-    from tuning.training.program import BLOCK_BYTES
+    from tuning.engines.program import BLOCK_BYTES
 
     n = BLOCK_BYTES // 8
     x, y = (jax.device_put(np.ones(n, np.float32)) for _ in range(2))

@@ -26,9 +26,9 @@ def seconds_of_nothing(name: str, packed: bool, trials: int | None = None) -> fl
     """
     import ray
 
-    from tuning import driver as module
-    from tuning.training.outcome import Outcome
-    from tuning.training.reports import Report
+    from tuning.engines.reports import Report
+    from tuning.execution import driver as module
+    from tuning.trial import Outcome
 
     def nothing(problem, data, trials, job, **_):
         rng = np.random.default_rng(trials[0])
@@ -46,8 +46,8 @@ def seconds_of_nothing(name: str, packed: bool, trials: int | None = None) -> fl
 
 
 def _search(driver: Any, problem: Any, start: int, stop: int) -> float:
-    from tuning.manifest import make_manifest
-    from tuning.results import Run
+    from tuning.runs.manifest import make_manifest
+    from tuning.runs.run import Run
     from tuning.samplers import SweepSampler
 
     about = {"code": "", "model": "", "data": ""}
@@ -71,10 +71,10 @@ def _search(driver: Any, problem: Any, start: int, stop: int) -> float:
 def _started(name: str, workers: int, engine: str) -> Iterator[tuple[Any, Any]]:
     """A driver that has looked at a problem, on a Ray of its own, and the problem."""
     from tuning import load_problem
-    from tuning.cluster import ray_cluster
-    from tuning.driver import Driver
-    from tuning.problem import load_data
-    from tuning.settings import cache_directory
+    from tuning.api.settings import cache_directory
+    from tuning.execution.cluster import ray_cluster
+    from tuning.execution.driver import Driver
+    from tuning.problem.problem import load_data
 
     problem = load_problem(name)
     with ray_cluster(workers=workers) as cluster:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tuning import Grid
-from tuning.analysis.landscape import Landscape, landscape
-from tuning.manifest import read_manifest
-from tuning.results import Run
-from tuning.table import load_results
-from tuning.training.outcome import Outcome
+from tuning.analysis.grid_scores import Landscape, landscape
+from tuning.runs.manifest import read_manifest
+from tuning.runs.run import Run
+from tuning.runs.table import load_results
+from tuning.trial import Outcome
 
 AXES = {
     "width": [8, 16],

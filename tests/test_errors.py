@@ -32,11 +32,15 @@ import ray
 
 from tests.conftest import command
 from tests.made import write_run
-from tuning import cli, cluster, driver, errors, lock, manifest, problem, search
-from tuning.cluster import Cluster
-from tuning.data import data_fingerprint
-from tuning.publish import publish
-from tuning.training import worker
+from tuning import errors
+from tuning.api import search
+from tuning.cli import commands as cli
+from tuning.execution import cluster, driver, worker
+from tuning.execution.cluster import Cluster
+from tuning.problem import problem
+from tuning.problem.data import data_fingerprint
+from tuning.runs import lock, manifest
+from tuning.runs.publish import publish
 
 LONGEST = 300  # characters
 NO_SENTENCE = r"Traceback|<class |<function | object at |[.!?] [A-Z]|[.!]$"  # or several
@@ -809,7 +813,7 @@ def test_an_error_is_one_sentence_and_leaves_nothing(name, tmp_path, monkeypatch
 def test_every_error_is_provoked_and_every_phrase_said(tmp_path, monkeypatch, capsys, worker):
     heard = [heard_of(name, tmp_path, monkeypatch, capsys) for name in CASES]
     reached = set.union(*(each.lines for each in heard))
-    package = Path(cli.__file__).parent
+    package = Path(cli.__file__).parent.parent
     trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in package.rglob("*.py")}
     raised = [(file, *each) for file, tree in trees.items() for each in _raised(tree)]
     assert len(raised) > 100

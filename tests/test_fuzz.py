@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.made import write_run
 from tuning import Grid, RunStopped, TuningError, load_curves, load_problem, load_results, publish
-from tuning.cli import analyse, merge
-from tuning.manifest import read_manifest
-from tuning.problem import load_data
-from tuning.results import Run
+from tuning.cli.commands import analyse, merge
+from tuning.problem.problem import load_data
+from tuning.runs.manifest import read_manifest
+from tuning.runs.run import Run
 
 FILES = ("trials.csv", "curves.csv", "manifest.json")
 FEW = settings(

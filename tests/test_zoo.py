@@ -11,9 +11,10 @@ import pytest
 
 from tests.conftest import packing_of, train_pack
 from tests.plain import train_plainly
+from tuning.engines.vectorized import look_at
 from tuning.packing.trace import Trace
-from tuning.problem import batch_size, load_data
-from tuning.training.vectorized import look_at
+from tuning.problem.problem import load_data
+from tuning.trial import batch_size
 
 FILES = sorted(Path(__file__).parent.glob("zoo/[a-z]*.py"))
 EVERY = 28  # one in so many is in the default run, the others in -m slow

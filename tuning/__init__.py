@@ -1,11 +1,11 @@
 """Parallel batch search of Keras hyperparameters: random search judged against the sweep."""
 
 from tuning.errors import RunStopped, TuningError
-from tuning.grid import Configuration, Grid
-from tuning.problem import Problem, load_problem
-from tuning.publish import publish
+from tuning.problem.problem import Problem, load_problem
+from tuning.runs.publish import publish
+from tuning.runs.table import load_curves, load_results
 from tuning.samplers import RandomSampler, SweepSampler
-from tuning.table import load_curves, load_results
+from tuning.space.grid import Configuration, Grid
 
 __all__ = [
     "Configuration",

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuning.analysis.compare import best_so_far, compare, sentences
-from tuning.analysis.tables import axis_means, axis_positions
-from tuning.grid import Grid
+from tuning.report.tables import axis_means, axis_positions
+from tuning.space.grid import Grid
 
 
 @given(st.lists(st.sampled_from([0.1, 0.5, 0.9, float("nan")]), max_size=8))

@@ -12,9 +12,10 @@ import pytest
 
 from tests.conftest import TINY, command, packing_of
 from tests.integration.test_run_ray import UNTIMED, children_of, start, wait_for_rows
-from tuning import TuningError, cluster, load_results
-from tuning.manifest import read_manifest
+from tuning import TuningError, load_results
+from tuning.execution import cluster
 from tuning.packing.axes import place
+from tuning.runs.manifest import read_manifest
 from tuning.samplers import RandomSampler, Shard
 
 SHADOW = "raise ModuleNotFoundError(\"No module named '{0}'\", name='{0}')\n"

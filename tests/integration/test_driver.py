@@ -8,23 +8,22 @@ import time
 import pytest
 import ray
 
-from tests.conftest import PROBLEMS, TINY
-from tuning import driver as driver_module
-from tuning.cluster import ray_cluster
-from tuning.driver import Driver, Pack, _Plan
+from tests.conftest import PROBLEMS, TINY, fit
+from tuning.engines.reports import Report
 from tuning.errors import RunStopped
-from tuning.manifest import make_manifest
-from tuning.problem import Work, load_data, load_problem
-from tuning.results import Run
+from tuning.execution import driver as driver_module
+from tuning.execution.cluster import ray_cluster
+from tuning.execution.driver import Driver, Pack, _Plan
+from tuning.execution.limits import Limits
+from tuning.execution.supervisor import AGENTS, PROGRAMS, _parts_of_ray
+from tuning.execution.threads import CAN_PIN, one_cpu
+from tuning.execution.worker import prepare
+from tuning.problem.problem import Work, load_data, load_problem
+from tuning.runs.manifest import make_manifest
+from tuning.runs.run import Run
+from tuning.runs.table import load_results
 from tuning.samplers import RandomSampler, SweepSampler
-from tuning.supervisor import AGENTS, PROGRAMS, _parts_of_ray
-from tuning.table import load_results
-from tuning.training.fit import fit
-from tuning.training.limits import Limits
-from tuning.training.outcome import Outcome
-from tuning.training.reports import Report
-from tuning.training.threads import CAN_PIN, one_cpu
-from tuning.training.worker import prepare
+from tuning.trial import Outcome
 
 
 class Silent:

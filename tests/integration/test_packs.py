@@ -6,10 +6,10 @@ import pytest
 
 from tests.conftest import PROBLEMS, TINY, changed
 from tests.integration.test_driver import Silent, driver_of, new_run
-from tuning.cluster import ray_cluster
+from tuning.execution.cluster import ray_cluster
+from tuning.execution.limits import Limits
+from tuning.runs.table import load_results
 from tuning.samplers import SweepSampler
-from tuning.table import load_results
-from tuning.training.limits import Limits
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, command
-from tuning import cluster, load_results
-from tuning.cli import run_ray
-from tuning.settings import cache_directory
+from tuning import load_results
+from tuning.api.settings import cache_directory
+from tuning.cli.commands import run_ray
+from tuning.execution import cluster
 
 UNTIMED = ["train_seconds", "worker", "finished_at", "run"]
 SWEEP = "0:9"

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tuning.analysis.chance import best_of
-from tuning.analysis.judged import Judged, scores_of, test_metric
-from tuning.manifest import manifest_grid
-from tuning.problem import KERAS_EPOCHS, Mode
-from tuning.progress import duration
+from tuning.analysis.best_of_n import best_of
+from tuning.analysis.run_view import Judged, scores_of, test_metric
+from tuning.callbacks.terminal import duration
+from tuning.problem.problem import Mode
+from tuning.runs.manifest import manifest_grid
+from tuning.trial import KERAS_EPOCHS
 
 STRATEGIES = {"random": "random search", "sweep": "sweep"}
 
@@ -58,7 +59,7 @@ class Comparison(Judged):
         ``strategy``, ``trials`` (n), ``total_epochs`` and ``total_cpu_seconds`` spent on them, the
         metric's best so far and that model's test value, ``trial`` (its grid index), its
         configuration, and ``expected_…``: both values of the best of n drawn at random from all
-        that the strategy trained (`tuning.analysis.chance.best_of`).
+        that the strategy trained (`tuning.analysis.best_of_n.best_of`).
     manifest : mapping
     """
 

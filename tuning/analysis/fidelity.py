@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tuning.analysis.landscape import Landscape
+from tuning.analysis.grid_scores import Landscape
 
 HUNDREDTH = 0.01
 

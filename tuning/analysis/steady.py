@@ -1,4 +1,4 @@
-"""How far trials move that were trained again, as `tuning.steadiness` wrote it down."""
+"""How far trials move that were trained again, as `tuning.api.steadiness` wrote it down."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from tuning.grid import Configuration, Grid, Value
 from tuning.packing.differences import lifted_difference, structural_difference
 from tuning.packing.sameness import Steps, equal
 from tuning.packing.trace import Unproven
-from tuning.problem import epochs_of
+from tuning.problem.problem import epochs_of
+from tuning.space.grid import Configuration, Grid, Value
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Value, ...]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuning.grid import Grid
 from tuning.samplers.protocol import Sampler, every_point
 from tuning.samplers.random import RandomSampler
 from tuning.samplers.shard import Shard, ShardSampler
 from tuning.samplers.sweep import SweepSampler, parse_sweep
+from tuning.space.grid import Grid
 
 __all__ = [
     "RandomSampler",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from tuning.grid import Row
+from tuning.space.grid import Row
 
 CHUNK = 100_000  # points asked for at once, where all are
 

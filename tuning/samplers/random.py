@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 
 from tuning.errors import TuningError
-from tuning.grid import Grid, Row
+from tuning.space.grid import Grid, Row
 
 
 class RandomSampler:

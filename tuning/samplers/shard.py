@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tuning.errors import TuningError
-from tuning.grid import Row
 from tuning.samplers.protocol import Sampler, every_point
+from tuning.space.grid import Row
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""The published table of the built-in problem: whole, and of one piece."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import REPOSITORY
+from tuning import load_curves, load_problem, load_results
+from tuning.analysis.best_of_n import best_of
+from tuning.analysis.compare import compare
+from tuning.analysis.grid_scores import landscape
+from tuning.analysis.seed_noise import seed_noise
+from tuning.callbacks.terminal import duration
+from tuning.report.answer import answer, random_trials
+from tuning.runs.manifest import differences, manifest_grid, read_manifest
+
+PUBLISHED = REPOSITORY / "results" / "mnist_2_vs_7"
+VALIDATION = 2445  # images
+TEST = 2060
+SEEDS = (1, 2)
+MEGABYTES = 15
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return load_results(PUBLISHED)
+
+
+def test_it_has_every_configuration_once(trials):
+    assert manifest_grid(read_manifest(PUBLISHED)) == load_problem("mnist_2_vs_7").grid
+    assert trials["trial"].tolist() == list(range(43_200))
+    assert trials["strategy"].unique().tolist() == ["sweep"]
+    assert trials["seed"].unique().tolist() == [0]
+
+
+def test_its_values_are_in_range(trials):
+    ok = trials[trials["status"] == "ok"]
+    assert len(ok) > 0.99 * len(trials)
+    for column, images in (("val_accuracy", VALIDATION), ("test_accuracy", TEST)):
+        right = ok[column] * images
+        assert right.between(0, images).all()
+        assert np.abs(right - right.round()).max() < 1e-3
+    for column in ("val_loss", "test_loss", "train_loss"):
+        assert (ok[column] >= 0).all()
+    assert (ok["train_seconds"] > 0).all()
+    assert ok["engine"].unique().tolist() == ["vectorized"]
+
+
+def test_a_shorter_training_is_the_beginning_of_the_longest(trials):
+    curves = load_curves(PUBLISHED)
+    assert len(curves) >= 0.99 * 12 * 14_400
+    longest = curves.assign(longest=curves["trial"])
+    ok = trials[trials["status"] == "ok"]
+    ok = ok.assign(longest=ok["trial"] - ok["trial"] % 3 + 2, epoch=ok["epochs"])
+    both = ok.merge(longest, on=["longest", "epoch"], suffixes=("", "_in_curve"))
+    assert len(both) == len(ok)
+    for column in ("val_accuracy", "val_loss"):
+        assert (both[column] == both[f"{column}_in_curve"]).all()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_tenth_was_trained_with_other_seeds(seed):
+    again, manifest = load_results(PUBLISHED / f"seed-{seed}"), read_manifest(PUBLISHED)
+    assert differences({**read_manifest(PUBLISHED / f"seed-{seed}"), "seed": 0}, manifest) == []
+    assert again["trial"].tolist() == list(range(0, 43_200, 10))
+    assert again["seed"].unique().tolist() == [seed]
+
+
+def test_the_readme_says_what_it_says(trials):
+    manifest = read_manifest(PUBLISHED)
+    land = landscape(trials, manifest)
+    others = [PUBLISHED / f"seed-{seed}" for seed in SEEDS]
+    noise = seed_noise([land, *(landscape(load_results(p), read_manifest(p)) for p in others)])
+    found = best_of(land.values, land.mode, land.tests, most=random_trials(land))
+    readme = (REPOSITORY / "README.md").read_text().replace("\n> ", " ")
+    for sentence in answer(compare(trials, manifest), land, found, noise):
+        assert sentence in readme
+    assert f"{duration(manifest['published']['cpu_seconds'])} of CPU time" in readme
+
+
+def test_it_is_small():
+    size = sum(file.stat().st_size for file in PUBLISHED.rglob("*") if file.is_file())
+    assert size < MEGABYTES * 10**6

@@ -1,0 +1,198 @@
+"""Runs of one search joined into one: its shards, or parts that several machines trained."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from tuning.errors import RunStopped, TuningError
+from tuning.runs.manifest import (
+    MANIFEST,
+    differences,
+    manifest_grid,
+    read_manifest,
+    whole_or_not_at_all,
+)
+from tuning.runs.run import Run, own_python, shown
+from tuning.runs.table import ROWS_AT_ONCE, as_cells, load_curves, load_results
+from tuning.samplers import every_point, samplers_of
+from tuning.space.grid import Row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROUNDING = 1e-4  # of a result, relative, between packs
+
+
+def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
+    """Join runs of the same problem, seed and engine; the result is a run that can be gone on with.
+
+    A trial that several have is taken from the first in which it is ``ok``, or else from the first.
+
+    Parameters
+    ----------
+    runs : sequence of Path
+        Run directories, or directories that hold some.
+    out : Path
+        The run to make; it appears whole or not at all.
+    console : rich.console.Console
+        For what it says of the result.
+
+    Raises
+    ------
+    TuningError
+        If one is not a run, is damaged, or is of something else than the first; or `out` is taken.
+    """
+    if out.exists():
+        raise TuningError(f"{out} is there already: name a new directory")
+    folders = list(_folders(runs))
+    manifests = [read_manifest(folder) for folder in folders]
+    for folder, manifest in zip(folders[1:], manifests[1:], strict=True):
+        if found := differences(manifests[0], manifest):
+            raise TuningError(f"{folders[0]} and {folder} differ: of the first, {found[0]}")
+    search = _joined([manifest["search"] for manifest in manifests], folders)
+    manifest = {**manifests[0], "search": search}
+    manifest.pop("published", None)
+    grid, seed = manifest_grid(manifest), manifest["seed"]
+    numbers = {
+        strategy: {point: number for number, point in enumerate(every_point(sampler))}
+        for strategy, sampler in samplers_of(search, grid, seed).items()
+    }
+    tables = [load_results(folder) for folder in folders]
+    owner = _owners(tables)
+    try:
+        with whole_or_not_at_all(out) as draft, Run.create(draft, manifest) as run:
+            for i, (folder, table) in enumerate(zip(folders, tables, strict=True)):
+                _add(
+                    run, table, load_curves(folder), name=out.absolute().name, numbers=numbers,
+                    own={key for key, of in owner.items() if of == i},
+                )  # fmt: skip
+    except RunStopped as error:
+        raise TuningError(f"cannot make {out}: {error}") from error
+    except OSError as error:
+        raise TuningError(f"cannot make {out}: {error.strerror}") from error
+    there, wanted = len(owner), sum(map(len, numbers.values()))
+    console.print(
+        f"{len(folders):,} runs are joined: {there:,} trials are in {shown(out)}/.",
+        soft_wrap=True,
+    )
+    if more := sum(map(len, tables)) - there:
+        console.print(f"{more:,} rows were of trials that another run has as well.")
+        metric = manifest["problem"]["metric"]
+        if apart := _apart(tables, metric):
+            console.print(
+                f"{apart:,} of these trials differ in {metric} by more than rounding: what is kept "
+                "is the first's.",
+                soft_wrap=True,
+            )
+    if there < wanted:
+        console.print(
+            f"{wanted - there:,} trials of the search are missing: "
+            f"{own_python()} scripts/run_ray.py --out {shlex.quote(str(shown(out)))} trains them.",
+            soft_wrap=True,
+        )
+
+
+def _folders(runs: Iterable[Path]) -> Iterator[Path]:
+    """The runs themselves, and those in directories that are none."""
+    for path in runs:
+        if (path / MANIFEST).exists() or not path.is_dir():
+            yield path
+            continue
+        inside = sorted(manifest.parent for manifest in path.glob(f"[!.]*/{MANIFEST}"))
+        if not inside:
+            raise TuningError(f"{path} is not a run, and holds none")
+        yield from inside
+
+
+def _joined(searches: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> dict[str, Any]:
+    """The search that all are parts of: shards of one, or sweeps that border on each other."""
+    parts = [{k: v for k, v in search.items() if k != "shard"} for search in searches]
+    whole = dict(parts[0])
+    whole["random"] = max(part["random"] for part in parts)
+    sweeps = [(part, folder) for part, folder in zip(parts, folders, strict=True) if _swept(part)]
+    if not sweeps or all(_swept(part) == _swept(sweeps[0][0]) for part, _ in sweeps):
+        return whole | ({k: sweeps[0][0][k] for k in ("sweep", "sweep_order")} if sweeps else {})
+    ranges = []
+    for part, folder in sweeps:
+        if part["sweep_order"] != "grid" or part["sweep"] == "all":
+            raise TuningError(
+                f"the sweep of {folder} ({part['sweep']} in {part['sweep_order']} order) is not a "
+                "range A:B that borders on the others"
+            )
+        start, _, stop = part["sweep"].rpartition(":")
+        ranges.append((int(start or 0), int(stop), folder))
+    ranges.sort(key=lambda one: one[:2])
+    end = ranges[0][1]
+    for start, stop, folder in ranges:
+        if start > end:
+            raise TuningError(
+                f"the sweeps leave out {end}:{start}, which stands before that of {folder}: train "
+                f"it with --sweep {end}:{start}"
+            )
+        end = max(end, stop)
+    return whole | {"sweep": f"{ranges[0][0]}:{end}", "sweep_order": "grid"}
+
+
+def _swept(search: Mapping[str, Any]) -> tuple[str, str] | None:
+    return None if search["sweep"] == "0" else (search["sweep"], search["sweep_order"])
+
+
+def _owners(tables: Sequence[pd.DataFrame]) -> dict[tuple[str, int], int]:
+    """Which of the tables a strategy's trial is taken from."""
+    owner: dict[tuple[str, int], int] = {}
+    for wanted in (True, False):
+        for i, table in enumerate(tables):
+            rows = table[(table["status"] == "ok") == wanted]
+            for key in zip(rows["strategy"], rows["trial"], strict=True):
+                owner.setdefault(key, i)
+    return owner
+
+
+def _apart(tables: Iterable[pd.DataFrame], metric: str) -> int:
+    """The trials with a result in several tables that is not the same in all."""
+    import pandas as pd
+
+    rows = pd.concat([table[table["status"] == "ok"] for table in tables])
+    results = rows.groupby(["strategy", "trial"])[metric]
+    return int((results.max() - results.min() > ROUNDING * results.max().abs()).sum())
+
+
+def _add(
+    run: Run,
+    table: pd.DataFrame,
+    curves: pd.DataFrame,
+    *,
+    name: str,
+    numbers: Mapping[str, Mapping[int, int]],
+    own: Container[tuple[str, int]],
+) -> None:
+    """Count in `run` what it takes from a table."""
+    logs: dict[tuple[str, int], list[Row]] = {}
+    for log in _records(curves):
+        logs.setdefault((log["strategy"], log["trial"]), []).append(log)
+    rows: list[Row] = []
+    for row in _records(table):
+        strategy, trial = key = row["strategy"], row["trial"]
+        if key not in own:
+            continue
+        if trial not in numbers.get(strategy, {}):
+            raise TuningError(
+                f"run {row['run']} is damaged: trial {trial:,} is not one that its {strategy} asks "
+                "for"
+            )
+        rows.append({**row, "run": name, "number": numbers[strategy][trial]})
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        part = rows[start : start + ROWS_AT_ONCE]
+        run.append(part, [(row, logs.get((row["strategy"], row["trial"]), [])) for row in part])
+
+
+def _records(table: pd.DataFrame) -> Iterator[Row]:
+    """The rows as dicts, with None for what is missing."""
+    names = list(map(str, table))
+    for cells in as_cells(table).itertuples(index=False, name=None):
+        yield dict(zip(names, cells, strict=True))

@@ -1,0 +1,85 @@
+"""Train some of a run's trials again, as near to the same as can be, and see how far they move."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from tuning.analysis.run_view import scores_of
+from tuning.analysis.steady import AGAIN
+from tuning.api.settings import Request, settle
+from tuning.errors import TuningError
+from tuning.execution import worker
+from tuning.execution.quiet import quiet
+from tuning.problem.data import data_fingerprint
+from tuning.problem.problem import load_data
+from tuning.runs.manifest import read_manifest, write_text
+from tuning.runs.table import as_csv, load_results
+
+
+def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
+    """Train n of a run's trials again from weights moved by a rounding error, and write it down.
+
+    Half of them are the best, the others evenly spaced among the rest by their score. See
+    `tuning.engines.nudge` for what is moved and why.
+
+    Parameters
+    ----------
+    path : Path
+        A run directory, whose problem is still what it was.
+    n : int
+    console : rich.console.Console
+        For progress.
+
+    Returns
+    -------
+    DataFrame
+        A row a trial, the best first: ``trial``, the metric that chooses, ``again`` (the same
+        metric, trained again) and ``moved`` (how far apart they are). It is in ``again.csv``, too.
+
+    Raises
+    ------
+    TuningError
+        If n is below 1, or the problem's file, its data or Keras' settings have changed.
+    """
+    if n < 1:
+        raise TuningError(f"--again takes a number of trials from 1, not {n}")
+    manifest = read_manifest(path)
+    metric = manifest["problem"]["metric"]
+    trials = _some(load_results(path), metric, manifest["problem"]["mode"], n)
+    with console.status("Training again"), quiet():
+        settings = settle(Request(out=path))
+        problem = settings.problem
+        data = load_data(problem)
+        if data_fingerprint(data) != manifest["problem"]["fingerprint"]["data"]:
+            raise TuningError(f"{path} cannot be trained again: the problem's data has changed")
+        job = worker.Job(
+            settings.seed,
+            settings.backend,
+            environment=manifest.get("environment", {}),
+            nudged=True,
+        )
+        probe = worker.probe(problem, data, job, settings.engine == "auto")
+        job = worker.Job(**{**vars(job), "packing": probe.packing})
+        moved = {
+            outcome.trial: outcome.metrics.get(metric, np.nan)
+            for report in worker.train(problem, data, list(trials["trial"]), job)
+            for outcome in report.outcomes
+        }
+    found = trials.assign(again=trials["trial"].map(moved))
+    found["moved"] = (found["again"] - found[metric]).abs()
+    write_text(path / AGAIN, as_csv(found))
+    return found
+
+
+def _some(results: pd.DataFrame, metric: str, mode: str, n: int) -> pd.DataFrame:
+    """The best half of n trials, and as many evenly spaced among the others."""
+    scored = results[np.isfinite(scores_of(results, metric))].drop_duplicates("trial")
+    ordered = scored.sort_values(metric, ascending=mode == "min", kind="stable")
+    best = min(len(ordered), (n + 1) // 2)
+    spaced = np.linspace(best, len(ordered) - 1, min(n, len(ordered)) - best).round().astype(int)
+    chosen: pd.DataFrame = ordered.iloc[[*range(best), *spaced]]
+    return chosen[["trial", metric]].reset_index(drop=True)

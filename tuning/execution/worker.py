@@ -1,0 +1,328 @@
+"""The Ray tasks: what the driver has a worker process do, on one CPU thread."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuning.compatibility.keras import let_tensorflow_be
+from tuning.engines.memory import keep_for_good, tidy
+from tuning.engines.reports import Report
+from tuning.errors import first_line
+from tuning.execution import threads
+from tuning.execution.limits import Limits, held_to
+from tuning.execution.threads import one_cpu, use_one_thread
+from tuning.packing.axes import UNPACKED, Packing
+from tuning.problem.data import Data, text_of
+from tuning.problem.environment import environment, refuse_another_environment
+from tuning.problem.problem import Problem
+from tuning.space.grid import Configuration
+from tuning.trial import Trial
+
+PROBES = 8
+TESTIMONY_SECONDS = 5
+CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all that the workers of a search do.
+
+    Attributes
+    ----------
+    seed : int
+    backend : {"tensorflow", "jax", "torch"}
+        What Keras runs on.
+    cache : str, optional
+        The folder for compiled programs.
+    packing : Packing
+        How configurations share programs; with a reason if each goes through `fit`.
+    environment : dict of str to str
+        What changes numbers outside of the problem's file; empty until a worker has told.
+    limits : Limits
+        What a trial may take.
+    nudged : bool
+        Whether trainings begin with weights moved by a rounding error.
+    """
+
+    seed: int
+    backend: str
+    cache: str | None = None
+    packing: Packing = UNPACKED
+    environment: dict[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    nudged: bool = False
+
+    @property
+    def packs(self) -> bool:
+        """Whether configurations share programs."""
+        return not self.packing.reason
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a first look at a problem's models found, before anything is trained.
+
+    Attributes
+    ----------
+    metrics : list of str
+        What the models report, ``loss`` first; empty if `error` is set.
+    mode, judge : str
+        ``"max"`` or ``"min"``, as more or less is better of the score that chooses, or nothing
+        where Keras does not know; and what that score is, such as ``keras.metrics.AUC``.
+    model_fingerprint : str
+        SHA-256 of the first model that builds, as Keras serializes it.
+    error : str
+        Why no model of the problem can be trained, as one line.
+    packing : Packing
+        How configurations share programs.
+    environment : dict of str to str
+        What changes numbers outside of the problem's file.
+    """
+
+    metrics: list[str] = field(default_factory=list)
+    mode: str = ""
+    judge: str = ""
+    model_fingerprint: str = ""
+    error: str = ""
+    packing: Packing = UNPACKED
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@functools.cache
+def prepare(backend: str, cache: str | None = None) -> None:
+    """Make this process a worker: one thread, quiet, Keras imported on the backend; once.
+
+    Parameters
+    ----------
+    backend : {"tensorflow", "jax", "torch"}
+    cache : str, optional
+        The folder in which JAX keeps compiled programs.
+    """
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    use_one_thread(backend)
+    if backend == "jax":
+        _prepare_jax(cache)
+    if "keras" in sys.modules and sys.modules["keras"].backend.backend() != backend:
+        raise RuntimeError(f"Keras runs on another backend than {backend} in this process already")
+    with _absent("matplotlib", "pandas", "sklearn"):
+        import keras  # noqa: F401
+
+    if backend != "tensorflow":
+        let_tensorflow_be()
+    keep_for_good()
+
+
+@contextlib.contextmanager
+def _absent(*packages: str) -> Iterator[None]:
+    """Have packages not found for a while: Keras imports some it has little use for here.
+
+    Its plots, its scikit-learn wrappers and its reading of data frames, which a worker does not
+    need, took more than half of the time to import it.
+    """
+    hidden = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]
+
+
+def _prepare_jax(cache: str | None) -> None:
+    """One device, and compiled programs kept on the disk."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    logging.getLogger("jax").setLevel(logging.ERROR)
+    if cache is not None:
+        _make_room(Path(cache))
+        jax.config.update("jax_compilation_cache_dir", cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _make_room(cache: Path) -> None:
+    """Delete the oldest compiled programs; JAX itself would do so under a lock at every one."""
+    files = []
+    for path in cache.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another worker makes room, too
+            stat = path.stat()
+            files.append((stat.st_mtime, stat.st_size, path))
+    excess = sum(size for _, size, _ in files) - CACHE_BYTES
+    for _, size, path in sorted(files):
+        if excess <= 0:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+        excess -= size
+
+
+def train(
+    problem: Problem,
+    data: Data,
+    trials: list[Trial],
+    job: Job,
+    *,
+    attempt: int = 0,
+    witness: Any = None,
+) -> Iterator[Report]:
+    """Train configurations: those of one program together, or each through `fit`.
+
+    Parameters
+    ----------
+    problem : Problem
+    data : dict
+        As `problem.load_data` returned it, checked.
+    trials : list of Trial
+    job : Job
+    attempt : int
+        What the witness knows this task by.
+    witness : actor handle, optional
+        Of a `Witness`; needed where the job has limits.
+
+    Yields
+    ------
+    Report
+        Together they have an outcome of each trial. Beyond a limit the process ends.
+    """
+    with one_cpu():
+        prepare(job.backend, job.cache)
+        if not job.limits:
+            yield from _train(problem, data, trials, job)
+            return
+        import ray
+
+        def testify(why: str) -> None:
+            with contextlib.suppress(Exception):  # it ends all the same
+                ray.get(witness.testify.remote(attempt, why), timeout=TESTIMONY_SECONDS)
+
+        ray.get(witness.begin.remote(attempt))
+        with held_to(job.limits, len(trials), testify):
+            yield from _train(problem, data, trials, job)
+        witness.end.remote(attempt)
+
+
+class Witness:
+    """Knows of each attempt to train something when it began and why its worker was ended."""
+
+    def __init__(self) -> None:
+        self._began: dict[int, float] = {}
+        self._testimonies: dict[int, str] = {}
+
+    def begin(self, attempt: int) -> None:
+        """An attempt begins."""
+        self._began[attempt] = time.monotonic()
+
+    def testify(self, attempt: int, why: str) -> None:
+        """Its worker is about to be ended."""
+        self._testimonies[attempt] = why
+
+    def end(self, attempt: int) -> tuple[float, str]:
+        """The seconds since an attempt began, and why its worker was ended; it is forgotten."""
+        began = self._began.pop(attempt, None)
+        seconds = 0.0 if began is None else time.monotonic() - began
+        return seconds, self._testimonies.pop(attempt, "")
+
+
+def _train(problem: Problem, data: Data, trials: list[Trial], job: Job) -> Iterator[Report]:
+    if job.environment:
+        refuse_another_environment(problem, job.environment)
+    if job.packs:
+        from tuning.engines.vectorized import train_pack
+
+        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged)
+    else:
+        from tuning.engines.fit import fit
+
+        why = "" if job.packing == UNPACKED else job.packing.reason
+        for trial in trials:
+            outcome = fit(problem, data, trial, why, nudge=job.nudged)
+            yield Report([outcome], outcome.epoch_seconds, outcome.seconds)
+    tidy()
+
+
+def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+    """Build a model of the problem, and if asked find how its configurations share programs.
+
+    A configuration whose model does not build is an ordinary failure, so a few evenly spaced ones
+    are tried before the problem is called unusable. One that goes beyond the job's limits ends the
+    process.
+    """
+    with one_cpu():
+        prepare(job.backend, job.cache)
+        from tuning.compatibility.keras import better, describe
+        from tuning.engines.fit import compiled_model, score_names
+        from tuning.engines.foreign import reason, remedy
+
+        if job.backend != "tensorflow" and (place := text_of(data)):
+            return Probe(
+                error=f"{place} is text, which only TensorFlow has: {remedy('tensorflow')}"
+            )
+
+        def build(chosen: Configuration) -> Any:
+            with held_to(job.limits, 1, lambda _: None):
+                return compiled_model(problem, chosen, job.seed)
+
+        size = problem.grid.size
+        errors = []
+        for trial in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
+            configuration = problem.grid[trial]
+            try:
+                model = build(configuration)
+                digest = hashlib.sha256(describe(model).encode()).hexdigest()
+                metrics = score_names(model, data)
+                judge = better(model, problem.metric.removeprefix("val_"))
+            except Exception as error:
+                errors.append(reason(error))
+            else:
+                found = UNPACKED
+                if pack:
+                    found = _packing(problem, data, job, configuration)
+                return Probe(
+                    metrics, *judge, digest, packing=found, environment=environment(problem)
+                )
+        return Probe(error=errors[0])
+
+
+def thread_report(job: Job) -> dict[str, Any]:
+    """Prepare the worker, and return what its libraries say of their threads."""
+    with one_cpu():
+        prepare(job.backend, job.cache)
+        return threads.report()
+
+
+def _packing(
+    problem: Problem,
+    data: Data,
+    job: Job,
+    base: Configuration,
+) -> Packing:
+    """How the problem's configurations share programs; with a reason if they cannot."""
+    from tuning.engines.vectorized import look_at, try_out
+    from tuning.packing.axes import discover
+
+    def look(configuration: Configuration, drawn: bool, twice: bool = False) -> Any:
+        with held_to(job.limits, 1, lambda _: None):
+            return look_at(problem, data, configuration, job.seed, drawn=drawn, twice=twice)
+
+    try:
+        found = discover(problem.grid, look, base)
+        if not found.reason:
+            doubtful = try_out(problem, data, base, job.seed)
+            found = dataclasses.replace(found, doubtful=doubtful)
+    except Exception as error:
+        return Packing(reason=f"its training cannot be vectorized: {first_line(error)}")
+    return found

@@ -1,0 +1,98 @@
+"""A run made small, to be kept and passed on: Parquet and compressed CSV in place of CSV."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuning.errors import TuningError
+from tuning.runs.manifest import (
+    MANIFEST,
+    manifest_grid,
+    manifest_text,
+    read_manifest,
+    whole_or_not_at_all,
+    write_text,
+)
+from tuning.runs.run import CURVES, TRIALS, cell_text
+from tuning.runs.table import as_csv, load_curves, load_results, refuse_empty
+from tuning.space.grid import Grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def publish(run: str | Path, out: str | Path) -> dict[str, Any]:
+    """Write a run's tables compactly: what `load_results` and `load_curves` read as well.
+
+    The trials as ``trials.parquet`` and the same as ``trials.csv.gz``, the learning curves as
+    ``curves.parquet``, of trainings that differ only in ``epochs`` the longest, where the others
+    are its beginning.
+
+    Parameters
+    ----------
+    run : str or Path
+        A run directory.
+    out : str or Path
+        The directory to make.
+
+    Returns
+    -------
+    dict
+        The manifest written, which has the numbers of rows, the time from first to last, and the
+        CPU time, under ``published``.
+
+    Raises
+    ------
+    TuningError
+        If the run has no trials or its tables are damaged, or `out` cannot be made.
+    """
+    manifest, trials, curves = read_manifest(run), load_results(run), load_curves(run)
+    refuse_empty(trials, run)
+    grid = manifest_grid(manifest)
+    curves = longest(trials, curves, grid)
+    manifest["published"] = {
+        "trials": len(trials),
+        "epochs": len(curves),
+        "started_at": manifest["created_at"],
+        "finished_at": trials["finished_at"].max(),
+        "cpu_seconds": round(float(trials.drop_duplicates("trial")["train_seconds"].sum()), 3),
+    }
+    out = Path(out).absolute()
+    try:
+        with whole_or_not_at_all(out) as draft:
+            _to_parquet(trials, draft / Path(TRIALS).with_suffix(".parquet"), grid.axes)
+            _to_parquet(curves, draft / Path(CURVES).with_suffix(".parquet"))
+            text = as_csv(trials).encode()
+            (draft / f"{TRIALS}.gz").write_bytes(gzip.compress(text, mtime=0))
+            write_text(draft / MANIFEST, manifest_text(manifest))
+    except OSError as error:
+        raise TuningError(f"cannot make {out}: {error.strerror}") from error
+    return manifest
+
+
+def longest(trials: pd.DataFrame, curves: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+    """The curves of counted trials, without those that are the beginning of another."""
+    key = ["strategy", "trial"]
+    counted = trials[key]
+    curves = curves.merge(counted, on=key)
+    if "epochs" not in grid.axes:
+        return curves
+    line = grid.line("epochs", trials["trial"]).rename("line")
+    of_longest = trials.groupby(["strategy", line])["epochs"].transform("idxmax")
+    counted = counted.assign(longest=trials["trial"].loc[of_longest].to_numpy())
+    curves = curves.merge(counted, on=key)
+    names = [name for name in curves if name not in ("run", "trial", "longest")]
+    whole = curves[curves["trial"] == curves["longest"]][["longest", *names]]
+    found = curves.merge(whole.assign(is_in_it=True), on=["longest", *names], how="left")
+    apart = found["is_in_it"].isna() | (found["trial"] == found["longest"])
+    kept = apart.groupby([found["strategy"], found["trial"]]).transform("any")
+    return curves[kept.to_numpy()].drop(columns="longest").reset_index(drop=True)
+
+
+def _to_parquet(table: pd.DataFrame, path: Path, axes: Iterable[str] = ()) -> None:
+    """An axis of values of more than one kind becomes the text that CSV has of them."""
+    mixed = {axis: table[axis].map(cell_text) for axis in axes if table[axis].dtype == object}
+    table.assign(**mixed).to_parquet(path, index=False, compression="zstd")

@@ -1,0 +1,218 @@
+"""A run's tables as people read them: the trials and their learning curves, checked."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuning.errors import TuningError, first_line
+from tuning.runs.manifest import manifest_grid, read_manifest
+from tuning.runs.run import CURVES, STATUSES, TRIALS, cell_text, curve_columns, trial_columns
+from tuning.space.grid import Grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS_AT_ONCE = 10_000  # as Python's own objects
+
+
+def load_results(path: str | Path) -> pd.DataFrame:
+    """The trials of a run as a table, each strategy's in the order it asked for them.
+
+    A trial that several strategies asked for was trained once, and has a row for each.
+
+    Parameters
+    ----------
+    path : str or Path
+        A run directory, as a run made it or as `tuning.runs.publish` wrote it.
+
+    Returns
+    -------
+    DataFrame
+        One row a trial: ``run``, ``strategy``, ``number`` (its place in the strategy's order,
+        from 0), ``trial`` (grid index), ``seed``, a column for each axis with the grid's own
+        values, ``status``, ``val_…``, ``test_…`` and ``train_…`` of each metric, ``train_seconds``,
+        ``engine``, ``backend``, ``worker``, ``finished_at`` (UTC), ``error``.
+
+    Raises
+    ------
+    TuningError
+        If the directory is not a run, or its table is damaged: a column is missing, a row is there
+        twice, a number is not one, or a configuration is not its grid's; of a published run also if
+        rows are missing.
+    """
+    manifest = read_manifest(path)
+    file, table = _read(Path(path), TRIALS)
+    grid = manifest_grid(manifest)
+    columns = trial_columns(grid.axes, manifest["metrics"])
+    _check_columns(table, columns, file)
+    _check(table["strategy"] != "", "strategy", table, file, "is not one")
+    _check(table["status"].isin(STATUSES), "status", table, file, "is not one")
+    _to_integers(table, ["number", "trial", "seed"], file)
+    own = table["seed"] == manifest["seed"]
+    _check(own, "seed", table, file, f"is not the run's, {manifest['seed']}")
+    inside = (table["trial"] >= 0) & (table["trial"] < grid.size)
+    _check(inside, "trial", table, file, f"is not in a grid of {grid.size:,}")
+    for axis in grid.axes:
+        _to_values(table, axis, grid, file)
+    scores = columns[columns.index("status") + 1 : columns.index("train_seconds")]
+    for name in scores:
+        there = (table["status"] != "ok") | (table[name] != "")
+        _check(there, name, table, file, "is not a score")
+    _to_numbers(table, [*scores, "train_seconds"], file)
+    for name in columns[columns.index("engine") :]:
+        table[name] = table[name].mask(table[name] == "")
+    for key in ("trial", "number"):
+        again = table.duplicated(["strategy", key])
+        _check(~again, key, table, file, "is there a second time")
+    _check_complete(len(table), manifest, "trials", file)
+    return table.sort_values(["strategy", "number"], kind="stable", ignore_index=True)
+
+
+def load_curves(path: str | Path) -> pd.DataFrame:
+    """The learning curves of a run.
+
+    Returns
+    -------
+    DataFrame
+        One row an epoch: ``run``, ``strategy``, ``trial``, ``seed``, ``epoch`` (from 1), ``loss``,
+        ``val_loss`` and the metric that chooses. A published run has only the longest of trainings
+        that differ in nothing but ``epochs``: the shorter ones are its beginning.
+
+    Raises
+    ------
+    TuningError
+        If the directory is not a run, or the table lacks a column, has an epoch twice, or a number
+        is not one; of a published run also if rows are missing.
+    """
+    manifest = read_manifest(path)
+    file, table = _read(Path(path), CURVES)
+    columns = curve_columns(manifest["problem"]["metric"])
+    _check_columns(table, columns, file)
+    _to_integers(table, ["trial", "seed", "epoch"], file)
+    _to_numbers(table, columns[columns.index("epoch") + 1 :], file)
+    again = table.duplicated(["strategy", "trial", "epoch"])
+    _check(~again, "epoch", table, file, "is there a second time")
+    _check_complete(len(table), manifest, "epochs", file)
+    return table
+
+
+def refuse_empty(results: pd.DataFrame, path: str | Path) -> None:
+    """Refuse a run that has no trials.
+
+    Raises
+    ------
+    TuningError
+    """
+    if results.empty:
+        raise TuningError(f"{path} has no trials yet: run_ray.py --out {path} trains some")
+
+
+def as_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """The values as a run has them: None for what is missing, NaN where that is a trial's score."""
+    cells = table.astype(object).where(table.notna(), None)
+    if "status" in table:
+        columns = list(table)
+        for name in columns[columns.index("status") + 1 : columns.index("train_seconds")]:
+            cells.loc[(table["status"] == "ok") & table[name].isna(), name] = math.nan
+    return cells
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """The table with cells as `trials.csv` has them: nothing for None, nothing that is a formula.
+
+    Some rows at a time: as Python's own strings, the cells of all take ten times their text.
+    """
+    starts = range(0, max(1, len(table)), ROWS_AT_ONCE)
+    parts = [table.iloc[start : start + ROWS_AT_ONCE] for start in starts]
+    return "".join(
+        as_cells(part).map(cell_text).to_csv(index=False, header=part is parts[0]) for part in parts
+    )
+
+
+def _read(path: Path, name: str) -> tuple[Path, pd.DataFrame]:
+    """A table of a run, from the form it is there in; what is CSV as text."""
+    import pandas as pd
+
+    stem = Path(name).stem
+    forms = (name, f"{stem}.parquet", f"{stem}.csv.gz")
+    file = next((path / form for form in forms if (path / form).exists()), path / name)
+    try:
+        if file.suffix == ".parquet":
+            return file, pd.read_parquet(file)
+        content = file.read_bytes()
+        if file.suffix == ".gz":
+            content = gzip.decompress(content)
+        whole = content[: content.rfind(b"\n") + 1]  # a driver may be writing the last line
+        return file, pd.read_csv(io.BytesIO(whole), dtype=str, keep_default_na=False)
+    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or first_line(error)
+        raise TuningError(f"{file} cannot be read as a table: {why}") from error
+
+
+def _check_columns(table: pd.DataFrame, columns: list[str], file: Path) -> None:
+    if missing := [name for name in columns if name not in table]:
+        raise TuningError(f"{file} is not of this run: it has no column {missing[0]!r}")
+
+
+def _to_integers(table: pd.DataFrame, columns: list[str], file: Path) -> None:
+    for name in columns:
+        text = table[name].astype(str)
+        right = text.str.fullmatch("-?[0-9]+").astype(bool)
+        _check(right, name, table, file, "is not an integer")
+        table[name] = [int(cell) for cell in text]  # of any size: a grid may have 10**18 points
+
+
+def _to_numbers(table: pd.DataFrame, columns: list[str], file: Path) -> None:
+    """Every cell of these columns is a number, infinite ones and NaN among them, or empty."""
+    import pandas as pd
+
+    for name in columns:
+        cells = table[name]
+        numbers = pd.to_numeric(cells, errors="coerce")
+        right = numbers.notna() | cells.isna() | cells.isin(["", "nan"])
+        _check(right, name, table, file, "is not a number")
+        table[name] = numbers.astype(float)
+
+
+def _to_values(table: pd.DataFrame, axis: str, grid: Grid, file: Path) -> None:
+    """Every cell of an axis is the text of what the grid has at that trial, and becomes that."""
+    import pandas as pd
+
+    if table.empty:
+        return
+    values = grid.axes[axis]
+    positions = grid.position(axis, table["trial"].to_numpy()).astype(int)
+    codes, cells = pd.factorize(table[axis], use_na_sentinel=False)
+    texts = ["" if pd.isna(cell) else cell_text(cell) for cell in cells]
+    same = np.array([[text == cell_text(value) for value in values] for text in texts])
+    right = pd.Series(same[codes, positions], table.index)
+    _check(right, axis, table, file, "is not what the manifest's grid has there")
+    own = pd.Series(np.array(values, dtype=object)[positions], table.index, dtype=object)
+    table[axis] = own.infer_objects() if len(set(map(type, values))) == 1 else own
+
+
+def _check(
+    right: pd.Series[bool], column: str, table: pd.DataFrame, file: Path, fault: str
+) -> None:
+    if right.all():
+        return
+    row = int(np.argmin(right.to_numpy()))
+    cell = str(table[column].iloc[row])
+    raise TuningError(f"{file} is damaged in row {row + 1:,}: {column} {cell!r} {fault}")
+
+
+def _check_complete(rows: int, manifest: Mapping[str, Any], what: str, file: Path) -> None:
+    """A published table has as many rows as its manifest says."""
+    expected = manifest.get("published", {}).get(what, rows)
+    if rows != expected:
+        raise TuningError(
+            f"{file} is damaged: it has {rows:,} rows, where its manifest says {expected:,}"
+        )
