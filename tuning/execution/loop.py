@@ -11,7 +11,8 @@ from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
 from tuning.errors import TuningError, first_line
 from tuning.packing.packs import Pack, Packer
-from tuning.samplers import FINISHED, WAIT, Sampler
+from tuning.samplers import FINISHED, Sampler
+from tuning.samplers.protocol import Signal
 from tuning.trial import KeptModel, Outcome, Trial
 
 HORIZON = 100_000  # trials planned ahead, so that programs are whole and the longest goes first
@@ -201,17 +202,17 @@ class _Asked:
         kind = type(self.sampler).__name__
         try:
             answer = self.sampler.ask(n)
-            if isinstance(answer, list) and not all(isinstance(each, Trial) for each in answer):
-                raise TypeError(f"it gives {type(answer[0]).__name__}, not Trial")
+            if not isinstance(answer, list | Signal):
+                raise TypeError(f"it gives {type(answer).__name__}, not a list of Trial")
+            trials = [] if isinstance(answer, Signal) else answer
+            if wrong := [each for each in trials if not isinstance(each, Trial)]:
+                raise TypeError(f"it gives {type(wrong[0]).__name__}, not Trial")
         except TuningError:
             raise
         except (Exception, SystemExit) as error:
             raise TuningError(f"ask of the sampler {kind} failed: {first_line(error)}") from error
-        if answer is FINISHED:
-            self.finished = True
-        elif answer is not WAIT and isinstance(answer, list):
-            return answer
-        return []
+        self.finished = answer is FINISHED
+        return trials
 
     def known(self, number: int) -> Outcome | None:
         """What the record had for its trial of that number, if it learns."""
