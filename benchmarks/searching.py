@@ -59,7 +59,7 @@ def _search(driver: Any, problem: Any, start: int, stop: int) -> float:
         engine="auto",
         backend="jax",
         seed=0,
-        search={"random": 0, "sweep": "all", "sweep_order": "grid"},
+        strategies={"sweep": {"points": "all", "order": "grid"}},
     )
     with Run.create(Path("run"), manifest) as run:
         started = time.perf_counter()

@@ -63,7 +63,7 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
             seed=0,
             engine=engine,
             backend=backend,
-            search={"random": 0, "sweep": "all", "sweep_order": "grid"},
+            strategies={"sweep": {"points": "all", "order": "grid"}},
         ),
     )
 

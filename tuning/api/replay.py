@@ -17,7 +17,7 @@ from tuning.errors import TuningError, first_line
 from tuning.runs.run import row_of
 from tuning.samplers import RandomSampler, Sampler
 from tuning.space.grid import Row
-from tuning.trial import Outcome
+from tuning.trial import Outcome, Trial, epochs
 
 MakeSampler = Callable[[Landscape, int, int], Sampler]
 """From a table, a number of trials and a seed."""
@@ -40,37 +40,42 @@ class TableTrainer:
     """
 
     def __init__(self, land: Landscape) -> None:
-        self._places = {int(trial): i for i, trial in enumerate(land.trials.index)}
+        self._grid = land.grid
+        self._places = {int(index): i for i, index in enumerate(land.trials.index)}
         self._columns = {str(name): land.trials[name].tolist() for name in land.trials}
-        metrics = land.manifest["metrics"]
+        metrics = land.manifest.metrics
         self._scores = [f"{split}_{name}" for split in ("val", "test", "train") for name in metrics]
 
-    def __contains__(self, trial: object) -> bool:
-        return trial in self._places
+    def __contains__(self, index: object) -> bool:
+        return index in self._places
 
-    def train(self, trials: Sequence[int]) -> list[Outcome]:
-        """The outcomes of these trials, in the same order, as `Driver.train` returns them.
+    def train(self, indices: Sequence[int]) -> list[Outcome]:
+        """The outcomes of these configurations, in the same order, as `Driver.train` returns them.
 
         Raises
         ------
         TuningError
-            For a trial that the table does not have.
+            For a configuration that the table does not have.
         """
-        return [self._outcome(trial) for trial in trials]
+        return [self._outcome(index) for index in indices]
 
-    def _outcome(self, trial: int) -> Outcome:
-        if trial not in self._places:
-            raise TuningError(f"the table of run {self._columns['run'][0]} has no trial {trial:,}")
-        place, of = self._places[trial], self._columns
+    def _outcome(self, index: int) -> Outcome:
+        if index not in self._places:
+            run = self._columns["run"][0]
+            raise TuningError(f"the table of run {run} has no configuration {index:,}")
+        place, of = self._places[index], self._columns
         ok = of["status"][place] == "ok"
+        configuration = self._grid[index]
+        trial = Trial(
+            of["trial"][place], configuration, of["seed"][place], epochs(configuration), index
+        )
         seconds = of["train_seconds"][place]
         return Outcome(
             trial,
-            of["seed"][place],
             of["status"][place],
             of["engine"][place],
             of["backend"][place],
-            {name: of[name][place] for name in self._scores} if ok else {},
+            metrics={name: of[name][place] for name in self._scores} if ok else {},
             seconds=0.0 if np.isnan(seconds) else seconds,
             error="" if ok else str(of["error"][place]),
             worker=of["worker"][place],
@@ -155,10 +160,8 @@ def replay(
             )
         outcomes = trainer.train(known)
         rows = [
-            row_of(
-                outcome, land.grid[outcome.trial], run=run, strategy="replay", number=len(found) + i
-            )
-            for i, outcome in enumerate(outcomes)
+            row_of(outcome, run=run, strategy="replay", number=number)
+            for number, outcome in enumerate(outcomes, start=len(found))
         ]
         try:
             if rows:
@@ -207,8 +210,8 @@ def replays(
     -------
     DataFrame
         One row a search: ``seed``, ``trials`` (answered), the metric and the test metric of what
-        it chose, ``trial`` (its grid index), ``rank`` (among all in the table, 1 the best; equals
-        have the same), ``cpu_seconds``. Without a result, the scores are NaN and the trial is -1.
+        it chose, ``index`` (in the grid), ``rank`` (among all in the table, 1 the best; equals
+        have the same), ``cpu_seconds``. Without a result, the scores are NaN and the index is -1.
 
     Raises
     ------
@@ -216,22 +219,22 @@ def replays(
         As `replay`, or what `make` raises.
     """
     trainer = TableTrainer(land)
-    places = {int(trial): i for i, trial in enumerate(land.trials.index)}
+    places = {index: i for i, index in enumerate(land.trials.index)}
     rows = []
     for seed in seeds:
         sampler = make(land, trials, seed)
         outcomes = replay(sampler, land, trainer, trials, at_once)
-        asked = np.array([places[outcome.trial] for outcome in outcomes], dtype=int)
+        asked = np.array([places[outcome.trial.index] for outcome in outcomes], dtype=int)
         best = best_so_far(land.values[asked], land.mode)
         spent = sum(outcome.seconds for outcome in outcomes)
         if len(best) == 0 or best[-1] < 0:
             rows.append((seed, len(asked), np.nan, np.nan, -1, np.nan, spent))
             continue
         place = asked[best[-1]]
-        trial = int(land.trials.index[place])
-        chosen = (land.values[place], land.tests[place], trial, land.ranks[place])
+        index = int(land.trials.index[place])
+        chosen = (land.values[place], land.tests[place], index, land.ranks[place])
         rows.append((seed, len(asked), *chosen, spent))
-    names = ["seed", "trials", land.metric, land.test_metric, "trial", "rank", "cpu_seconds"]
+    names = ["seed", "trials", land.metric, land.test_metric, "index", "rank", "cpu_seconds"]
     return pd.DataFrame(rows, columns=names)
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 
-from tuning.api.settings import Request, Settings, refuse_another, settle
+from tuning.api.settings import Request, Settings, refuse_another, settle, strategies_of
 from tuning.callbacks.terminal import TerminalProgress, duration
 from tuning.errors import RunStopped, TuningError, shortened
 from tuning.execution import worker
@@ -30,7 +30,7 @@ from tuning.problem.data import Data, data_fingerprint
 from tuning.problem.problem import Problem, load_data
 from tuning.report.terminal import print_table, say
 from tuning.runs.lock import let_go
-from tuning.runs.manifest import MANIFEST, chosen_by, make_manifest, read_manifest
+from tuning.runs.manifest import MANIFEST, Manifest, chosen_by, make_manifest, read_manifest
 from tuning.runs.run import Run, own_python, shown, trial_columns
 from tuning.runs.table import load_results
 from tuning.samplers import Sampler, Shard, ShardSampler, samplers_of
@@ -73,16 +73,16 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
             if settings.manifest:
                 _refuse_other_data(settings, settings.manifest, digest)
             driver.load(data)
-            manifest = _manifest(settings, digest, _probe(settings.problem, driver))
+            manifest = _manifest(settings, digest, _probe(settings.problem, driver), list(data))
             if settings.manifest:
                 refuse_another(settings.out, settings.manifest, manifest)
-                run.set_search(settings.kept)
+                run.set_strategies(strategies_of(settings.kept))
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
             _tell_how_to_go_on(settings, request)
             status.stop()
             if "shard" in settings.search:
-                settings = _sharded(settings, run.manifest.get("packing", driver.packing.kinds))
+                settings = _sharded(settings, run.manifest.packing or driver.packing.kinds)
                 if not any(sampler.n_trials for sampler in settings.samplers.values()):
                     console.print(
                         f"Shard {settings.search['shard']} has none of the search's trials."
@@ -216,11 +216,16 @@ def _driver(settings: Settings, cluster: Cluster) -> Driver:
     )
 
 
-def _refuse_other_data(settings: Settings, manifest: Mapping[str, Any], digest: str) -> None:
+def _refuse_other_data(settings: Settings, manifest: Manifest, digest: str) -> None:
     """Refuse to go on where what can be told without building a model is not the same."""
-    model = manifest["problem"]["fingerprint"]["model"]
-    known = Probe(manifest["metrics"], model_fingerprint=model)
-    as_far_as_known = _manifest(settings, digest, known)
+    problem = manifest.problem
+    known = Probe(
+        manifest.metrics,
+        mode=problem.mode,
+        judge=manifest.judge,
+        model_fingerprint=problem.fingerprint["model"],
+    )
+    as_far_as_known = _manifest(settings, digest, known, manifest.splits)
     refuse_another(settings.out, manifest, as_far_as_known)
 
 
@@ -249,13 +254,13 @@ def _probe(problem: Problem, driver: Driver) -> Probe:
     return probe
 
 
-def _manifest(settings: Settings, digest: str, probe: Probe) -> dict[str, Any]:
+def _manifest(settings: Settings, digest: str, probe: Probe, splits: Iterable[str]) -> Manifest:
     fingerprint = {
         "code": settings.problem.file.fingerprint,
         "model": probe.model_fingerprint,
         "data": digest,
     }
-    manifest = make_manifest(
+    return make_manifest(
         settings.problem,
         fingerprint,
         probe.metrics,
@@ -263,17 +268,19 @@ def _manifest(settings: Settings, digest: str, probe: Probe) -> dict[str, Any]:
         seed=settings.seed,
         engine=settings.engine,
         backend=settings.backend,
-        search=settings.kept,
+        strategies=strategies_of(settings.kept),
+        splits=splits,
+        shard=settings.kept.get("shard", ""),
+        environment=probe.environment,
+        packing=probe.packing.kinds,
     )
-    known = {"environment": probe.environment} if probe.environment else {}
-    return {**manifest, **known, "packing": probe.packing.kinds}
 
 
 def _announce(
     settings: Settings, run: Run, driver: Driver, cluster: Cluster, console: Console
 ) -> None:
     grid, search = settings.problem.grid, settings.search
-    whole = samplers_of(search, grid, settings.seed)
+    whole = samplers_of(strategies_of(search), grid, settings.seed)
     parts = []
     if "random" in whole:
         n = whole["random"].n_trials
@@ -316,7 +323,7 @@ def _search(
         sum(sampler.n_trials for sampler in settings.samplers.values()),
         workers=cluster.workers,
         metric=settings.problem.metric,
-        mode=run.manifest["problem"]["mode"],
+        mode=run.manifest.problem.mode,
         console=errors,
     ) as progress:
         driver.search(settings.samplers, run, progress)
@@ -365,7 +372,7 @@ def _say_how_to_go_on(out: Path | None, command: str, errors: Console) -> None:
 def _go_on_command(settings: Settings, request: Request) -> str:
     """The command that goes on with a search, at this moment."""
     try:
-        extended = settings.kept != read_manifest(settings.out)["search"]
+        extended = strategies_of(settings.kept) != read_manifest(settings.out).strategies
     except TuningError:  # there is no run yet
         extended = False
     return go_on_command(settings.out, request, extended)

@@ -16,7 +16,14 @@ from tuning.errors import TuningError, listed
 from tuning.execution.limits import Limits, bytes_of
 from tuning.execution.quiet import quiet
 from tuning.problem.problem import Problem, load_problem
-from tuning.runs.manifest import MANIFEST, differences, make_manifest, read_manifest
+from tuning.runs.manifest import (
+    MANIFEST,
+    Manifest,
+    Strategies,
+    differences,
+    make_manifest,
+    read_manifest,
+)
 from tuning.runs.run import trial_columns
 from tuning.samplers import Sampler, Shard, parse_sweep, samplers_of
 from tuning.space.grid import Grid
@@ -87,7 +94,7 @@ class Settings:
     ----------
     search, kept : dict
         What is searched now; and what the manifest is to say, which is never less than it said.
-    manifest : dict, optional
+    manifest : Manifest, optional
         Of the run that is gone on with; None for a new one.
     """
 
@@ -101,7 +108,7 @@ class Settings:
     cache: str | None
     limits: Limits
     out: Path
-    manifest: dict[str, Any] | None
+    manifest: Manifest | None
 
 
 def settle(request: Request) -> Settings:
@@ -122,37 +129,39 @@ def settle(request: Request) -> Settings:
     shard = None if request.shard is None else Shard.parse(request.shard)
     given = _run_directory(request.out, shard) if request.out else None
     manifest = _existing(given)
-    old = manifest or {"problem": {}, "search": {}}
-    engine, backend = _engine_and_backend(request, old)
+    old = search_of(manifest) if manifest else {}
+    engine, backend = _engine_and_backend(request, manifest)
     _select_backend(backend)
     with quiet(request.verbose):
-        source = old["problem"].get("source", DEFAULT_PROBLEM)
+        source = manifest.problem.source if manifest else DEFAULT_PROBLEM
         problem = load_problem(source if request.problem is None else request.problem)
     trial_columns(problem.grid.axes, ["loss"])
-    seed = old.get("seed", 0) if request.seed is None else request.seed
+    seed = request.seed
+    if seed is None:
+        seed = manifest.seed if manifest else 0
     if manifest:  # the code, data and models are compared once they are there
-        fingerprint, metrics = manifest["problem"]["fingerprint"], manifest["metrics"]
         asked_for = make_manifest(
-            problem, fingerprint, metrics,
-            seed=seed, engine=engine, backend=backend, search=manifest["search"],
+            problem, manifest.problem.fingerprint, manifest.metrics,
+            better=(manifest.problem.mode, manifest.judge), seed=seed, engine=engine,
+            backend=backend, strategies=manifest.strategies, splits=manifest.splits,
         )  # fmt: skip
         refuse_another(given, manifest, asked_for)
     search = {
         "random": min(DEFAULT_RANDOM, problem.grid.size),
         "sweep": str(min(DEFAULT_SWEEP[engine], problem.grid.size)),
         "sweep_order": "grid",
-        **old["search"],
+        **old,
     }
     asked = {name: getattr(request, name) for name in ("random", "sweep", "sweep_order")}
     search |= {name: value for name, value in asked.items() if value is not None}
     if shard:
         search["shard"] = str(shard)
-    samplers = samplers_of(search, problem.grid, seed)
+    samplers = samplers_of(strategies_of(search), problem.grid, seed)
     if not samplers:
         raise TuningError("nothing to search: both --random and --sweep are 0")
     if manifest:
-        _check_extends(manifest["search"], search)
-    kept = _larger(manifest["search"], search, problem.grid) if manifest else search
+        _check_extends(old, search)
+    kept = _larger(old, search, problem.grid) if manifest else search
     out = given or _run_directory(_new_directory(problem.name), shard)
     cache = str(cache_directory()) if request.cache and backend == "jax" else None
     return Settings(
@@ -160,7 +169,29 @@ def settle(request: Request) -> Settings:
     )
 
 
-def _existing(out: Path | None) -> dict[str, Any] | None:
+def strategies_of(search: Mapping[str, Any]) -> Strategies:
+    """The strategies of a manifest, from the command line's settings of a search."""
+    strategies: Strategies = {}
+    if search["random"]:
+        strategies["random"] = {"trials": search["random"]}
+    if search["sweep"] != "0":
+        strategies["sweep"] = {"points": search["sweep"], "order": search["sweep_order"]}
+    return strategies
+
+
+def search_of(manifest: Manifest) -> dict[str, Any]:
+    """The command line's settings of a search, from a manifest."""
+    sweep = manifest.strategies.get("sweep", {"points": "0", "order": "grid"})
+    shard = {"shard": manifest.shard} if manifest.shard else {}
+    return {
+        "random": manifest.strategies.get("random", {"trials": 0})["trials"],
+        "sweep": sweep["points"],
+        "sweep_order": sweep["order"],
+        **shard,
+    }
+
+
+def _existing(out: Path | None) -> Manifest | None:
     """The manifest of the run to go on with; None if the directory is to be made."""
     if out is None or not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return None
@@ -187,10 +218,10 @@ def _limits(request: Request) -> Limits:
     return Limits(seconds, None if memory is None else bytes_of(memory))
 
 
-def _engine_and_backend(request: Request, old: Mapping[str, Any]) -> tuple[str, str]:
+def _engine_and_backend(request: Request, old: Manifest | None) -> tuple[str, str]:
     """What trains: packs on JAX, unless another engine or backend is asked for."""
-    backend = request.backend or old.get("backend")
-    engine = request.engine or old.get("engine", "auto")
+    backend = request.backend or (old.backend if old else None)
+    engine = request.engine or (old.engine if old else "auto")
     if engine == "auto" and backend not in (None, "jax"):
         engine = "fit"
     return engine, backend or ("jax" if engine == "auto" else "tensorflow")
@@ -253,9 +284,7 @@ def _new_directory(name: str) -> Path:
     return out
 
 
-def refuse_another(
-    out: Path | None, manifest: Mapping[str, Any], asked_for: Mapping[str, Any]
-) -> None:
+def refuse_another(out: Path | None, manifest: Manifest, asked_for: Manifest) -> None:
     if found := differences(manifest, asked_for):
         raise TuningError(
             f"{out} is another run: {listed(found)} (name another --out for a new one)"

@@ -194,10 +194,9 @@ def publish(arguments: list[str] | None = None) -> int:
         from tuning.runs.run import shown
 
         options = parser.parse_args(arguments)
-        about = publish(options.run, options.out)["published"]
+        about = publish(options.run, options.out)
         Output().print(
-            f"{about['trials']:,} trials and {about['epochs']:,} epochs are in "
-            f"{shown(options.out)}/.",
+            f"{about.trials:,} trials and {about.epochs:,} epochs are in {shown(options.out)}/.",
             soft_wrap=True,
         )
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import dataclasses
 import errno
 import io
 import os
@@ -17,20 +18,21 @@ from typing import IO, Any
 from tuning.errors import RunStopped, TuningError
 from tuning.runs.lock import LOCK, Lock
 from tuning.runs.manifest import (
+    FORMAT,
     MANIFEST,
-    manifest_grid,
-    manifest_text,
+    Manifest,
+    Strategies,
+    atomic_directory,
     read_manifest,
-    whole_or_not_at_all,
     write_text,
 )
-from tuning.space.grid import Configuration, Row
+from tuning.space.grid import Row
 from tuning.trial import Outcome
 
 TRIALS = "trials.csv"
 CURVES = "curves.csv"
 
-KEY = ("run", "strategy", "number", "trial", "seed")
+KEY = ("run", "strategy", "trial", "index", "seed")
 STATUSES = ("ok", "diverged", "failed", "timeout")
 AFTER_METRICS = (
     "train_seconds",
@@ -44,7 +46,9 @@ FORMULA = ("=", "+", "-", "@")
 OF_COMPARISON = ("trials", "total_epochs", "total_cpu_seconds")  # columns beside the axes there
 
 
-def trial_columns(axes: Iterable[str], metrics: Iterable[str]) -> list[str]:
+def trial_columns(
+    axes: Iterable[str], metrics: Iterable[str], *, has_test: bool = True
+) -> list[str]:
     """The columns of trials.csv, in order.
 
     Raises
@@ -52,7 +56,8 @@ def trial_columns(axes: Iterable[str], metrics: Iterable[str]) -> list[str]:
     TuningError
         If an axis has the name of another column, or one that a spreadsheet takes for a formula.
     """
-    scores = [f"{split}_{name}" for split in ("val", "test", "train") for name in metrics]
+    splits = ("val", "test", "train") if has_test else ("val", "train")
+    scores = [f"{split}_{name}" for split in splits for name in metrics]
     others = {*KEY, "status", *scores, *AFTER_METRICS, *OF_COMPARISON}
     for axis in axes:
         if axis in others:
@@ -65,24 +70,31 @@ def trial_columns(axes: Iterable[str], metrics: Iterable[str]) -> list[str]:
     return [*KEY, *axes, "status", *scores, *AFTER_METRICS]
 
 
+def columns_of(manifest: Manifest) -> list[str]:
+    """The columns of a run's trials.csv, in order.
+
+    Raises
+    ------
+    TuningError
+        As `trial_columns`.
+    """
+    return trial_columns(manifest.problem.axes, manifest.metrics, has_test=manifest.has_test)
+
+
 def curve_columns(metric: str) -> list[str]:
     """The columns of curves.csv: the losses, and the metric that chooses."""
-    return list(
-        dict.fromkeys(["run", "strategy", "trial", "seed", "epoch", "loss", "val_loss", metric])
-    )
+    return list(dict.fromkeys([*KEY, "epoch", "loss", "val_loss", metric]))
 
 
-def row_of(
-    outcome: Outcome, configuration: Configuration, *, run: str, strategy: str, number: int
-) -> Row:
-    """An outcome as a strategy's row in trials.csv."""
+def row_of(outcome: Outcome, *, run: str, strategy: str, number: int) -> Row:
+    """An outcome as a strategy's row in trials.csv, the strategy's trial of this number."""
     return {
         "run": run,
         "strategy": strategy,
-        "number": number,
-        "trial": outcome.trial,
-        "seed": outcome.seed,
-        **configuration,
+        "trial": number,
+        "index": outcome.trial.index,
+        "seed": outcome.trial.seed,
+        **outcome.trial.configuration,
         "status": outcome.status,
         **outcome.metrics,
         "train_seconds": round(outcome.seconds, 3),
@@ -104,22 +116,22 @@ class Run:
     Attributes
     ----------
     path : Path
-    manifest : dict
+    manifest : Manifest
     done : dict of str to set of int
         The grid indices counted so far, by strategy.
     taken_over_from : str
         The driver that died while it wrote the run; else empty.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any], lock: Lock) -> None:
+    def __init__(self, path: Path, manifest: Manifest, lock: Lock) -> None:
         self.path = path
         self.manifest = manifest
         self.taken_over_from = lock.taken_over_from
         self._lock = lock
         self._writing = threading.Lock()
-        grid = manifest_grid(manifest)
-        self._columns = trial_columns(grid.axes, manifest["metrics"])
-        self._curve_columns = curve_columns(manifest["problem"]["metric"])
+        grid = manifest.grid
+        self._columns = columns_of(manifest)
+        self._curve_columns = curve_columns(manifest.problem.metric)
         self._curve_logs = self._curve_columns[self._curve_columns.index("epoch") + 1 :]
         self._grid = grid
         self.done = self._recover()
@@ -127,7 +139,7 @@ class Run:
         self._curves = (path / CURVES).open("ab", buffering=0)
 
     @classmethod
-    def create(cls, path: Path, manifest: dict[str, Any]) -> Run:
+    def create(cls, path: Path, manifest: Manifest) -> Run:
         """Make a new run; it appears whole or not at all.
 
         Raises
@@ -135,18 +147,16 @@ class Run:
         TuningError
             If the axes' names clash with the results' columns, or the path is taken.
         """
-        columns = trial_columns(manifest["problem"]["axes"], manifest["metrics"])
-        metric = manifest["problem"]["metric"]
         files = {  # the manifest last: what has none is not a run
-            TRIALS: _csv_line(columns),
-            CURVES: _csv_line(curve_columns(metric)),
-            MANIFEST: manifest_text(manifest),
+            TRIALS: _csv_line(columns_of(manifest)),
+            CURVES: _csv_line(curve_columns(manifest.problem.metric)),
+            MANIFEST: manifest.text(),
         }
         try:
             if path.is_dir() and not any(path.iterdir()):  # the current one, or a disk's own
                 _write_files(path, files)
             else:
-                with whole_or_not_at_all(path) as draft:
+                with atomic_directory(path) as draft:
                     _write_files(draft, files)
         except OSError as error:
             raise TuningError(f"cannot make the run {path}: {error.strerror}") from error
@@ -162,6 +172,11 @@ class Run:
             If it is not a run, its tables are damaged, or another driver is writing it.
         """
         manifest = read_manifest(path)
+        if manifest.format != FORMAT:
+            raise TuningError(
+                f"{path} was made by an earlier version, so that it can be read, but not gone on "
+                f"with: merge {path} NEW makes a run of it that can be"
+            )
         lock = Lock(path)
         try:
             return cls(path, manifest, lock)
@@ -187,20 +202,20 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def set_search(self, search: Mapping[str, Any]) -> None:
+    def set_strategies(self, strategies: Strategies) -> None:
         """Note in the manifest that the search was extended."""
-        if self.manifest["search"] != dict(search):
-            self.manifest = {**self.manifest, "search": dict(search)}
+        if self.manifest.strategies != strategies:
+            self.manifest = dataclasses.replace(self.manifest, strategies=strategies)
             try:
-                write_text(self.path / MANIFEST, manifest_text(self.manifest))
+                write_text(self.path / MANIFEST, self.manifest.text())
             except OSError as error:
                 raise RunStopped(cannot_write(self.path / MANIFEST, error)) from error
 
     def rows(self, outcome: Outcome, wanted_by: Iterable[tuple[str, int]]) -> list[Row]:
         """An outcome as rows, one for each (strategy, number) that asked for the trial."""
-        run, configuration = self.path.absolute().name, self._grid[outcome.trial]
+        run = self.path.absolute().name
         return [
-            row_of(outcome, configuration, run=run, strategy=strategy, number=number)
+            row_of(outcome, run=run, strategy=strategy, number=number)
             for strategy, number in wanted_by
         ]
 
@@ -229,7 +244,7 @@ class Run:
             self._write(self._curves, CURVES, [_cells(log, self._curve_columns) for log in logs])
             self._write(self._trials, TRIALS, [_cells(row, self._columns) for row in rows])
             for row in rows:
-                self.done.setdefault(row["strategy"], set()).add(row["trial"])
+                self.done.setdefault(row["strategy"], set()).add(row["index"])
 
     def copy(self, wanted: Mapping[int, list[tuple[str, int]]]) -> int:
         """Count trials for a strategy that another strategy has had trained already.
@@ -246,26 +261,26 @@ class Run:
         """
         if not wanted:
             return 0
-        trained = {int(row["trial"]): row for row in self._read(TRIALS, wanted)}
+        trained = {int(row["index"]): row for row in self._read(TRIALS, wanted)}
         logs: dict[int, dict[str, Row]] = {}
         for log in self._read(CURVES, wanted):
-            logs.setdefault(int(log["trial"]), {})[log["epoch"]] = log
+            logs.setdefault(int(log["index"]), {})[log["epoch"]] = log
         rows, curves = [], []
-        for trial, askers in wanted.items():
+        for index, askers in wanted.items():
             for strategy, number in askers:
-                row = {**trained[trial], "strategy": strategy, "number": number, "trial": trial}
+                row = {**trained[index], "strategy": strategy, "trial": number, "index": index}
                 rows.append(row)
-                epochs = logs.get(trial, {}).values()
+                epochs = logs.get(index, {}).values()
                 curves.append(
                     (row, [{name: log[name] for name in self._curve_logs} for log in epochs])
                 )
         self.append(rows, curves)
         return len(rows)
 
-    def _read(self, name: str, trials: Container[int]) -> Iterator[Row]:
+    def _read(self, name: str, indices: Container[int]) -> Iterator[Row]:
         """The lines of these trials, as text."""
         with (self.path / name).open(newline="", encoding="utf-8") as file:
-            yield from (row for row in csv.DictReader(file) if int(row["trial"]) in trials)
+            yield from (row for row in csv.DictReader(file) if int(row["index"]) in indices)
 
     def _write(self, file: io.RawIOBase | Any, name: str, lines: list[list[str]]) -> None:
         if not lines:
@@ -298,9 +313,9 @@ class Run:
 
     def _counted(self, path: Path) -> dict[str, set[int]]:
         """The trials of a table whose rows are whole, this run's, and not there twice."""
-        names = ("strategy", "trial", "seed", "status", "number")
-        strategy, trial, seed, status, number = map(self._columns.index, names)
-        own_seed, size = str(self.manifest["seed"]), self._grid.size
+        names = ("strategy", "trial", "index", "seed", "status")
+        strategy, trial, index, seed, status = map(self._columns.index, names)
+        own_seed, size = str(self.manifest.seed), self._grid.size
         done: dict[str, set[int]] = {}
         numbers: dict[str, set[int]] = {}
         n = 0
@@ -309,13 +324,13 @@ class Run:
                 reader = csv.reader(file)
                 next(reader)
                 for n, row in enumerate(reader, start=1):
-                    counted = int(row[trial])
+                    counted = int(row[index])
                     right = len(row) == len(self._columns) and row[seed] == own_seed
                     if not right or row[status] not in STATUSES or not 0 <= counted < size:
                         raise ValueError
                     for what, value, own in (
-                        ("trial", counted, done.setdefault(row[strategy], set())),
-                        ("number", int(row[number]), numbers.setdefault(row[strategy], set())),
+                        ("index", counted, done.setdefault(row[strategy], set())),
+                        ("trial", int(row[trial]), numbers.setdefault(row[strategy], set())),
                     ):
                         if value in own:
                             raise TuningError(
@@ -430,13 +445,13 @@ def _drop_torn_line(path: Path) -> None:
 
 def _drop_uncounted(path: Path, columns: list[str], done: Mapping[str, set[int]]) -> None:
     """Cut the curves of trials that were never counted: they are the last, as written before."""
-    strategy, trial = columns.index("strategy"), columns.index("trial")
+    strategy, index = columns.index("strategy"), columns.index("index")
     with path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)
         for at, line in _lines_from_the_end(file):
             try:
                 cells = next(csv.reader([line.decode()]))
-                counted = at == 0 or int(cells[trial]) in done.get(cells[strategy], ())
+                counted = at == 0 or int(cells[index]) in done.get(cells[strategy], ())
             except (ValueError, IndexError, csv.Error):
                 counted = False
             if counted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tuning.errors import TuningError, quoted
 from tuning.samplers.protocol import Sampler, every_point
 from tuning.samplers.random import RandomSampler
 from tuning.samplers.shard import Shard, ShardSampler
@@ -22,14 +23,22 @@ __all__ = [
     "samplers_of",
 ]
 
+SETTINGS: dict[str, dict[str, type]] = {
+    "random": {"trials": int},
+    "sweep": {"points": str, "order": str},
+}
 
-def samplers_of(search: Mapping[str, Any], grid: Grid, seed: int) -> dict[str, Sampler]:
-    """The strategies of a search, by name.
+
+def samplers_of(
+    strategies: Mapping[str, Mapping[str, Any]], grid: Grid, seed: int
+) -> dict[str, Sampler]:
+    """The samplers of a run's strategies, by name.
 
     Parameters
     ----------
-    search : mapping
-        As the manifest has it: ``random``, ``sweep``, ``sweep_order``.
+    strategies : mapping of str to mapping
+        As the manifest has them: ``{"random": {"trials": 20}, "sweep": {"points": "1440", "order":
+        "grid"}}``.
     grid : Grid
     seed : int
         Of the random draw.
@@ -40,8 +49,20 @@ def samplers_of(search: Mapping[str, Any], grid: Grid, seed: int) -> dict[str, S
         For what no strategy takes.
     """
     samplers: dict[str, Sampler] = {}
-    if search["random"] != 0:
-        samplers["random"] = RandomSampler(grid, search["random"], seed)
-    if sweep := parse_sweep(search["sweep"], grid, search["sweep_order"]):
-        samplers["sweep"] = sweep
+    for name, settings in strategies.items():
+        known = SETTINGS.get(name)
+        if known is None:
+            raise TuningError(f"there is no strategy {name!r}: take {' or '.join(SETTINGS)}")
+        if set(settings) != set(known):
+            raise TuningError(f"the strategy {name!r} takes {' and '.join(known)}")
+        for key, kind in known.items():
+            if type(settings[key]) is not kind:
+                raise TuningError(f"{key} of the strategy {name!r} is {quoted(settings[key])}")
+        sampler: Sampler | None
+        if name == "random":
+            sampler = RandomSampler(grid, settings["trials"], seed)
+        else:
+            sampler = parse_sweep(settings["points"], grid, settings["order"])
+        if sampler:
+            samplers[name] = sampler
     return samplers
