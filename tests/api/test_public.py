@@ -6,7 +6,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 SCRIPT = """
@@ -131,7 +130,9 @@ def test_a_notebook_does_the_ten_lines(tmp_path):
     outputs = notebook.cells[1].outputs
     assert any("6/6 trials" in json.dumps(output) for output in outputs), outputs
     assert any("text/html" in output.get("data", {}) for output in outputs)
-    assert not any(output.get("name") == "stderr" for cell in notebook.cells for output in cell.outputs)
+    assert not any(
+        output.get("name") == "stderr" for cell in notebook.cells for output in cell.outputs
+    )
 
 
 @pytest.mark.parametrize(

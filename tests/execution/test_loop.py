@@ -1,25 +1,22 @@
 """One loop for all strategies and all executors: one suite over both."""
 
-import os
 from dataclasses import replace
 
 import pytest
+from tuning.problem.file import load_problem
 
 from tests.conftest import TINY
 from tests.made import Climber
 from tuning import TuningError
-from tuning.engines.reports import Report
 from tuning.execution.cluster import Cluster, ray_cluster
 from tuning.execution.local import LocalExecutor
-from tuning.execution.loop import Heard, Progress, search, train_all
+from tuning.execution.loop import Progress, search, train_all
 from tuning.execution.ray import RayExecutor
 from tuning.execution.table import Memory, OnTable, TableExecutor
 from tuning.execution.worker import Job
 from tuning.packing.packs import Packer
-from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
 from tuning.samplers import WAIT, RandomSampler, Sampler, SweepSampler, trial_at
-from tuning.trial import Outcome
 
 SAMPLERS = {
     "random": lambda grid: RandomSampler(grid, 6, 0),

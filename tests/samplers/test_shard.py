@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.made import Climber
 from tuning import Grid, TuningError
 from tuning.packing.axes import UNPACKED, Axis, Packing, shard_position
-from tests.made import Climber
 from tuning.samplers import FINISHED, RandomSampler, Shard, ShardSampler, SweepSampler
 
 KINDS = st.lists(

@@ -64,8 +64,8 @@ def search(
     Parameters
     ----------
     build_model : callable
-        Takes a configuration as a dict, and returns a compiled Keras model. Any function will do: of
-        a script, a notebook cell, a lambda, a closure.
+        Takes a configuration as a dict, and returns a compiled Keras model. Any function will do:
+        of a script, a notebook cell, a lambda, a closure.
     space : Grid or dict of str to list
         The values of each hyperparameter. ``batch_size`` and ``epochs`` steer training (Keras' 32
         and 1 where there are none); the others reach only `build_model`.
@@ -152,7 +152,7 @@ def search(
         workers=workers,
         engine=engine,
         backend=backend or _own_backend(workers),
-        out=Path(out) if temporary is None else temporary / problem.name,
+        out=temporary / problem.name if temporary is not None else Path(str(out)),
         keep=keep,
         keep_optimizer=keep_optimizer,
         trial_timeout=trial_timeout,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tuning.analysis.compare import best_so_far
-from tuning.analysis.grid_scores import GridScores
+from tuning.analysis.grid_scores import Landscape
 from tuning.errors import TuningError, first_line
 from tuning.execution.loop import search
 from tuning.execution.table import Memory, OnTable, TableExecutor
@@ -21,7 +22,7 @@ from tuning.samplers import FixedSampler, RandomSampler, Sampler, strategies, st
 from tuning.space.grid import Grid
 from tuning.trial import Outcome
 
-MakeSampler = Callable[[GridScores, int, int], Sampler]
+MakeSampler = Callable[[Landscape, int, int], Sampler]
 """From a table, a number of trials and a seed."""
 
 
@@ -37,18 +38,18 @@ class _Listed(FixedSampler):
         return self._indices[number]
 
 
-def _random(scores: GridScores, trials: int, seed: int) -> Sampler:
+def _random(scores: Landscape, trials: int, seed: int) -> Sampler:
     if scores.whole:
         return RandomSampler(scores.grid, trials, seed)
     known = scores.trials.index.tolist()
     return _Listed(scores.grid, random.Random(seed).sample(known, trials), seed)
 
 
-def _sweep(scores: GridScores, trials: int, seed: int) -> Sampler:
+def _sweep(scores: Landscape, trials: int, seed: int) -> Sampler:
     return _Listed(scores.grid, scores.trials.index.tolist()[:trials], seed)
 
 
-def _spaced(scores: GridScores, trials: int, seed: int) -> Sampler:
+def _spaced(scores: Landscape, trials: int, seed: int) -> Sampler:
     known = scores.trials.index.tolist()
     return _Listed(scores.grid, [known[i * len(known) // trials] for i in range(trials)], seed)
 
@@ -58,16 +59,15 @@ SAMPLERS: dict[str, MakeSampler] = {"random": _random, "sweep": _sweep, "spaced"
 
 
 def replay(
-    sampler: Sampler, table: dict[int, Outcome], trials: int, workers: int = 1
+    sampler: Sampler, table: Mapping[Hashable, Outcome], trials: int, workers: int = 1
 ) -> tuple[list[Outcome], float]:
     """Run one search over a table, by the loop that trains.
 
     Parameters
     ----------
     sampler : Sampler
-    table : dict of int to Outcome
-        By grid index. What the sampler asks for and the table does not have is passed over, and it
-        is not told of it.
+    table : mapping
+        By `Trial.point`. What it does not have is passed over, and the sampler not told of it.
     trials : int
         After how many it ends, if the sampler does not end before.
     workers : int
@@ -93,13 +93,13 @@ def replay(
 
 
 def replays(
-    scores: GridScores, make: MakeSampler, trials: int, seeds: Sequence[int], workers: int = 1
+    scores: Landscape, make: MakeSampler, trials: int, seeds: Sequence[int], workers: int = 1
 ) -> pd.DataFrame:
     """What a search finds, again and again with other seeds.
 
     Parameters
     ----------
-    scores : GridScores
+    scores : Landscape
     make : callable
         Gives the sampler, from table, number of trials and seed.
     trials : int
@@ -122,12 +122,14 @@ def replays(
         As `replay`, or what `make` raises.
     """
     rows = scores.trials.rename_axis("index").reset_index()
-    table = {each.trial.index: each for each in outcomes_of(rows, scores.manifest)}
-    places = {int(index): i for i, index in enumerate(scores.trials.index)}
+    table: dict[Hashable, Outcome] = {
+        each.trial.point: each for each in outcomes_of(rows, scores.manifest)
+    }
+    places: dict[Any, int] = {int(index): i for i, index in enumerate(scores.trials.index)}
     found = []
     for seed in seeds:
         outcomes, _ = replay(make(scores, trials, seed), table, trials, workers)
-        asked = np.array([places[outcome.trial.index] for outcome in outcomes], dtype=int)
+        asked = np.array([places[outcome.trial.point] for outcome in outcomes], dtype=int)
         best = best_so_far(scores.values[asked], scores.mode)
         spent = sum(outcome.seconds for outcome in outcomes)
         if len(best) == 0 or best[-1] < 0:
@@ -161,7 +163,8 @@ def find_sampler(text: str) -> MakeSampler:
     file, colon, name = text.rpartition(":")
     if not colon:
         raise TuningError(
-            f"there is no sampler {text!r}: take {', '.join([*SAMPLERS, *strategies()])}, or FILE.py:CLASS"
+            f"there is no sampler {text!r}: take {', '.join({**SAMPLERS, **strategies()})}, or "
+            "FILE.py:CLASS"
         )
     if not Path(file).is_file():
         raise TuningError(f"there is no file {file} to take the sampler {name} from")
@@ -173,7 +176,7 @@ def find_sampler(text: str) -> MakeSampler:
     if name not in names:
         raise TuningError(f"{file} has no class {name!r} to take as the sampler")
 
-    def make(scores: GridScores, trials: int, seed: int) -> Sampler:
+    def make(scores: Landscape, trials: int, seed: int) -> Sampler:
         try:
             sampler: Sampler = names[name](scores.grid, trials, seed)
         except (Exception, SystemExit) as error:

@@ -15,7 +15,7 @@ import pandas as pd
 from tuning.analysis.run_view import scores_of
 from tuning.errors import TuningError
 from tuning.problem.problem import Problem, load_problem
-from tuning.runs.best import BestModels, about
+from tuning.runs.best import about, model_file
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.table import load_curves, load_results, refuse_empty
 
@@ -109,7 +109,8 @@ class Results:
         ordered = rows.sort_values(
             [problem.metric, "trial"], ascending=[problem.mode == "min", True], kind="stable"
         )
-        return ordered.drop_duplicates("index").head(n)
+        best: pd.DataFrame = ordered.drop_duplicates("index").head(n)
+        return best
 
     def best_model(
         self,
@@ -190,11 +191,9 @@ class Results:
         self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
     ) -> keras.Model:
         """The model that was kept of a row."""
-        problem = self.manifest.problem
-        kept = BestModels(self.path, self.manifest.keep, problem.metric, problem.mode)
         same = self.trials[self.trials["index"] == row["index"]]
         files = [
-            kept.file(strategy, int(number))
+            model_file(self.path, strategy, int(number))
             for strategy, number in zip(same["strategy"], same["trial"], strict=True)
         ]
         file = next((each for each in files if each is not None), None)

@@ -159,7 +159,7 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
             loading = stack.enter_context(_loading(settings.problem, request.verbose))
             executor = stack.enter_context(executor_of(settings, request))
             data, digest = loading.result()
-            splits = [split for split in data]
+            splits = list(data)
             if settings.manifest:
                 _refuse_other_data(settings, settings.manifest, digest, splits)
             executor.load(data)
@@ -215,6 +215,7 @@ def _sharded(settings: Settings, kinds: dict[str, Kind]) -> Settings:
         return settings
 
     def has(trial: Trial) -> bool:
+        assert trial.index is not None  # a sampler that knows its trials has a grid
         return shard.has(*shard_position(grid, trial.index, kinds))
 
     samplers: dict[str, Sampler] = {

@@ -149,6 +149,7 @@ def settle(request: Request) -> Settings:
     if manifest:  # the code, data and models are compared once they are there
         asked_for = make_manifest(
             problem, manifest.problem.fingerprint, manifest.metrics,
+            better=(manifest.problem.mode, manifest.judge), splits=manifest.splits,
             seed=seed, engine=engine, backend=backend, strategies=manifest.strategies,
         )  # fmt: skip
         refuse_another(given, manifest, asked_for)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import sys
 import time
 from types import TracebackType
@@ -40,8 +41,7 @@ class NotebookProgress(CountingProgress):
         self._last_shown = 0.0
 
     def __enter__(self) -> NotebookProgress:
-        from IPython.display import display
-
+        display: Any = importlib.import_module("IPython.display").display
         self._handle = display(self, display_id=True)
         return self
 

@@ -25,7 +25,7 @@ from tuning.execution.supervisor import tell
 from tuning.problem.problem import load_data
 from tuning.report.terminal import duration, own_python, print_table, say, shown
 from tuning.runs.lock import let_go
-from tuning.runs.manifest import MANIFEST, read_manifest
+from tuning.runs.manifest import MANIFEST, chosen_by, read_manifest
 from tuning.runs.table import load_results
 
 
@@ -157,7 +157,7 @@ def _announce(search: Search, console: Console) -> None:
         console,
         f"{settings.problem.name}: {grid.size:,} configurations; training {shard}"
         f"{' and '.join(parts)}, seed {settings.seed}, on {where} "
-        f"({_how(search)}, {settings.backend}); the best has {manifest.chosen_by}.",
+        f"({_how(search)}, {settings.backend}); the best has {chosen_by(manifest)}.",
     )
     if settings.engine == "auto" and search.packing.reason:
         say(console, f"No two configurations can share a program: {search.packing.reason}.")

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.compatibility.keras import let_tensorflow_be
+from tuning.engines.keeping import Keep
 from tuning.engines.memory import keep_for_good, tidy
 from tuning.engines.reports import Report
 from tuning.errors import TuningError, first_line, shortened
@@ -183,6 +184,7 @@ def train(
     data: Data,
     trials: list[Trial],
     job: Job,
+    keep: Keep | None = None,
     *,
     attempt: int = 0,
     monitor: Any = None,
@@ -196,6 +198,8 @@ def train(
         As `problem.load_data` returned it, checked.
     trials : list of Trial
     job : Job
+    keep : Keep, optional
+        Which models to keep, and report.
     attempt : int
         What the monitor knows this task by.
     monitor : actor handle, optional
@@ -209,7 +213,7 @@ def train(
     with one_cpu():
         prepare(job.backend, job.cache)
         if not job.limits:
-            yield from train_prepared(problem, data, trials, job)
+            yield from train_prepared(problem, data, trials, job, keep)
             return
         import ray
 
@@ -219,7 +223,7 @@ def train(
 
         ray.get(monitor.begin.remote(attempt))
         with held_to(job.limits, len(trials), record):
-            yield from train_prepared(problem, data, trials, job)
+            yield from train_prepared(problem, data, trials, job, keep)
         monitor.end.remote(attempt)
 
 
@@ -245,7 +249,9 @@ class TaskMonitor:
         return seconds, self._reasons.pop(attempt, "")
 
 
-def train_prepared(problem: Problem, data: Data, trials: list[Trial], job: Job) -> Iterator[Report]:
+def train_prepared(
+    problem: Problem, data: Data, trials: list[Trial], job: Job, keep: Keep | None = None
+) -> Iterator[Report]:
     """Train configurations in a process that is prepared, without limits.
 
     Raises

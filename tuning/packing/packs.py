@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tuning.packing.axes import Packing
 from tuning.trial import Trial, batch_size, epochs

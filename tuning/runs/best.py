@@ -7,13 +7,13 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tuning.errors import RunStopped
 from tuning.runs.manifest import cannot_write
-from tuning.trial import KeptModel, Outcome
+from tuning.trial import KeptModel
 
 BEST = "best"
 PLAIN, WEIGHTS = ".keras", ".weights.h5"
@@ -56,13 +56,6 @@ class BestModels:
             own.sort(key=lambda place: (-self._sign * place[0], place[1]))
             del own[self._n :]
 
-    def rank_all(self, outcomes: Iterable[tuple[str, Outcome]]) -> None:
-        """Note outcomes that have been counted."""
-        for strategy, outcome in outcomes:
-            if outcome.status == "ok":
-                score = outcome.metrics.get(self._metric, math.nan)
-                self.rank(strategy, outcome.trial.number, score)
-
     def bars(self) -> dict[str, tuple[Place, ...]]:
         """The scores and numbers of the trials kept, by strategy, the best first."""
         return {strategy: tuple(own) for strategy, own in self._ranked.items()}
@@ -78,9 +71,7 @@ class BestModels:
 
     def file(self, strategy: str, number: int | None = None) -> Path | None:
         """Where the model of a trial is kept, or a strategy's best; None if it is not."""
-        stem = strategy if number is None else f"{strategy}-{number}"
-        files = (self._folder / f"{stem}{kind}" for kind in (PLAIN, WEIGHTS))
-        return next((file for file in files if file.exists()), None)
+        return model_file(self._folder.parent, strategy, number)
 
     def write(self, models: Sequence[KeptModel]) -> None:
         """Write models, each before its trial is counted.
@@ -108,6 +99,20 @@ class BestModels:
                     _write(self._folder / f"{stem}{kind}", model.content)
                 except OSError as error:
                     raise RunStopped(cannot_write(self._folder / f"{stem}{kind}", error)) from error
+
+    def adopt(self, strategy: str, number: int, file: Path) -> None:
+        """Copy another run's model as that of a trial here.
+
+        Raises
+        ------
+        OSError
+            If the disk does not take it.
+        """
+        self._folder.mkdir(exist_ok=True)
+        beside = file.with_name(file.name.removesuffix(_kind(file)) + ".json")
+        for source in (beside, file):
+            target = self._folder / f"{strategy}-{number}{_kind(source)}"
+            _write(target, source.read_bytes())
 
     def settle(self) -> None:
         """Have the best one's file be the best trial's, and delete what is no longer kept."""
@@ -140,6 +145,13 @@ class BestModels:
                 draft.replace(target)
         other = PLAIN if kind == WEIGHTS else WEIGHTS
         (self._folder / f"{strategy}{other}").unlink(missing_ok=True)
+
+
+def model_file(run: Path, strategy: str, number: int | None = None) -> Path | None:
+    """Where a run keeps the model of a trial, or of a strategy's best; None if it does not."""
+    stem = strategy if number is None else f"{strategy}-{number}"
+    files = (run / BEST / f"{stem}{kind}" for kind in (PLAIN, WEIGHTS))
+    return next((file for file in files if file.exists()), None)
 
 
 def about(file: Path) -> Mapping[str, Any]:

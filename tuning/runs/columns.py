@@ -9,6 +9,7 @@ from typing import Any
 
 from tuning.errors import TuningError
 from tuning.problem.data import SPLITS
+from tuning.runs.manifest import Manifest
 from tuning.trial import Outcome
 
 TRIALS = "trials.csv"
@@ -58,6 +59,17 @@ def trial_columns(
                 "(let it begin with a letter)"
             )
     return [*KEY, *axes, "status", *scores, *AFTER_METRICS]
+
+
+def columns_of(manifest: Manifest) -> list[str]:
+    """The columns of a run's trials.csv, in order.
+
+    Raises
+    ------
+    TuningError
+        As `trial_columns`.
+    """
+    return trial_columns(manifest.problem.axes, manifest.metrics, manifest.splits)
 
 
 def curve_columns(metric: str) -> list[str]:

@@ -19,14 +19,15 @@ from tuning.runs.columns import (
     STATUSES,
     TRIALS,
     cells,
+    columns_of,
     csv_line,
     curve_columns,
     key_of,
     row_of,
-    trial_columns,
 )
 from tuning.runs.lock import LOCK, Lock
 from tuning.runs.manifest import (
+    FORMAT,
     MANIFEST,
     Manifest,
     atomic_directory,
@@ -63,6 +64,7 @@ class Run:
         self._lock = lock
         self._writing = threading.Lock()
         self._grid = manifest.grid
+        self._metric = manifest.problem.metric
         self._name = path.absolute().name
         self._columns = columns_of(manifest)
         self._curve_columns = curve_columns(manifest.problem.metric)
@@ -109,6 +111,11 @@ class Run:
             If it is not a run, its tables are damaged, or another driver is writing it.
         """
         manifest = read_manifest(path)
+        if manifest.format != FORMAT:
+            raise TuningError(
+                f"{path} was made by an earlier version, so that it can be read, but not gone on "
+                f"with: merge {path} NEW makes a run of it that can be"
+            )
         lock = Lock(path)
         try:
             return cls(path, manifest, lock)
@@ -167,7 +174,8 @@ class Run:
         TuningError
             If the table is damaged.
         """
-        from tuning.runs.table import load_results, outcomes_of
+        from tuning.runs.outcomes import outcomes_of
+        from tuning.runs.table import load_results
 
         table = load_results(self.path)
         own = outcomes_of(table[table["strategy"] == strategy], self.manifest)
@@ -200,8 +208,6 @@ class Run:
             for epoch, log in enumerate(outcome.curve, start=1)
         ]
         self.append(rows, curves)
-        self.best.rank_all(outcomes)
-        self.best.settle()
 
     def append(self, rows: Sequence[Row], curves: Sequence[Row]) -> None:
         """Count rows as they are: when this returns they are on the disk.
@@ -221,7 +227,11 @@ class Run:
             self._write(self._curves, CURVES, [cells(row, self._curve_columns) for row in curves])
             self._write(self._trials, TRIALS, [cells(row, self._columns) for row in rows])
             for row in rows:
-                self._note(row["strategy"], int(row["trial"]), int(row["index"]))
+                strategy, number = row["strategy"], int(row["trial"])
+                self._note(strategy, number, int(row["index"]))
+                if row["status"] == "ok":
+                    self.best.rank(strategy, number, float(row[self._metric]))
+            self.best.settle()
 
     def copy(self, wanted: Sequence[tuple[str, Trial]]) -> list[tuple[str, Outcome]]:
         """Count trials for a strategy that another strategy has had trained already.
@@ -236,7 +246,8 @@ class Run:
         list of (str, Outcome)
             What was counted.
         """
-        from tuning.runs.table import load_curves, load_results, outcomes_of
+        from tuning.runs.outcomes import outcomes_of
+        from tuning.runs.table import load_curves, load_results
 
         points = {trial.point for _, trial in wanted}
         table, curves = load_results(self.path), load_curves(self.path)
@@ -282,7 +293,7 @@ class Run:
 
     def _note_counted(self, path: Path) -> None:
         """Note the trials of a table whose rows are whole, this run's, and not there twice."""
-        names = ("strategy", "trial", "index", "seed", "status", self.manifest.problem.metric)
+        names = ("strategy", "trial", "index", "seed", "status", self._metric)
         strategy, trial, index, seed, status, score = map(self._columns.index, names)
         own_seed, size = str(self.manifest.seed), self._grid.size
         seen: dict[str, set[int]] = {}
@@ -313,17 +324,6 @@ class Run:
             raise
         except (ValueError, IndexError, csv.Error):
             raise TuningError(f"{path} is damaged in row {max(1, n):,} or behind it") from None
-
-
-def columns_of(manifest: Manifest) -> list[str]:
-    """The columns of a run's trials.csv.
-
-    Raises
-    ------
-    TuningError
-        If its axes cannot be columns.
-    """
-    return trial_columns(manifest.problem.axes, manifest.metrics, manifest.splits)
 
 
 def _write_files(folder: Path, files: Mapping[str, str]) -> None:
