@@ -251,7 +251,7 @@ def _probe(problem: Problem, driver: Driver) -> Probe:
 
 def _manifest(settings: Settings, digest: str, probe: Probe) -> dict[str, Any]:
     fingerprint = {
-        "code": settings.problem.file.fingerprint,
+        **settings.problem.fingerprint,
         "model": probe.model_fingerprint,
         "data": digest,
     }

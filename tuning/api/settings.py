@@ -15,7 +15,8 @@ from typing import Any
 from tuning.errors import TuningError, listed
 from tuning.execution.limits import Limits, bytes_of
 from tuning.execution.quiet import quiet
-from tuning.problem.problem import Problem, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import Problem
 from tuning.runs.manifest import MANIFEST, differences, make_manifest, read_manifest
 from tuning.runs.run import trial_columns
 from tuning.samplers import Sampler, Shard, parse_sweep, samplers_of

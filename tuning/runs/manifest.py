@@ -81,7 +81,7 @@ def make_manifest(
         "created_at": now(),
         "problem": {
             "name": problem.name,
-            "source": problem.file.source,
+            "source": problem.source,
             "metric": problem.metric,
             "mode": problem.mode or better[0] or None,
             "axes": {name: list(values) for name, values in problem.grid.axes.items()},
