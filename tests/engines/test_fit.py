@@ -12,7 +12,8 @@ from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, fit, packing_of,
 from tests.plain import train_plainly
 from tuning.engines.fit import compiled_model, score_names
 from tuning.execution.worker import PROBES, Job, probe
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -13,7 +13,8 @@ import pytest
 from tests.conftest import REPOSITORY, changed
 from tuning.engines import memory
 from tuning.execution.worker import Job, probe, train
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 
 MANY_UNITS = ('"units": [2, 8]', '"units": range(2, 12)')
 KEPT = ("Jaxpr", "Program", "Trace", "Sequential", "Functional")  # one of each would be a program's
@@ -75,7 +76,8 @@ def test_a_c_library_that_cannot_give_memory_back_is_no_trouble(monkeypatch):
 TENSORFLOW = """
 import gc, sys
 from tests.conftest import TINY
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 from tuning.execution.worker import Job, train
 problem = load_problem(str(TINY))
 data = load_data(problem)

@@ -25,7 +25,7 @@ def problem_of(programs: int, members: int, twice_as_large: int = 0) -> tuple[Pr
         "epochs": Axis("fidelity", ""),
     }
     problem = load_problem(str(TINY))
-    made = Problem(problem.file, grid, problem.load_data, problem.build_model)
+    made = Problem(problem.code, grid, problem.load_data, problem.build_model)
     return made, Packing(axes, parameters=1000)
 
 

@@ -105,9 +105,9 @@ def test_a_search_that_was_interrupted_comes_to_the_same(name, n, problem, table
     executor = TableExecutor(table, 2)
     search({name: SAMPLERS[name](problem.grid)}, executor, whole, executor.packer)
     memory = Resumed()
+    executor = TableExecutor(table, 2)
+    sampler = SAMPLERS[name](problem.grid)
     with pytest.raises(KeyboardInterrupt):
-        executor = TableExecutor(table, 2)
-        sampler = SAMPLERS[name](problem.grid)
         search({name: sampler}, executor, memory, executor.packer, Interrupted())
     assert len(memory.counted) == n + 1
     executor = TableExecutor(table, 2)

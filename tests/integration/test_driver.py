@@ -18,7 +18,8 @@ from tuning.execution.limits import Limits
 from tuning.execution.supervisor import AGENTS, PROGRAMS, _parts_of_ray
 from tuning.execution.threads import CAN_PIN, one_cpu
 from tuning.execution.worker import prepare
-from tuning.problem.problem import Work, load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import Work, load_data
 from tuning.runs.manifest import make_manifest
 from tuning.runs.run import Run
 from tuning.runs.table import load_results

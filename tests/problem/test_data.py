@@ -244,7 +244,8 @@ def build_model(config):
 
 TRAINS = """
 import sys
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 from tuning.execution.worker import Job, probe, train
 problem, job = load_problem(sys.argv[1]), Job(0, "tensorflow")
 data = load_data(problem)

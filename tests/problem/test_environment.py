@@ -8,7 +8,8 @@ from tuning.engines.fit import compiled_model
 from tuning.execution.worker import Job, train
 from tuning.problem import environment as surroundings
 from tuning.problem.environment import environment
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 from tuning.runs.manifest import differences
 
 pytestmark = pytest.mark.usefixtures("worker")

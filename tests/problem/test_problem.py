@@ -92,7 +92,7 @@ def test_it_can_import_what_stands_beside_it(tmp_path):
 
 def test_the_fingerprint_is_blind_to_comments_only(tmp_path):
     def digest(text: str) -> str:
-        return load_problem(write(tmp_path, text)).file.fingerprint
+        return load_problem(write(tmp_path, text)).fingerprint
 
     assert digest(GOOD) == digest(GOOD.replace("    pass", "    pass  # as yet\n\n"))
     assert digest(GOOD) != digest(GOOD.replace("    pass", "    return None"))

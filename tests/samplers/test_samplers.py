@@ -73,7 +73,7 @@ def test_a_strategy_that_does_not_learn_gives_the_same_however_it_is_asked(name)
 def test_an_unknown_name_names_the_nearest():
     with pytest.raises(TuningError, match="no strategy 'radnom': did you mean 'random'"):
         samplers_of({"radnom": {}}, GRID, 0)
-    with pytest.raises(TuningError, match="no strategy 'grid': there are .*random, sweep"):
+    with pytest.raises(TuningError, match=r"no strategy 'grid': there are .*random, sweep"):
         strategy("grid")
 
 

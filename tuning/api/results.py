@@ -14,7 +14,8 @@ import pandas as pd
 
 from tuning.analysis.run_view import scores_of
 from tuning.errors import TuningError
-from tuning.problem.problem import Problem, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import Problem
 from tuning.runs.best import about, model_file
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.table import load_curves, load_results, refuse_empty

@@ -15,7 +15,8 @@ from typing import Any
 from tuning.errors import TuningError, listed
 from tuning.execution.limits import Limits, bytes_of
 from tuning.execution.quiet import quiet
-from tuning.problem.problem import Problem, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import Problem
 from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
 from tuning.samplers import Sampler, Shard, samplers_of

@@ -216,7 +216,7 @@ def make_manifest(
     }
     return Manifest(
         created_at=now(),
-        problem=ProblemFacts(problem.name, problem.file.source, problem.metric, **facts),
+        problem=ProblemFacts(problem.name, problem.source, problem.metric, **facts),
         seed=seed,
         backend=backend,
         judge=judge,
