@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from tuning.problem.file import load_problem
 
 from tests.conftest import TINY
 from tests.made import Climber
@@ -15,6 +14,7 @@ from tuning.execution.ray import RayExecutor
 from tuning.execution.table import Memory, OnTable, TableExecutor
 from tuning.execution.worker import Job
 from tuning.packing.packs import Packer
+from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
 from tuning.samplers import WAIT, RandomSampler, Sampler, SweepSampler, trial_at
 
