@@ -15,6 +15,7 @@ from typing import Any
 
 from tuning.errors import TuningError, quoted
 from tuning.problem.environment import differing
+from tuning.problem.fingerprint import changed
 from tuning.problem.problem import Problem, reference_fault
 from tuning.samplers import Shard, samplers_of
 from tuning.space.grid import Grid, listing
@@ -210,7 +211,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         found += differing(old["environment"], new["environment"])
     digests = was["fingerprint"], now_is["fingerprint"]
     if not found:  # what was named above changes the code as well
-        for name in ("code", "model", "data"):
+        found += changed(*digests)
+        for name in ("model", "data"):
             if digests[0].get(name) != digests[1].get(name):
                 found.append(f"the problem's {name} has changed")
     return found
