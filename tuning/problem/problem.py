@@ -186,7 +186,7 @@ def load_data(problem: Problem) -> Data:
     if not isinstance(loaded, Mapping) or {*loaded, OPTIONAL_SPLIT} != set(SPLITS):
         found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
         raise TuningError(
-            f"{where} has to return a dict of {', '.join(SPLITS)} (which may be left out), "
+            f"{where} has to return a dict of {', '.join(SPLITS)} (test may be left out), "
             f"not {found}"
         )
     return {

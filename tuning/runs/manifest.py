@@ -22,6 +22,7 @@ from typing import Any, Literal, TypeAlias
 from tuning.errors import TuningError, quoted
 from tuning.problem.data import SPLITS
 from tuning.problem.environment import differing
+from tuning.problem.fingerprint import changed
 from tuning.problem.problem import Mode, Problem, reference_fault
 from tuning.samplers import Shard, samplers_of, strategies
 from tuning.space.grid import Grid, listing
@@ -405,7 +406,8 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     if old.environment and new.environment:
         found += differing(old.environment, new.environment)
     if not found:  # what was named above changes the code as well
-        for name in DIGESTS:
+        found += changed(was.fingerprint, is_now.fingerprint)
+        for name in ("model", "data"):
             if was.fingerprint.get(name) != is_now.fingerprint.get(name):
                 found.append(f"the problem's {name} has changed")
     return found
