@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import changed, fit, packing_of, train_pack
+from tests.conftest import changed, fit, packing_of, train_pack, trial_at
 from tuning import load_problem
 from tuning.engines import vectorized
 from tuning.packing.axes import UNPACKED
@@ -29,7 +29,7 @@ def program_of(path, trials=(0,)):
     members = []
     for trial in trials:
         steps = vectorized.look_at(problem, data, problem.grid[trial], 0)
-        members.append(vectorized.Member(problem.grid[trial], 0, steps, {trial: 1}))
+        members.append(vectorized.Member(problem.grid[trial], 0, steps, [trial_at(problem, trial)]))
     return vectorized.program_of(vectorized.Task(problem, data, UNPACKED), members)
 
 
