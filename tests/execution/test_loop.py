@@ -17,6 +17,7 @@ from tuning.packing.packs import Packer
 from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
 from tuning.samplers import WAIT, RandomSampler, Sampler, SweepSampler, trial_at
+from tuning.trial import Trial
 
 SAMPLERS = {
     "random": lambda grid: RandomSampler(grid, 6, 0),
@@ -185,6 +186,7 @@ def raising():
         (raising, "ask of the sampler Broken failed: OSError: no"),
         (lambda: [7], "ask of the sampler Broken failed: TypeError: it gives int, not Trial"),
         (lambda: None, "ask of the sampler Broken failed: TypeError: it gives NoneType"),
+        (lambda: [Trial(i, {}, 0, index=3) for i in (0, 1)], "configuration again, as its trial 1"),
     ],
 )
 def test_a_broken_strategy_is_named(problem, table, answer, says):

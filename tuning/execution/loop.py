@@ -167,15 +167,57 @@ def search(
         plan.take(executor.hear())
 
 
-def train_all(executor: Executor, packs: Sequence[Pack]) -> Iterator[Report]:
+def train_all(
+    executor: Executor, packs: Sequence[Pack], keep: Keep | None = None
+) -> Iterator[Report]:
     """Train packs and count nothing: their reports, as they come."""
     waiting = list(packs)
     while waiting or executor.busy:
         while waiting and executor.free > 0:
-            executor.submit(waiting.pop(0))
+            executor.submit(waiting.pop(0), keep)
         for heard in executor.hear():
             yield heard.report
             waiting += heard.again
+
+
+def ask(sampler: Sampler, n: int) -> list[Trial] | Signal:
+    """What a sampler answers when it is asked for at most `n` trials.
+
+    Raises
+    ------
+    TuningError
+        If it fails, or gives something else.
+    """
+    kind = type(sampler).__name__
+    try:
+        answer = sampler.ask(n)
+        if not isinstance(answer, list | Signal):
+            raise TypeError(f"it gives {type(answer).__name__}, not a list of Trial")
+        trials = [] if isinstance(answer, Signal) else answer
+        if wrong := [each for each in trials if not isinstance(each, Trial)]:
+            raise TypeError(f"it gives {type(wrong[0]).__name__}, not Trial")
+    except TuningError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TuningError(f"ask of the sampler {kind} failed: {first_line(error)}") from error
+    return answer
+
+
+def tell(sampler: Sampler, outcomes: Sequence[Outcome]) -> None:
+    """Tell a sampler outcomes.
+
+    Raises
+    ------
+    TuningError
+        If it fails.
+    """
+    kind = type(sampler).__name__
+    try:
+        sampler.tell(outcomes)
+    except TuningError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TuningError(f"tell of the sampler {kind} failed: {first_line(error)}") from error
 
 
 class _Asked:
@@ -194,24 +236,28 @@ class _Asked:
         self.finished = False
         self.queued: set[Hashable] = set()
         self._known = known
+        self._points: set[Hashable] = set()
         self._to_tell: dict[int, Outcome] = {}
         self._told = 0
 
     def ask(self, n: int) -> list[Trial]:
-        """The next trials, at most `n`; none if it waits or has finished."""
-        kind = type(self.sampler).__name__
-        try:
-            answer = self.sampler.ask(n)
-            if not isinstance(answer, list | Signal):
-                raise TypeError(f"it gives {type(answer).__name__}, not a list of Trial")
-            trials = [] if isinstance(answer, Signal) else answer
-            if wrong := [each for each in trials if not isinstance(each, Trial)]:
-                raise TypeError(f"it gives {type(wrong[0]).__name__}, not Trial")
-        except TuningError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise TuningError(f"ask of the sampler {kind} failed: {first_line(error)}") from error
+        """The next trials, at most `n`; none if it waits or has finished.
+
+        Raises
+        ------
+        TuningError
+            If the sampler fails, or gives a configuration again.
+        """
+        answer = ask(self.sampler, n)
         self.finished = answer is FINISHED
+        trials = [] if isinstance(answer, Signal) else answer
+        for trial in trials:
+            if trial.point in self._points:
+                raise TuningError(
+                    f"the strategy {self.name!r} gives a configuration again, as its trial "
+                    f"{trial.number:,}: a run has each once"
+                )
+            self._points.add(trial.point)
         return trials
 
     def known(self, number: int) -> Outcome | None:
@@ -230,13 +276,7 @@ class _Asked:
             outcomes.append(self._to_tell.pop(self._told))
             self._told += 1
         if outcomes:
-            try:
-                self.sampler.tell(outcomes)
-            except (Exception, SystemExit) as error:
-                kind = type(self.sampler).__name__
-                raise TuningError(
-                    f"tell of the sampler {kind} failed: {first_line(error)}"
-                ) from error
+            tell(self.sampler, outcomes)
 
 
 class _Plan:

@@ -75,8 +75,8 @@ def strategy(name: str) -> type[Sampler]:
     known = strategies()
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
-        meant = f"did you mean {near[0]!r}? There are" if near else "there are"
-        raise TuningError(f"there is no strategy {name!r}: {meant} {', '.join(sorted(known))}")
+        meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+        raise TuningError(f"there is no strategy {name!r}: {meant}")
     return known[name]
 
 
