@@ -636,8 +636,8 @@ OF_RUNS = [
          given=edited("run/manifest.json", '"sweep": {', '"own": {', own())),
     Case(f"{GO_ON} --sweep 1", "and a sweep of 1 evenly spaced in grid order does not begin with",
          given=own(of_sweep(points="2", order="spaced"))),
-    Case(GO_ON, "trial 0 of the strategy 'sweep' is another configuration than the run has: the", code=1,
-         given=edited("run/trials.csv", "sweep,0,0,0,1,", "sweep,0,1,0,2,", own())),
+    Case(GO_ON, "trial 0 of the strategy 'sweep' is another configuration than the run has: the",
+         code=1, given=edited("run/trials.csv", "sweep,0,0,0,1,", "sweep,0,1,0,2,", own())),
     Case(GO_ON, "Keras is not set up here as in the run: its KERAS_ODD is not set to 1", code=1,
          given=own(then=before_the_search(lambda _, patch: patch.setenv("KERAS_ODD", "1")))),
     Case(f"{GO_ON} --sweep 1:2", "order does not begin with it: name another --out",
@@ -785,21 +785,28 @@ def build(config: dict[str, Any]) -> Any:
 PART = np.zeros((4, 2)), np.zeros((4, 1))
 
 
-def asked(says: str, /, **options: Any) -> Case:
+def asked(says: str, /, *, given: Given = lambda folder, patch: None, **options: Any) -> Case:
     """A call of `tuning.search` with these arguments, and else good ones."""
-    given = {
+    options = {
         "build_model": build,
         "space": {"units": [1, 2]},
-        "load_data": {"train": PART, "validation": PART},
+        "load_data": dict.fromkeys(("train", "validation", "test"), PART),
         "workers": 0,
         **options,
     }
-    return python(says, lambda folder: public.search(out=folder / "run", **given))
+    return python(says, lambda _: public.search(out="run", **options), given)
 
 
 def of_results(says: str, call: Callable[[Any], Any], given: Given = MADE, code: int = 2) -> Case:
     """A call of a method of a run's results."""
     return python(says, lambda _: call(public.open_results("run")), given, code)
+
+
+def of_functions(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A run of another `build` than that below."""
+    digests = {"code": "c", "model": "m", "data": "d", "function build_model": "another"}
+    own = made(score=lambda *_: 0.5, axes={"units": [1, 2]}, source="", fingerprint=digests)
+    edited("run/manifest.json", '"name": "made"', '"name": "search"', own)(folder, patch)
 
 
 def with_weights(folder: Path, _: pytest.MonkeyPatch) -> None:
@@ -825,6 +832,7 @@ OF_PYTHON = [
     asked("there is no strategy 'radnom': did you mean 'random'?", strategy="radnom"),
     asked("there are 2 configurations to start with, and only 1 trials", trials=1,
           start=[{"units": 1}, {"units": 2}]),
+    asked("run is another run: its function build_model has changed", given=of_functions),
     asked("problem 'search': build_model has to be a function, not int", build_model=3),
     asked("build_model uses 'lock', of type _thread.lock, which cannot be sent to workers: make",
           build_model=with_lock(threading.Lock())),
