@@ -40,7 +40,7 @@ from tuning.execution.cluster import Cluster
 from tuning.problem import file as file_of_problem
 from tuning.problem import problem
 from tuning.problem.data import data_fingerprint
-from tuning.runs import lock, manifest
+from tuning.runs import lock
 from tuning.runs.publish import publish
 
 LONGEST = 300  # characters
@@ -409,7 +409,7 @@ def own(
         model = worker.probe(mine, data, worker.Job(0, "jax"), False).model_fingerprint
         digests = {**mine.fingerprint, "model": model, "data": data_fingerprint(data)}
         path = write_run(folder, lambda *_: 0.5, trials=[1], axes={"units": [1, 2]})
-        about = manifest.read_manifest(path)
+        about = json.loads((path / "manifest.json").read_text())
         about["problem"] |= {"name": "mine", "source": str(file), "fingerprint": digests}
         change(about)
         (path / "manifest.json").write_text(json.dumps(about))
@@ -419,9 +419,14 @@ def own(
     return given
 
 
-def of_search(**search: Any) -> Callable[[dict[str, Any]], Any]:
-    """A change of a manifest's search."""
-    return lambda about: about["search"].update(search)
+def of_sweep(**sweep: Any) -> Callable[[dict[str, Any]], Any]:
+    """A change of the sweep in a manifest."""
+    return lambda about: about["strategies"]["sweep"].update(sweep)
+
+
+def to_format_1(about: dict[str, Any]) -> None:
+    """Make a manifest one of an earlier version."""
+    about |= {"format": 1, "search": {"random": 0, "sweep": "all", "sweep_order": "grid"}}
 
 
 def parts(*sweeps: str, order: str = "grid", trials: tuple[int, ...] = (0,)) -> Given:
@@ -431,7 +436,7 @@ def parts(*sweeps: str, order: str = "grid", trials: tuple[int, ...] = (0,)) -> 
         for i, sweep in enumerate(sweeps):
             path = write_run(folder, name=str(i), trials=trials) / "manifest.json"
             about = json.loads(path.read_text())
-            about["search"] |= {"sweep": sweep, "sweep_order": order if i else "grid"}
+            about["strategies"]["sweep"] = {"points": sweep, "order": order if i else "grid"}
             path.write_text(json.dumps(about))
 
     return given
@@ -526,7 +531,7 @@ OF_OPTIONS = [
     Case("run_ray --random 0 --sweep 0", "nothing to search: both --random and --sweep are 0"),
     Case("run_ray --seed -1", "--seed takes a number from 0 to 4,294,967,295, not -1"),
     Case("run_ray --seed 4294967296", "--seed takes a number from 0 to 4,294,967,295, not 4"),
-    Case("run_ray --explain --engine fit", "--explain is about packs, which --engine auto trains"),
+    Case("run_ray --explain --engine fit", "only packs can be explained, which --engine auto trains"),
     Case(
         "run_ray --backend torch",
         "--backend torch needs the package torch, which is not installed",
@@ -558,19 +563,28 @@ OF_RUNS = [
          given=made()),
     Case("analyse run", "there is no run at run"),
     Case("analyse run", "run is not a run: it has no readable manifest.json", {"run/a": ""}),
-    Case("analyse run", "run is a run of another version of tuning: its format is 2, not 1",
-         given=edited("run/manifest.json", '"format": 1', '"format": 2')),
+    Case("analyse run", "run is a run of another version of tuning: its format is 3, not 1",
+         given=edited("run/manifest.json", '"format": 2', '"format": 3')),
+    Case(GO_ON, "run was made by an earlier version, so that it can be read, but not gone on with",
+         given=own(to_format_1)),
     *(Case("analyse run", f"run/manifest.json is damaged: {says}",
            given=edited("run/manifest.json", old, new)) for old, new, says in [
         ('"seed": 0', '"seed": "0"', "its seed is '0'"),
         ('"mode": "max"', '"mode": "up"', "its mode is 'up'"),
         ('"seed": 0,', "", "it lacks 'seed'"),
-        ('"random": 0,', "", "its search lacks 'random'"),
-        ('"sweep": "all"', '"sweep": "some"', "--sweep takes a number N"),
+        ('"points": "all"', '"points": "some"', "--sweep takes a number N"),
+        ('"points": "all",', "", "the strategy 'sweep' takes points and order"),
+        ('"points": "all"', '"points": 3', "points of the strategy 'sweep' is 3"),
+        ('"sweep": {', '"sweeep": {', "there is no strategy 'sweeep': take random or sweep"),
+        ('"format": 2', '"format": 1', "it lacks 'search'"),
+        ('"format": 2', '"format": 1, "search": {}', "its search lacks 'random'"),
+        ('"validation",', "", "its splits lack 'validation'"),
+        ('"validation",', '"validation", "train",', "its splits repeat"),
+        ('"model": "m",', "", "its fingerprint lacks 'model'"),
         ('"accuracy"\n', '"mae"\n', "its metrics are 'loss', 'mae'"),
         ('"accuracy"\n', '"accuracy", "loss"\n', "its metrics repeat"),
         ('"references": []', '"references": [3]', "its references: 3 is not a dict"),
-        ('"seed": 0', '"seed": 0, "packing": {"width": "lifted"}', "its packing is not of its"),
+        ('"packing": {}', '"packing": {"width": "lifted"}', "its packing is not of its"),
     ]),
     Case(f"{GO_ON} --seed 7 --backend tensorflow", "run is another run: its seed is 0, not 7; its",
          given=own()),
@@ -593,18 +607,18 @@ OF_RUNS = [
     Case(GO_ON, "run is another run: the problem's data has changed",
          given=own(lambda about: about["problem"]["fingerprint"].update(data="d"))),
     Case(f"{GO_ON} --sweep 1", "the run's sweep is 2 in spaced order, and 1 in spaced order",
-         given=own(of_search(sweep="2", sweep_order="spaced"))),
+         given=own(of_sweep(points="2", order="spaced"))),
     Case(f"{GO_ON} --sweep 1:2", "order does not begin with it: name another --out",
-         given=own(of_search(sweep="0:1"))),
+         given=own(of_sweep(points="0:1"))),
     Case("analyse run --again 1", "run cannot be trained again: the problem's data has changed",
          given=own(lambda about: about["problem"]["fingerprint"].update(data="d"))),
     Case("analyse run --again 1", "its floatx is float16, not float32; its epsilon is 1, not 1e-07",
          given=own(lambda about: about.update(environment={"floatx": "float16", "epsilon": "1"}))),
     Case("analyse run --again 1", "its KERAS_ODD is 1, not unset",
          given=own(lambda about: about.update(environment={"KERAS_ODD": "1"}))),
-    Case("analyse run", "run has no trials yet: run_ray.py --out run trains some",
+    Case("analyse run", "run_ray.py --out run trains some",
          given=made(trials=[])),
-    Case("publish run small", "run has no trials yet: run_ray.py", given=made(trials=[])),
+    Case("publish run small", "run has no trials yet: ", given=made(trials=[])),
     Case("replay run", "no trial of run run has a result, so that there is nothing to rank: the",
          given=made(score=lambda *_: None)),
     Case("analyse run b", "run b cannot tell the noise of run run: its metric is val_loss, not",
@@ -619,7 +633,7 @@ OF_RUNS = [
          given=parts("0:4", "9:12")),
     Case("merge 0 1 out", "the sweep of 1 (2 in spaced order) is not a range A:B that borders on",
          given=parts("0:4", "2", order="spaced")),
-    Case("merge 0 1 out", "run 0 is damaged: trial 9 is not one that its sweep asks for",
+    Case("merge 0 1 out", "run 0 is damaged: its sweep does not ask for the configuration 9",
          given=parts("0:4", "0:4", trials=(0, 9))),
 ]  # fmt: skip
 
@@ -631,14 +645,14 @@ OF_FILES = [
          given=own(then=locked_elsewhere)),
     Case(GO_ON, "cannot lock the run run: Input/output error", given=own(then=unlockable)),
     Case(GO_ON, "cannot open the run run: No such file", given=own(then=without("run/trials.csv"))),
-    Case(GO_ON, "run/trials.csv has trial 1 a second time, in row 2",
+    Case(GO_ON, "run/trials.csv has index 1 a second time, in row 2",
          given=own(then=lambda folder, _: twice(folder / "run" / "trials.csv"))),
     Case(GO_ON, "run/trials.csv is damaged in row 1 or behind it",
          given=edited("run/trials.csv", ",ok,", ",fine,", own())),
     Case(GO_ON, "run/curves.csv is damaged: its first line does not name the run's columns",
          given=edited("run/curves.csv", "epoch", "time", own())),
     Case(f"{GO_ON} --sweep 2", "cannot write run/manifest.json: the disk is full", code=1,
-         given=full_disk("manifest.json.draft", own(of_search(sweep="1")))),
+         given=full_disk("manifest.json.draft", own(of_sweep(points="1")))),
     Case(GO_ON, "cannot write run/curves.csv: the disk is full", code=1,
          given=full_disk("curves.csv", own())),
     Case(GO_ON, "run was taken over by process 7 on elsewhere", code=1,
@@ -650,12 +664,12 @@ OF_FILES = [
         ("status", "state", "run/trials.csv is not of this run: it has no column 'status'"),
         ("sweep", "", "run/trials.csv is damaged in row 1: strategy '' is not one"),
         (",ok,", ",fine,", "in row 1: status 'fine' is not one"),
-        ("sweep,0,", "sweep,x,", "in row 1: number 'x' is not an integer"),
+        ("sweep,0,", "sweep,x,", "in row 1: trial 'x' is not an integer"),
         ("sweep,0,0,0", "sweep,0,0,1", "in row 1: seed '1' is not the run's, 0"),
-        ("sweep,1,1,", "sweep,1,99,", "in row 2: trial '99' is not in a grid of 24"),
+        ("sweep,1,1,", "sweep,1,99,", "in row 2: index '99' is not in a grid of 24"),
         ("relu,0.1,", "relu,7,", "in row 1: rate '7' is not what the manifest's grid has there"),
         (",ok,0.", ",ok,x.", "in row 1: val_loss 'x.09999999999999998' is not a number"),
-        ("sweep,1,1,", "sweep,0,1,", "in row 2: number '0' is there a second time"),
+        ("sweep,1,1,", "sweep,0,1,", "in row 2: trial '0' is there a second time"),
     ]),
     Case("analyse run", "in row 1: val_loss '' is not a score",
          given=lambda folder, _: blank(write_run(folder) / "trials.csv", "val_loss")),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.made import manifest_of
 from tuning.analysis.compare import best_so_far, compare, sentences
 from tuning.report.tables import axis_means, axis_positions
 from tuning.space.grid import Grid
@@ -24,8 +25,7 @@ def test_best_so_far_is_the_first_of_the_best(values):
 
 def manifest(mode="max", metric="val_accuracy"):
     axes = {"units": [1, 2, 3, 4, 5], "epochs": [4, 8]}
-    problem = {"axes": axes, "metric": metric, "mode": mode, "references": []}
-    return {"problem": problem}
+    return manifest_of(axes, mode=mode, metric=metric)
 
 
 def results(random, sweep, metric="val_accuracy"):
@@ -34,7 +34,7 @@ def results(random, sweep, metric="val_accuracy"):
         for number, value in enumerate(values):
             rows.append(
                 {
-                    "strategy": strategy, "number": number, "trial": number,
+                    "strategy": strategy, "trial": number, "index": number,
                     "units": number // 2 + 1, "epochs": 4 + 4 * (number % 2),
                     "status": "failed" if value is None else "ok",
                     metric: value, metric.replace("val", "test"): value and value - 0.01,
@@ -49,7 +49,7 @@ def test_the_table_follows_each_strategy():
     random = found.of("random")
     assert random["val_accuracy"].tolist() == [0.5, 0.8, 0.8]
     assert random["test_accuracy"].tolist() == pytest.approx([0.49, 0.79, 0.79])
-    assert random["trial"].tolist() == [0, 1, 1]
+    assert random["index"].tolist() == random["trial"].tolist() == [0, 1, 1]
     assert random["total_epochs"].tolist() == [4, 12, 16]
     assert random["total_cpu_seconds"].tolist() == [2.0, 4.0, 6.0]
     assert random["expected_val_accuracy"].tolist() == pytest.approx(
@@ -86,9 +86,9 @@ def test_a_test_score_that_is_no_number_spoils_only_its_trial():
 
 
 def test_trials_that_no_processor_can_number_are_compared():
-    table = results([0.5], [0.6]).astype({"trial": object})
-    table.loc[0, "trial"] = 10**19 + 5
-    assert compare(table, manifest()).of("random")["trial"].tolist() == [10**19 + 5]
+    table = results([0.5], [0.6]).astype({"index": object})
+    table.loc[0, "index"] = 10**19 + 5
+    assert compare(table, manifest()).of("random")["index"].tolist() == [10**19 + 5]
 
 
 def test_one_strategy_alone_is_not_compared():

@@ -14,9 +14,10 @@ from tuning.runs.run import Run
 ALL = range(24)
 
 
-def with_search(run, **changes):
-    manifest = json.loads((run / "manifest.json").read_text())
-    manifest["search"] |= changes
+def with_search(run, sweep="", order="grid", **changes):
+    manifest = json.loads((run / "manifest.json").read_text()) | changes
+    if sweep:
+        manifest["strategies"]["sweep"] = {"points": sweep, "order": order}
     (run / "manifest.json").write_text(json.dumps(manifest))
     return run
 
@@ -41,13 +42,14 @@ def test_shards_in_one_directory_become_the_whole_run(tmp_path, capsys):
         **same,
     )
     assert set(load_results(tmp_path / "out")["run"]) == {"out"}
-    key = ["trial", "epoch"]
+    key = ["index", "epoch"]
     curves, wanted = (load_curves(p).sort_values(key) for p in (tmp_path / "out", whole))
     assert curves[[*key, "val_loss"]].to_numpy().tolist() == (
         wanted[[*key, "val_loss"]].to_numpy().tolist()
     )
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["search"] == {"random": 0, "sweep": "all", "sweep_order": "grid"}
+    assert manifest["strategies"] == {"sweep": {"points": "all", "order": "grid"}}
+    assert manifest["shard"] == ""
     with Run.open(tmp_path / "out") as run:
         assert run.done == {"sweep": set(ALL)}
 
@@ -57,7 +59,7 @@ def test_what_is_missing_is_said(tmp_path, capsys):
     assert joined(one, tmp_path / "out") == 0
     said = capsys.readouterr().out
     assert "19 trials of the search are missing: " in said
-    assert re.search(r"python\S* scripts/run_ray.py --out \S+out trains them", said)
+    assert re.search(r"tuning run --out \S+out trains them", said)
 
 
 def test_ranges_that_border_are_one_sweep(tmp_path):
@@ -65,10 +67,10 @@ def test_ranges_that_border_are_one_sweep(tmp_path):
     second = with_search(write_run(tmp_path, trials=range(8, 13), name="b"), sweep="8:13")
     assert joined(second, first, tmp_path / "out") == 0
     table = load_results(tmp_path / "out")
-    assert table["trial"].tolist() == list(range(4, 13))
-    assert table["number"].tolist() == list(range(9))
+    assert table["index"].tolist() == list(range(4, 13))
+    assert table["trial"].tolist() == list(range(9))
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["search"]["sweep"] == "4:13"
+    assert manifest["strategies"]["sweep"]["points"] == "4:13"
 
 
 def test_of_doubles_the_one_with_a_result_is_kept(tmp_path, capsys):
@@ -86,7 +88,7 @@ def test_doubles_that_differ_are_counted(tmp_path, capsys):
     assert joined(one, two, tmp_path / "out") == 0
     said = capsys.readouterr().out
     assert "3 of these trials differ in val_accuracy by more than rounding: what is kept" in said
-    kept = load_results(tmp_path / "out").set_index("trial")["val_accuracy"]
+    kept = load_results(tmp_path / "out").set_index("index")["val_accuracy"]
     assert kept[0] == load_results(one)["val_accuracy"][0]
 
 
@@ -129,7 +131,7 @@ def test_what_does_not_join_is_refused(tmp_path, capsys):
     one = with_search(write_run(tmp_path, trials=range(4), name="a"), sweep="0:4")
     two = with_search(write_run(tmp_path, trials=range(9, 12), name="b"), sweep="9:12")
     spaced = write_run(tmp_path, trials=[0, 12], name="c")
-    with_search(spaced, sweep="2", sweep_order="spaced")
+    with_search(spaced, sweep="2", order="spaced")
     (tmp_path / "empty").mkdir()
     for paths, says in [
         ((one, two), "the sweeps leave out 4:9, which stands before that of"),

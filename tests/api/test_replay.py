@@ -14,9 +14,9 @@ def test_a_table_answers_as_the_training_did(make_run):
         lambda configuration, trial: None if trial == 5 else by_rate(configuration, trial)
     )
     trainer = TableTrainer(land_of(path))
-    rows = load_results(path).set_index("trial")
+    rows = load_results(path).set_index("index")
     first, second = trainer.train([17, 5])
-    assert (first.trial, first.status, first.seconds) == (17, "ok", 0.5)
+    assert (first.trial.index, first.status, first.seconds) == (17, "ok", 0.5)
     assert first.metrics["val_accuracy"] == rows.loc[17, "val_accuracy"]
     assert first.metrics["test_loss"] == rows.loc[17, "test_loss"]
     assert (second.status, second.metrics, second.error) == ("diverged", {}, "the loss was <inf>")
@@ -26,7 +26,7 @@ def test_a_table_has_no_answer_for_what_it_has_not(make_run):
     trainer = TableTrainer(land_of(make_run(trials=range(6))))
     assert 5 in trainer
     assert 6 not in trainer
-    with pytest.raises(TuningError, match="the table of run run has no trial 6"):
+    with pytest.raises(TuningError, match="the table of run run has no configuration 6"):
         trainer.train([6])
 
 
@@ -43,14 +43,14 @@ class Listening:
     def tell(self, rows):
         self.heard += rows
         if rows:
-            self.next.append((rows[-1]["trial"] + 1) % 24)
+            self.next.append((rows[-1]["index"] + 1) % 24)
 
 
 def test_a_sampler_hears_the_rows_of_the_table(make_run):
     land = land_of(make_run())
     sampler = Listening(land.grid, 4, 20)
     found = replay(sampler, land, TableTrainer(land), 6)
-    assert [outcome.trial for outcome in found] == [20, 21, 22, 23, 0, 1]
+    assert [outcome.trial.index for outcome in found] == [20, 21, 22, 23, 0, 1]
     assert sampler.heard[0]["rate"] == land.grid[20]["rate"]
     assert sampler.heard[0]["val_accuracy"] == land.values[20]
 
@@ -63,21 +63,21 @@ def test_random_searches_find_what_is_exact(make_run):
     assert found["val_accuracy"].mean() == pytest.approx(exact.mean[3], abs=0.0005)
     assert found["test_accuracy"].mean() == pytest.approx(exact.chosen_mean[3], abs=0.0005)
     assert found["cpu_seconds"].unique().tolist() == [2.0]
-    assert (land.values[found["trial"]] == found["val_accuracy"]).all()
-    assert (land.ranks[found["trial"]] == found["rank"]).all()
+    assert (land.values[found["index"]] == found["val_accuracy"]).all()
+    assert (land.ranks[found["index"]] == found["rank"]).all()
 
 
 def test_of_a_part_of_the_grid_only_that_part_is_searched(make_run):
     land = land_of(make_run(trials=[1, 4, 9, 16]))
     found = replays(land, SAMPLERS["random"], 4, range(20))
     assert found["val_accuracy"].unique().tolist() == [land.values.max()]
-    assert len(set(replays(land, SAMPLERS["random"], 1, range(20))["trial"])) == 4
-    (row,) = replays(land, SAMPLERS["sweep"], 2, [0]).itertuples()
-    assert (row.trials, row.trial) == (2, 4)
-    (row,) = replays(land, SAMPLERS["spaced"], 2, [0]).itertuples()
-    assert (row.trials, row.trial) == (2, 9)
+    assert len(set(replays(land, SAMPLERS["random"], 1, range(20))["index"])) == 4
+    (row,) = replays(land, SAMPLERS["sweep"], 2, [0]).itertuples(index=False)
+    assert (row.trials, row.index) == (2, 4)
+    (row,) = replays(land, SAMPLERS["spaced"], 2, [0]).itertuples(index=False)
+    assert (row.trials, row.index) == (2, 9)
     trials = replay(RandomSampler(land.grid, 24, 0), land, TableTrainer(land), 9)
-    assert sorted(outcome.trial for outcome in trials) == [1, 4, 9, 16]
+    assert sorted(outcome.trial.index for outcome in trials) == [1, 4, 9, 16]
 
 
 def test_what_is_told_is_what_the_driver_tells(make_run):
@@ -87,9 +87,9 @@ def test_what_is_told_is_what_the_driver_tells(make_run):
     sampler = Listening(land.grid, 4, 0)
     replay(sampler, land, TableTrainer(land), 4)
     for trial, row in enumerate(sampler.heard):
-        assert land.grid.index({axis: row[axis] for axis in axes}) == row["trial"] == trial
+        assert land.grid.index({axis: row[axis] for axis in axes}) == row["index"] == trial
         assert ("val_accuracy" in row) == (row["status"] == "ok")
-        assert row["number"] == trial
+        assert row["trial"] == trial
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tests.conftest import TINY
 from tests.runs.test_results import manifest
 from tuning import TuningError
 from tuning.api.search import go_on_command
-from tuning.api.settings import Request, settle
+from tuning.api.settings import Request, settle, strategies_of
 from tuning.runs.run import Run
 
 SEARCH = {"random": 3, "sweep": "0:9", "sweep_order": "grid"}
@@ -16,7 +16,7 @@ SEARCH = {"random": 3, "sweep": "0:9", "sweep_order": "grid"}
 
 @pytest.fixture
 def run(tmp_path):
-    Run.create(tmp_path / "r", manifest(TINY, search=SEARCH)).close()
+    Run.create(tmp_path / "r", manifest(TINY, strategies=strategies_of(SEARCH))).close()
     return tmp_path / "r"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
-from tests.conftest import PROBLEMS, TINY, changed, packing_of, train_pack
+from tests.conftest import PROBLEMS, TINY, changed, packing_of, train_pack, trial_at
 from tuning import TuningError
 from tuning.analysis.steady import AGAIN, steadiness, trained_again
 from tuning.api.steadiness import _some
@@ -41,15 +41,16 @@ def test_a_steady_training_hardly_moves_and_an_unsteady_one_does(engine, tmp_pat
     point = {"batch_size": 16, "units": 8, "activation": "tanh", "epochs": 10}
     trials = [problem.grid.index({**point, "learning_rate": rate}) for rate in (0.1, 1.0)]
     job = {"seed": 0, "backend": "jax", **({"packing": packing} if engine == "auto" else {})}
+    asked = [trial_at(problem, index) for index in trials]
     once, again = (
         {
             outcome.trial.index: outcome.metrics["val_loss"]
-            for report in train(problem, data, trials, Job(**job, nudged=nudge))
+            for report in train(problem, data, asked, Job(**job, nudged=nudge))
             for outcome in report.outcomes
         }
         for nudge in (False, True)
     )
-    steady, unsteady = (abs(again[trial] / once[trial] - 1) for trial in trials)
+    steady, unsteady = (abs(again[index] / once[index] - 1) for index in trials)
     assert 0 < steady < 1e-5 < unsteady
 
 
@@ -58,21 +59,22 @@ def test_it_is_another_training_of_the_same_trial():
     problem, packing = packing_of(TINY)
     data = load_data(problem)
     (plain,) = train_pack(problem, data, [1], 0, packing)
-    reports = train(problem, data, [1], Job(0, "jax", packing=packing, nudged=True))
+    job = Job(0, "jax", packing=packing, nudged=True)
+    reports = train(problem, data, [trial_at(problem, 1)], job)
     (again,) = [outcome for report in reports for outcome in report.outcomes]
     assert again.metrics == pytest.approx(plain.metrics, rel=1e-3)
 
 
 def test_the_best_and_evenly_spaced_others_are_taken():
-    results = pd.DataFrame({"trial": range(12), "val_loss": np.arange(12.0), "status": "ok"})
+    results = pd.DataFrame({"index": range(12), "val_loss": np.arange(12.0), "status": "ok"})
     results.loc[3, "status"] = "failed"
-    assert list(_some(results, "val_loss", "min", 5)["trial"]) == [0, 1, 2, 4, 11]
-    assert list(_some(results, "val_loss", "max", 5)["trial"]) == [11, 10, 9, 8, 0]
+    assert list(_some(results, "val_loss", "min", 5)["index"]) == [0, 1, 2, 4, 11]
+    assert list(_some(results, "val_loss", "max", 5)["index"]) == [11, 10, 9, 8, 0]
     assert len(_some(results, "val_loss", "max", 50)) == 11
 
 
 def test_the_sentence_names_the_most_unsteady():
-    found = pd.DataFrame({"trial": [5, 7, 9, 2], "moved": [0.0, 0.001, 0.25, np.nan]})
+    found = pd.DataFrame({"index": [5, 7, 9, 2], "moved": [0.0, 0.001, 0.25, np.nan]})
     said = steadiness(found, "val_accuracy")
     assert "the best 2 moved by 0.001 at most" in said
     assert "configuration 9, by 0.25." in said

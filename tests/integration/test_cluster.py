@@ -93,7 +93,7 @@ def test_two_shards_are_the_whole_search(tmp_path, run):
     assert "training shard 1/2 (" in said
     kinds = packing_of(TINY)[1].kinds
     for k in (1, 2):  # what it is by stays as it was, whatever a library finds later
-        assert read_manifest(f"shards/shard-{k}-of-2")["packing"] == kinds
+        assert read_manifest(f"shards/shard-{k}-of-2").packing == kinds
     merged = run("merge.py", "shards", "merged")
     assert merged.returncode == 0, merged.stderr
     assert "missing" not in merged.stdout

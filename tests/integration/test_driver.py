@@ -7,13 +7,13 @@ import time
 
 import pytest
 import ray
+from tuning.execution.driver import Driver, Pack, _Plan
 
 from tests.conftest import PROBLEMS, TINY, fit
 from tuning.engines.reports import Report
 from tuning.errors import RunStopped
 from tuning.execution import driver as driver_module
 from tuning.execution.cluster import ray_cluster
-from tuning.execution.driver import Driver, Pack, _Plan
 from tuning.execution.limits import Limits
 from tuning.execution.supervisor import AGENTS, PROGRAMS, _parts_of_ray
 from tuning.execution.threads import CAN_PIN, one_cpu
@@ -64,7 +64,7 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
             seed=0,
             engine=engine,
             backend=backend,
-            search={"random": 0, "sweep": "all", "sweep_order": "grid"},
+            strategies={"sweep": {"points": "all", "order": "grid"}},
         ),
     )
 

@@ -84,8 +84,8 @@ def test_others_are_not_written_down(name, monkeypatch):
 
 
 def test_a_run_goes_on_in_no_other_environment():
-    old = {**manifest(), "environment": {"floatx": "float32", "JAX_ENABLE_X64": "1"}}
-    new = {**manifest(), "environment": {"floatx": "float16"}}
+    old = manifest(environment={"floatx": "float32", "JAX_ENABLE_X64": "1"})
+    new = manifest(environment={"floatx": "float16"})
     assert differences(old, new) == [
         "its floatx is float32, not float16",
         "its JAX_ENABLE_X64 is 1, not unset",

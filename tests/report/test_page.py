@@ -158,7 +158,7 @@ def test_a_browser_shows_it_at_any_width(make_run, tmp_path):
             const page = frame.contentDocument, root = page.documentElement;
             frame.contentWindow.onerror = message => errors.push(message);
             const buttons = [...page.querySelectorAll("thead button")];
-            const column = buttons.findIndex(button => button.textContent === "trial");
+            const column = buttons.findIndex(button => button.textContent === "index");
             buttons[column].click();
             const trials = [...page.querySelectorAll("tbody tr")].map(
               row => Number(row.cells[column].textContent));

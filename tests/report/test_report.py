@@ -6,7 +6,7 @@ import io
 import pytest
 from rich.console import Console
 
-from tests.runs.test_results import manifest, outcome
+from tests.runs.test_results import manifest, outcome, trial
 from tuning import RunStopped, TuningError
 from tuning.report.report import analyse
 from tuning.runs.run import Run
@@ -25,14 +25,14 @@ def run(tmp_path):
         yield run
 
 
-def fail(run: Run, trial: int) -> None:
-    failed = Outcome(trial, 0, "failed", "fit", "tensorflow", error="ValueError: [red] no")
-    run.append(run.rows(failed, [("random", trial)]), [])
+def fail(run: Run, index: int) -> None:
+    failed = Outcome(trial(index), "failed", "fit", "tensorflow", error="ValueError: [red] no")
+    run.append(run.rows(failed, [("random", index)]), [])
 
 
 def test_a_run_without_a_result_is_said_to_have_none(run):
-    for trial in range(3):
-        fail(run, trial)
+    for index in range(3):
+        fail(run, index)
     said = analysed(run.path)
     assert "trained no model with a result" in said
     assert "3 of 3 trials failed, the first of them configuration 0: ValueError: [red] no" in said

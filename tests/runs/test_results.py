@@ -5,6 +5,7 @@ import errno
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,32 +18,42 @@ from tuning import RunStopped, TuningError, load_problem, load_results
 from tuning.runs import run as results_module
 from tuning.runs.manifest import differences, make_manifest, read_manifest
 from tuning.runs.run import Run
-from tuning.trial import Outcome
+from tuning.trial import Outcome, Trial
 
-SEARCH = {"random": 3, "sweep": "0", "sweep_order": "grid"}
+STRATEGIES = {"random": {"trials": 3}}
 
 
 def manifest(problem_file=TINY, **changes):
     problem = load_problem(str(problem_file))
-    settings = {"seed": 0, "engine": "fit", "backend": "tensorflow", "search": SEARCH}
+    settings = {"seed": 0, "engine": "fit", "backend": "tensorflow", "strategies": STRATEGIES}
     fingerprint = {"code": "c", "model": "m", "data": "d"}
     settings |= {"better": ("max", "keras.metrics.BinaryAccuracy"), **changes}
     return make_manifest(problem, fingerprint, ["loss", "accuracy"], **settings)
 
 
-def outcome(trial: int, accuracy: float = 0.5) -> Outcome:
+def with_axes(axes, **changes):
+    about = manifest(**changes)
+    return replace(about, problem=replace(about.problem, axes=axes))
+
+
+def trial(index: int, number: int = 0) -> Trial:
+    configuration = load_problem(str(TINY)).grid[index]
+    return Trial(number, configuration, 0, configuration["epochs"], index)
+
+
+def outcome(index: int, accuracy: float = 0.5) -> Outcome:
     curve = [{"loss": 1.0, "accuracy": 0.4, "val_loss": 0.7, "val_accuracy": accuracy}] * 2
     scores = {
         f"{split}_{name}": value
         for split in ("val", "test", "train")
         for name, value in (("loss", 0.7), ("accuracy", accuracy))
     }
-    return Outcome(trial, 0, "ok", "fit", "tensorflow", scores, curve, 1.5)
+    return Outcome(trial(index), "ok", "fit", "tensorflow", scores, curve, 1.5)
 
 
-def count(run: Run, trial: int, strategy: str = "random", number: int | None = None) -> None:
-    trained = outcome(trial)
-    rows = run.rows(trained, [(strategy, trial if number is None else number)])
+def count(run: Run, index: int, strategy: str = "random", number: int | None = None) -> None:
+    trained = outcome(index)
+    rows = run.rows(trained, [(strategy, index if number is None else number)])
     run.append(rows, [(row, trained.curve) for row in rows])
 
 
@@ -52,12 +63,12 @@ def test_a_run_is_files_that_pandas_reads_as_they_are(tmp_path):
         count(run, 30)
     table = pd.read_csv(tmp_path / "r" / "trials.csv")
     assert ",".join(table.columns) == (
-        "run,strategy,number,trial,seed,"
+        "run,strategy,trial,index,seed,"
         "batch_size,units,activation,learning_rate,epochs,status,"
         "val_loss,val_accuracy,test_loss,test_accuracy,train_loss,train_accuracy,"
         "train_seconds,engine,backend,worker,finished_at,error"
     )
-    assert table["trial"].tolist() == [3, 30]
+    assert table["index"].tolist() == [3, 30]
     assert table["units"].dtype == "int64"
     assert table["learning_rate"].dtype == "float64"
     assert table["val_accuracy"].dtype == "float64"
@@ -65,7 +76,7 @@ def test_a_run_is_files_that_pandas_reads_as_they_are(tmp_path):
     assert math.isnan(table.loc[0, "error"])
     curves = pd.read_csv(tmp_path / "r" / "curves.csv")
     assert list(curves.columns) == (
-        ["run", "strategy", "trial", "seed", "epoch", "loss", "val_loss", "val_accuracy"]
+        ["run", "strategy", "trial", "index", "seed", "epoch", "loss", "val_loss", "val_accuracy"]
     )
     assert curves["epoch"].tolist() == [1, 2, 1, 2]
     written = json.loads((tmp_path / "r" / "manifest.json").read_text())
@@ -75,9 +86,11 @@ def test_a_run_is_files_that_pandas_reads_as_they_are(tmp_path):
 
 def test_load_results_orders_each_strategy_as_it_asked(tmp_path):
     with Run.create(tmp_path / "r", manifest()) as run:
-        for trial, strategy, number in [(9, "sweep", 1), (4, "random", 1), (8, "random", 0)]:
-            count(run, trial, strategy, number)
-    assert load_results(tmp_path / "r")["trial"].tolist() == [8, 4, 9]
+        for index, strategy, number in [(9, "sweep", 1), (4, "random", 1), (8, "random", 0)]:
+            count(run, index, strategy, number)
+    table = load_results(tmp_path / "r")
+    assert table["index"].tolist() == [8, 4, 9]
+    assert table["trial"].tolist() == [0, 1, 1]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -85,8 +98,8 @@ def test_load_results_orders_each_strategy_as_it_asked(tmp_path):
 def test_cut_anywhere_whole_rows_stay_and_the_rest_is_done_again(tmp_path_factory, cut, cut_curves):
     path = tmp_path_factory.mktemp("runs") / "r"
     with Run.create(path, manifest()) as run:
-        for trial in range(6):
-            count(run, trial)
+        for index in range(6):
+            count(run, index)
     sizes = {}
     for name, at in (("trials.csv", cut), ("curves.csv", cut_curves)):
         content = (path / name).read_bytes()
@@ -96,8 +109,8 @@ def test_cut_anywhere_whole_rows_stay_and_the_rest_is_done_again(tmp_path_factor
     whole = (path / "trials.csv").read_bytes().count(b"\n") - 1
     with Run.open(path) as run:
         assert run.done.get("random", set()) == set(range(whole))
-        for trial in range(whole, 6):
-            count(run, trial)
+        for index in range(whole, 6):
+            count(run, index)
     assert load_results(path)["trial"].tolist() == list(range(6))
     curves = pd.read_csv(path / "curves.csv")
     assert not curves.duplicated(["strategy", "trial", "epoch"]).any()
@@ -108,13 +121,12 @@ def test_cut_anywhere_whole_rows_stay_and_the_rest_is_done_again(tmp_path_factor
 @given(st.text(max_size=40), st.text(min_size=1, max_size=8))
 def test_any_text_is_one_line_of_the_table(tmp_path_factory, error, value):
     path = tmp_path_factory.mktemp("runs") / "r"
-    about = manifest()
-    about["problem"]["axes"] = {"text": [value, None]}
-    about["search"] = {**SEARCH, "random": 2}
+    about = with_axes({"text": [value, None]}, strategies={"random": {"trials": 2}})
     with Run.create(path, about) as run:
-        for trial in (0, 1):
-            failed = Outcome(trial, 0, "failed", "fit", "tensorflow", error=error)
-            run.append(run.rows(failed, [("random", trial)]), [])
+        for index in (0, 1):
+            one = Trial(index, about.grid[index], 0, 1, index)
+            failed = Outcome(one, "failed", "fit", "tensorflow", error=error)
+            run.append(run.rows(failed, [("random", index)]), [])
     with Run.open(path) as run:
         assert run.done == {"random": {0, 1}}
     with (path / "trials.csv").open(newline="") as file:
@@ -149,9 +161,9 @@ def test_what_another_strategy_trained_is_counted_without_training(tmp_path):
     with Run.open(tmp_path / "r") as run:
         assert run.done == {"random": {7}, "sweep": {7}}
     table = load_results(tmp_path / "r").set_index("strategy")
-    assert table.loc["sweep", "number"] == 3
+    assert table.loc["sweep", "trial"] == 3
     different = table.loc["random"] != table.loc["sweep"]
-    assert set(table.columns[different & table.notna().all()]) == {"number"}
+    assert set(table.columns[different & table.notna().all()]) == {"trial"}
     curves = pd.read_csv(tmp_path / "r" / "curves.csv")
     assert curves.groupby("strategy").size().to_dict() == {"random": 2, "sweep": 2}
 
@@ -192,23 +204,26 @@ def test_an_extension_that_cannot_be_noted_stops_the_run(tmp_path, monkeypatch):
     with Run.create(tmp_path / "r", manifest()) as run:
         monkeypatch.setattr("tuning.runs.manifest.os.fsync", full)
         with pytest.raises(RunStopped, match=r"cannot write .*manifest.json: the disk is full"):
-            run.set_search({**SEARCH, "random": 9})
-    assert read_manifest(tmp_path / "r")["search"] == SEARCH
+            run.set_strategies({"random": {"trials": 9}})
+    assert read_manifest(tmp_path / "r").strategies == STRATEGIES
     assert not list(tmp_path.rglob("*.draft"))
 
 
 @pytest.mark.parametrize(
-    ("search", "says"),
+    ("changes", "says"),
     [
-        ({"sweep": "banana"}, "--sweep takes a number N, a range A:B or all, not 'banana'"),
-        ({"random": -5}, "cannot draw -5 random configurations"),
+        (
+            {"strategies": {"sweep": {"points": "banana", "order": "grid"}}},
+            "--sweep takes a number N, a range A:B or all, not 'banana'",
+        ),
+        ({"strategies": {"random": {"trials": -5}}}, "cannot draw -5 random configurations"),
         ({"shard": "2/1"}, "--shard takes K/N"),
     ],
 )
-def test_a_manifest_of_an_impossible_search_is_damaged(tmp_path, search, says):
-    with Run.create(tmp_path / "r", manifest()) as run:
-        about = {**run.manifest, "search": {**SEARCH, **search}}
-    (tmp_path / "r" / "manifest.json").write_text(json.dumps(about))
+def test_a_manifest_of_an_impossible_search_is_damaged(tmp_path, changes, says):
+    about = replace(manifest(), **changes)
+    Run.create(tmp_path / "r", manifest()).close()
+    (tmp_path / "r" / "manifest.json").write_text(about.text())
     with pytest.raises(TuningError, match="is damaged: .*" + re.escape(says)):
         read_manifest(tmp_path / "r")
 
@@ -217,14 +232,13 @@ def test_an_empty_directory_is_taken_even_the_current_one(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     with Run.create(Path(), manifest()) as run:
         count(run, 1)
-    assert load_results(".")["trial"].tolist() == [1]
+    assert load_results(".")["index"].tolist() == [1]
     assert load_results(tmp_path)["run"].tolist() == [tmp_path.name]
 
 
 @pytest.mark.parametrize("axis", ["seed", "val_loss", "error", "trials", "=A1", "@sum"])
 def test_an_axis_cannot_take_a_columns_name_or_be_a_formula(tmp_path, axis):
-    about = manifest()
-    about["problem"]["axes"] = {axis: [1]}
+    about = with_axes({axis: [1]})
     with pytest.raises(TuningError, match=f"an axis cannot be called '{axis}'"):
         Run.create(tmp_path / "r", about)
     assert not (tmp_path / "r").exists()
@@ -250,7 +264,7 @@ def test_a_damaged_table_is_refused(tmp_path):
 
 def test_the_differences_between_two_runs_are_named(tmp_path):
     old = manifest()
-    assert differences(old, manifest(search={**SEARCH, "random": 9})) == []
+    assert differences(old, manifest(strategies={"random": {"trials": 9}})) == []
     assert differences(old, manifest(seed=1)) == ["its seed is 0, not 1"]
     assert differences(old, manifest(backend="jax")) == ["its backend is tensorflow, not jax"]
     text = TINY.read_text()
@@ -259,5 +273,5 @@ def test_the_differences_between_two_runs_are_named(tmp_path):
         "its axis 'units' has [2, 8], not [2, 9]"
     ]
     new = manifest()
-    new["problem"]["fingerprint"]["data"] = "other"
+    new.problem.fingerprint["data"] = "other"
     assert differences(old, new) == ["the problem's data has changed"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.made import by_rate, write_run
 from tuning import Grid, TuningError, load_curves, load_results, publish
 from tuning.cli.commands import analyse
-from tuning.runs.run import cell_text
+from tuning.runs.columns import cell_text
 from tuning.runs.table import as_cells, as_csv
 
 VALUES = st.one_of(
@@ -36,16 +36,16 @@ def edited(path, name, old, new):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (ROW, ROW.replace("3,3", "3,x"), "row 4: trial 'x' is not an integer"),
-        (ROW, ROW.replace("3,3", "3,2.5"), "row 4: trial '2.5' is not an integer"),
-        (ROW, ROW.replace("3,3", "3,24"), "row 4: trial '24' is not in a grid of 24"),
+        (ROW, ROW.replace("3,3", "3,x"), "row 4: index 'x' is not an integer"),
+        (ROW, ROW.replace("3,3", "3,2.5"), "row 4: index '2.5' is not an integer"),
+        (ROW, ROW.replace("3,3", "3,24"), "row 4: index '24' is not in a grid of 24"),
         (ROW, ROW.replace("3,3", "3,2"), "row 4: epochs '2' is not what the manifest's grid has"),
         (ROW, ROW.replace("8,relu", "16,relu"), "row 4: width '16' is not what the manifest's"),
         (ROW, ROW.replace("relu", "elu"), "row 4: activation 'elu' is not what the manifest's"),
         (ROW, ROW.replace("ok", "fine"), "row 4: status 'fine' is not one"),
         (ROW, ROW.replace("sweep", ""), "row 4: strategy '' is not one"),
         (ROW, ROW.replace(",0,8", ",1,8"), "row 4: seed '1' is not the run's, 0"),
-        (ROW, ROW.replace("3,3", "2,3"), "row 4: number '2' is there a second time"),
+        (ROW, ROW.replace("3,3", "2,3"), "row 4: trial '2' is there a second time"),
         (ROW, ROW + "much", "row 4: val_loss 'much"),
         ("val_accuracy", "accuracy", "it has no column 'val_accuracy'"),
         ("run,sweep,4,4,", "run,sweep,3,3,", "row 5: rate '0.001' is not what"),
@@ -62,7 +62,7 @@ def test_a_row_that_is_there_twice_is_named(make_run):
     path = make_run(trials=range(5))
     table = (path / "trials.csv").read_text()
     (path / "trials.csv").write_text(table + table.splitlines()[2] + "\n")
-    with pytest.raises(TuningError, match="row 6: trial '1' is there a second time"):
+    with pytest.raises(TuningError, match="row 6: index '1' is there a second time"):
         load_results(path)
 
 
@@ -110,7 +110,7 @@ def test_a_published_run_reads_as_the_run(make_run, tmp_path):
     path = make_run(
         lambda configuration, trial: None if trial == 7 else by_rate(configuration, trial)
     )
-    about = publish(path, tmp_path / "published")["published"]
+    about = publish(path, tmp_path / "published")
     assert sorted(file.name for file in (tmp_path / "published").iterdir()) == [
         "curves.parquet", "manifest.json", "trials.csv.gz", "trials.parquet",
     ]  # fmt: skip
@@ -118,11 +118,11 @@ def test_a_published_run_reads_as_the_run(make_run, tmp_path):
     pd.testing.assert_frame_equal(run, published, check_dtype=False)
     (tmp_path / "published" / "trials.parquet").unlink()
     pd.testing.assert_frame_equal(run, load_results(tmp_path / "published"), check_dtype=False)
-    assert about["trials"] == len(run) == 24
-    assert about["cpu_seconds"] == pytest.approx(11.5)
+    assert about.trials == len(run) == 24
+    assert about.cpu_seconds == pytest.approx(11.5)
     curves = load_curves(tmp_path / "published")
-    assert set(curves["trial"]) == {*range(1, 24, 2)} - {7} | {6}  # the longest, and what has none
-    assert len(curves) == about["epochs"] == 11 * 2 + 1
+    assert set(curves["index"]) == {*range(1, 24, 2)} - {7} | {6}  # the longest, and what has none
+    assert len(curves) == about.epochs == 11 * 2 + 1
 
 
 def test_formulas_are_neutral_in_every_csv(tmp_path):
@@ -190,7 +190,7 @@ def test_a_grid_no_processor_can_number_is_read(make_run):
     axes = {f"axis {i}": list(range(1000)) for i in range(8)}
     last = 1000**8 - 1
     table = load_results(make_run(lambda *_: 0.5, trials=[last, 5], axes=axes))
-    assert table["trial"].tolist() == [last, 5]
+    assert table["index"].tolist() == [last, 5]
     assert table["axis 7"].tolist() == [999, 5]
     table = load_results(make_run(lambda *_: 0.5, trials=[5], axes=axes, name="small"))
     assert table[["axis 0", "axis 7"]].to_numpy().tolist() == [[0, 5]]

@@ -11,9 +11,9 @@ import pandas as pd
 
 from tuning.analysis.best_of_n import best_of
 from tuning.analysis.run_view import Judged, scores_of, test_metric
-from tuning.callbacks.terminal import duration
 from tuning.problem.problem import Mode
-from tuning.runs.manifest import manifest_grid
+from tuning.report.terminal import duration
+from tuning.runs.manifest import Manifest
 from tuning.trial import KERAS_EPOCHS
 
 STRATEGIES = {"random": "random search", "sweep": "sweep"}
@@ -57,7 +57,7 @@ class Comparison(Judged):
     table : DataFrame
         One row for each strategy and number of trials n, in the strategy's own order:
         ``strategy``, ``trials`` (n), ``total_epochs`` and ``total_cpu_seconds`` spent on them, the
-        metric's best so far and that model's test value, ``trial`` (its grid index), its
+        metric's best so far and that model's test value, its ``trial`` and ``index``, its
         configuration, and ``expected_…``: both values of the best of n drawn at random from all
         that the strategy trained (`tuning.analysis.best_of_n.best_of`).
     manifest : mapping
@@ -84,7 +84,7 @@ class Comparison(Judged):
         return int(self.last["trials"].min()) if len(self.last) > 1 else 0
 
 
-def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
+def compare(results: pd.DataFrame, manifest: Manifest) -> Comparison:
     """Follow each strategy's best result over its trials.
 
     Parameters
@@ -94,12 +94,12 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
     manifest : mapping
         The run's manifest.
     """
-    axes = list(manifest["problem"]["axes"])
-    metric, mode = manifest["problem"]["metric"], manifest["problem"]["mode"]
+    axes = list(manifest.problem.axes)
+    metric, mode = manifest.problem.metric, manifest.problem.mode
     test = test_metric(metric)
     parts = []
     for strategy, rows in results.groupby("strategy", sort=True):
-        ordered = rows.sort_values("number", kind="stable", ignore_index=True)
+        ordered = rows.sort_values("trial", kind="stable", ignore_index=True)
         tests = scores_of(ordered, test)
         values = np.where(np.isnan(tests), np.nan, scores_of(ordered, metric))
         best = best_so_far(values, mode)
@@ -117,6 +117,7 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
                 metric: chosen[metric].mask(nothing),
                 test: chosen[test].mask(nothing),
                 "trial": chosen["trial"].astype(object).mask(nothing, None),
+                "index": chosen["index"].astype(object).mask(nothing, None),
             }
         )
         for axis in axes:
@@ -132,7 +133,7 @@ def sentences(comparison: Comparison) -> list[str]:
     """The comparison in three sentences: each strategy's best, and both at an equal budget."""
     manifest, metric, test = comparison.manifest, comparison.metric, comparison.test_metric
     found = [
-        _found(strategy, row, metric, test, manifest_grid(manifest).size)
+        _found(strategy, row, metric, test, manifest.grid.size)
         for strategy, row in comparison.last.iterrows()
     ]
     n = comparison.equal_budget
@@ -148,7 +149,7 @@ def sentences(comparison: Comparison) -> list[str]:
     elif gain == 0:
         verdict = "they found equally good networks"
     else:
-        ahead = (gain > 0) == (manifest["problem"]["mode"] == "max")
+        ahead = (gain > 0) == (manifest.problem.mode == "max")
         verdict = f"{'random search' if ahead else 'the sweep'} found the better network"
     expected = ""
     if len(comparison.of("sweep")) > n:
@@ -172,7 +173,7 @@ def _found(
     if pd.isna(row[metric]):
         return f"{name} ({spent}) trained no model with a result."
     return (
-        f"{name} ({spent}) chose configuration {row['trial']:,}: "
+        f"{name} ({spent}) chose configuration {row['index']:,}: "
         f"{metric} {number_text(row[metric])}, {test} {number_text(row[test])}."
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,7 +11,7 @@ import pandas as pd
 
 from tuning.analysis.run_view import Judged, scores_of
 from tuning.errors import TuningError
-from tuning.runs.manifest import manifest_grid
+from tuning.runs.manifest import Manifest
 from tuning.space.grid import Grid
 
 
@@ -24,7 +23,7 @@ class Landscape(Judged):
     ----------
     manifest : mapping
     trials : DataFrame
-        Rows of `tuning.load_results`, with the grid index ``trial`` as index.
+        Rows of `tuning.load_results`, with the configuration's place in the grid as index.
     """
 
     trials: pd.DataFrame
@@ -32,7 +31,7 @@ class Landscape(Judged):
     @cached_property
     def grid(self) -> Grid:
         """The grid it is of."""
-        return manifest_grid(self.manifest)
+        return self.manifest.grid
 
     @property
     def whole(self) -> bool:
@@ -72,7 +71,7 @@ class Landscape(Judged):
         return one > other if self.mode == "max" else one < other
 
 
-def landscape(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Landscape:
+def landscape(results: pd.DataFrame, manifest: Manifest) -> Landscape:
     """The trials of a run, each configuration once however many strategies asked for it.
 
     Raises
@@ -80,7 +79,7 @@ def landscape(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Landscape:
     TuningError
         If no trial has a result.
     """
-    trials = results.drop_duplicates("trial").set_index("trial").sort_index()
+    trials = results.drop_duplicates("index").set_index("index").sort_index()
     found = Landscape(manifest, trials)
     if found.without == len(trials):
         run = f"run {results['run'].iloc[0]}" if len(results) else "the run"

@@ -34,7 +34,7 @@ def stopped_early(land: Landscape) -> pd.DataFrame:
     n = log_spaced(size)
     spaced = []
     for trials in n:
-        asked = np.array(SweepSampler(land.grid, n_trials=int(trials)).ask(size))
+        asked = np.array(SweepSampler(land.grid, trials=int(trials)).ask(size))
         spaced.append(incumbents(land.values[asked], land.mode)[-1])
     in_order = incumbents(land.values, land.mode)[n - 1]
     return pd.DataFrame({"trials": n, "grid": in_order, "spaced": spaced})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tuning.problem.problem import Mode
+from tuning.runs.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -18,16 +17,16 @@ class Judged:
 
     Attributes
     ----------
-    manifest : mapping
+    manifest : Manifest
         The run's.
     """
 
-    manifest: Mapping[str, Any]
+    manifest: Manifest
 
     @property
     def metric(self) -> str:
         """The validation metric that chooses."""
-        return str(self.manifest["problem"]["metric"])
+        return self.manifest.problem.metric
 
     @property
     def test_metric(self) -> str:
@@ -37,8 +36,7 @@ class Judged:
     @property
     def mode(self) -> Mode:
         """Whether more of the metric is better, or less."""
-        mode: Mode = self.manifest["problem"]["mode"]
-        return mode
+        return self.manifest.problem.mode
 
 
 def test_metric(metric: str) -> str:

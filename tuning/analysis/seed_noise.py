@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -94,14 +94,14 @@ def seed_noise(lands: Sequence[Landscape]) -> Noise:
     """
     first = lands[0]
     for other in lands[1:]:
-        if found := differences({**other.manifest, "seed": 0}, {**first.manifest, "seed": 0}):
+        if found := differences(replace(other.manifest, seed=0), replace(first.manifest, seed=0)):
             raise TuningError(
                 f"run {_name(other)} cannot tell the noise of run {_name(first)}: {listed(found)}"
             )
-    seeds = [int(land.manifest["seed"]) for land in lands]
+    seeds = [land.manifest.seed for land in lands]
     if len(set(seeds)) < len(seeds):
         twice = max(seeds, key=seeds.count)
-        names = [_name(land) for land in lands if land.manifest["seed"] == twice]
+        names = [_name(land) for land in lands if land.manifest.seed == twice]
         raise TuningError(
             f"runs {' and '.join(names[:2])} both have seed {twice}: each needs a seed of its own"
         )

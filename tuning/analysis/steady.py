@@ -22,9 +22,9 @@ def trained_again(path: Path, metric: str) -> pd.DataFrame | None:
     file = path / AGAIN
     if not file.exists():
         return None
-    columns = {"trial": int, metric: float, "again": float, "moved": float}
+    columns = {"index": int, metric: float, "again": float, "moved": float}
     try:
-        found: pd.DataFrame = pd.read_csv(file).astype(columns)
+        found: pd.DataFrame = pd.read_csv(file).rename(columns={"trial": "index"}).astype(columns)
     except (ValueError, KeyError) as error:
         raise TuningError(f"{file} is damaged: write it anew with --again") from error
     return found
@@ -41,5 +41,5 @@ def steadiness(found: pd.DataFrame, metric: str) -> str:
     best, worst = found["moved"].head(len(found) - len(found) // 2), moved.iloc[-1]
     return (
         f"{what}: in {metric} the best {len(best):,} moved by {best.max():.2g} at most, and the "
-        f"most unsteady, configuration {worst['trial']:,.0f}, by {worst['moved']:.2g}."
+        f"most unsteady, configuration {worst['index']:,.0f}, by {worst['moved']:.2g}."
     )

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from tuning.errors import RunStopped, TuningError
+from tuning.runs.best import model_file
 from tuning.runs.manifest import (
+    FORMAT,
     MANIFEST,
+    Manifest,
+    Strategies,
+    atomic_directory,
     differences,
-    manifest_grid,
     read_manifest,
-    whole_or_not_at_all,
 )
-from tuning.runs.run import Run, own_python, shown
+from tuning.runs.run import Run
 from tuning.runs.table import ROWS_AT_ONCE, as_cells, load_curves, load_results
-from tuning.samplers import every_point, samplers_of
+from tuning.runs.typed import shown, typed
+from tuning.samplers import every_trial, samplers_of
 from tuning.space.grid import Row
 
 if TYPE_CHECKING:
@@ -54,23 +59,23 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     for folder, manifest in zip(folders[1:], manifests[1:], strict=True):
         if found := differences(manifests[0], manifest):
             raise TuningError(f"{folders[0]} and {folder} differ: of the first, {found[0]}")
-    search = _joined([manifest["search"] for manifest in manifests], folders)
-    manifest = {**manifests[0], "search": search}
-    manifest.pop("published", None)
-    grid, seed = manifest_grid(manifest), manifest["seed"]
+    first, strategies = manifests[0], _joined(manifests, folders)
+    manifest = replace(first, strategies=strategies, shard="", published=None, format=FORMAT)
     numbers = {
-        strategy: {point: number for number, point in enumerate(every_point(sampler))}
-        for strategy, sampler in samplers_of(search, grid, seed).items()
+        name: {trial.index: trial.number for trial in every_trial(sampler)}
+        for name, sampler in samplers_of(strategies, manifest.grid, manifest.seed).items()
+        if not sampler.learns
     }
     tables = [load_results(folder) for folder in folders]
     owner = _owners(tables)
     try:
-        with whole_or_not_at_all(out) as draft, Run.create(draft, manifest) as run:
+        with atomic_directory(out) as draft, Run.create(draft, manifest) as run:
             for i, (folder, table) in enumerate(zip(folders, tables, strict=True)):
                 _add(
                     run, table, load_curves(folder), name=out.absolute().name, numbers=numbers,
                     own={key for key, of in owner.items() if of == i},
                 )  # fmt: skip
+            _adopt_models(run, folders, tables)
     except RunStopped as error:
         raise TuningError(f"cannot make {out}: {error}") from error
     except OSError as error:
@@ -82,7 +87,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     )
     if more := sum(map(len, tables)) - there:
         console.print(f"{more:,} rows were of trials that another run has as well.")
-        metric = manifest["problem"]["metric"]
+        metric = manifest.problem.metric
         if apart := _apart(tables, metric):
             console.print(
                 f"{apart:,} of these trials differ in {metric} by more than rounding: what is kept "
@@ -92,7 +97,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     if there < wanted:
         console.print(
             f"{wanted - there:,} trials of the search are missing: "
-            f"{own_python()} scripts/run_ray.py --out {shlex.quote(str(shown(out)))} trains them.",
+            f"{shlex.join([*typed('run'), '--out', str(shown(out))])} trains them.",
             soft_wrap=True,
         )
 
@@ -109,22 +114,35 @@ def _folders(runs: Iterable[Path]) -> Iterator[Path]:
         yield from inside
 
 
-def _joined(searches: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> dict[str, Any]:
-    """The search that all are parts of: shards of one, or sweeps that border on each other."""
-    parts = [{k: v for k, v in search.items() if k != "shard"} for search in searches]
-    whole = dict(parts[0])
-    whole["random"] = max(part["random"] for part in parts)
-    sweeps = [(part, folder) for part, folder in zip(parts, folders, strict=True) if _swept(part)]
-    if not sweeps or all(_swept(part) == _swept(sweeps[0][0]) for part, _ in sweeps):
-        return whole | ({k: sweeps[0][0][k] for k in ("sweep", "sweep_order")} if sweeps else {})
+def _joined(manifests: Sequence[Manifest], folders: Sequence[Path]) -> Strategies:
+    """The strategies that all are parts of: shards of them, or sweeps that border on each other."""
+    joined: Strategies = {}
+    for manifest in manifests:
+        for name, settings in manifest.strategies.items():
+            joined.setdefault(name, settings)
+    if "random" in joined:
+        numbers = [manifest.strategies.get("random", {"trials": 0}) for manifest in manifests]
+        joined["random"] = max(numbers, key=lambda settings: settings["trials"])
+    sweeps = [
+        (manifest.strategies["sweep"], folder)
+        for manifest, folder in zip(manifests, folders, strict=True)
+        if "sweep" in manifest.strategies
+    ]
+    if any(sweep != joined["sweep"] for sweep, _ in sweeps):
+        joined["sweep"] = {"points": _range(sweeps), "order": "grid"}
+    return joined
+
+
+def _range(sweeps: Iterable[tuple[Mapping[str, Any], Path]]) -> str:
+    """The range of the grid that sweeps of neighbouring ranges make together."""
     ranges = []
-    for part, folder in sweeps:
-        if part["sweep_order"] != "grid" or part["sweep"] == "all":
+    for sweep, folder in sweeps:
+        if sweep["order"] != "grid" or sweep["points"] == "all":
             raise TuningError(
-                f"the sweep of {folder} ({part['sweep']} in {part['sweep_order']} order) is not a "
+                f"the sweep of {folder} ({sweep['points']} in {sweep['order']} order) is not a "
                 "range A:B that borders on the others"
             )
-        start, _, stop = part["sweep"].rpartition(":")
+        start, _, stop = sweep["points"].rpartition(":")
         ranges.append((int(start or 0), int(stop), folder))
     ranges.sort(key=lambda one: one[:2])
     end = ranges[0][1]
@@ -135,11 +153,7 @@ def _joined(searches: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> d
                 f"it with --sweep {end}:{start}"
             )
         end = max(end, stop)
-    return whole | {"sweep": f"{ranges[0][0]}:{end}", "sweep_order": "grid"}
-
-
-def _swept(search: Mapping[str, Any]) -> tuple[str, str] | None:
-    return None if search["sweep"] == "0" else (search["sweep"], search["sweep_order"])
+    return f"{ranges[0][0]}:{end}"
 
 
 def _owners(tables: Sequence[pd.DataFrame]) -> dict[tuple[str, int], int]:
@@ -148,7 +162,7 @@ def _owners(tables: Sequence[pd.DataFrame]) -> dict[tuple[str, int], int]:
     for wanted in (True, False):
         for i, table in enumerate(tables):
             rows = table[(table["status"] == "ok") == wanted]
-            for key in zip(rows["strategy"], rows["trial"], strict=True):
+            for key in zip(rows["strategy"], rows["index"], strict=True):
                 owner.setdefault(key, i)
     return owner
 
@@ -158,7 +172,7 @@ def _apart(tables: Iterable[pd.DataFrame], metric: str) -> int:
     import pandas as pd
 
     rows = pd.concat([table[table["status"] == "ok"] for table in tables])
-    results = rows.groupby(["strategy", "trial"])[metric]
+    results = rows.groupby(["strategy", "index"])[metric]
     return int((results.max() - results.min() > ROUNDING * results.max().abs()).sum())
 
 
@@ -168,27 +182,48 @@ def _add(
     curves: pd.DataFrame,
     *,
     name: str,
-    numbers: Mapping[str, Mapping[int, int]],
+    numbers: Mapping[str, Mapping[int | None, int]],
     own: Container[tuple[str, int]],
 ) -> None:
     """Count in `run` what it takes from a table."""
     logs: dict[tuple[str, int], list[Row]] = {}
+    names = list(map(str, curves))
+    measured = names[names.index("epoch") :]
     for log in _records(curves):
-        logs.setdefault((log["strategy"], log["trial"]), []).append(log)
+        logs.setdefault(_key(log), []).append({name: log[name] for name in measured})
     rows: list[Row] = []
     for row in _records(table):
-        strategy, trial = key = row["strategy"], row["trial"]
+        strategy, index = key = row["strategy"], row["index"]
         if key not in own:
             continue
-        if trial not in numbers.get(strategy, {}):
+        if index not in numbers.get(strategy, {index: row["trial"]}):
             raise TuningError(
-                f"run {row['run']} is damaged: trial {trial:,} is not one that its {strategy} asks "
-                "for"
+                f"run {row['run']} is damaged: its {strategy} does not ask for the "
+                f"configuration {index:,}"
             )
-        rows.append({**row, "run": name, "number": numbers[strategy][trial]})
+        number = numbers[strategy][index] if strategy in numbers else row["trial"]
+        rows.append({**row, "run": name, "trial": number})
     for start in range(0, len(rows), ROWS_AT_ONCE):
         part = rows[start : start + ROWS_AT_ONCE]
-        run.append(part, [(row, logs.get((row["strategy"], row["trial"]), [])) for row in part])
+        run.append(part, [{**row, **log} for row in part for log in logs.get(_key(row), [])])
+
+
+def _key(row: Row) -> tuple[str, int]:
+    """What a trial has in common in all runs."""
+    return row["strategy"], row["index"]
+
+
+def _adopt_models(run: Run, folders: Sequence[Path], tables: Sequence[pd.DataFrame]) -> None:
+    """Copy the models of the best trials from the runs that kept them."""
+    for strategy, number in run.best.missing():
+        index = run.point(strategy, number)
+        for folder, table in zip(folders, tables, strict=True):
+            rows = table[(table["strategy"] == strategy) & (table["index"] == index)]
+            files = [model_file(folder, strategy, int(trial)) for trial in rows["trial"]]
+            if files and files[0] is not None:
+                run.best.adopt(strategy, number, files[0])
+                break
+    run.best.settle()
 
 
 def _records(table: pd.DataFrame) -> Iterator[Row]:

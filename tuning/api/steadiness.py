@@ -15,9 +15,10 @@ from tuning.errors import TuningError
 from tuning.execution import worker
 from tuning.execution.quiet import quiet
 from tuning.problem.data import data_fingerprint
-from tuning.problem.problem import load_data
+from tuning.problem.problem import Problem, load_data
 from tuning.runs.manifest import read_manifest, write_text
 from tuning.runs.table import as_csv, load_results
+from tuning.trial import Trial, epochs
 
 
 def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
@@ -37,8 +38,9 @@ def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a trial, the best first: ``trial``, the metric that chooses, ``again`` (the same
-        metric, trained again) and ``moved`` (how far apart they are). It is in ``again.csv``, too.
+        A row a trial, the best first: ``index`` (of its configuration in the grid), the metric that
+        chooses, ``again`` (the same metric, trained again) and ``moved`` (how far apart they are).
+        It is in ``again.csv``, too.
 
     Raises
     ------
@@ -48,38 +50,48 @@ def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
     if n < 1:
         raise TuningError(f"--again takes a number of trials from 1, not {n}")
     manifest = read_manifest(path)
-    metric = manifest["problem"]["metric"]
-    trials = _some(load_results(path), metric, manifest["problem"]["mode"], n)
+    metric = manifest.problem.metric
+    trials = _some(load_results(path), metric, manifest.problem.mode, n)
     with console.status("Training again"), quiet():
         settings = settle(Request(out=path))
         problem = settings.problem
         data = load_data(problem)
-        if data_fingerprint(data) != manifest["problem"]["fingerprint"]["data"]:
+        if data_fingerprint(data) != manifest.problem.fingerprint["data"]:
             raise TuningError(f"{path} cannot be trained again: the problem's data has changed")
         job = worker.Job(
             settings.seed,
             settings.backend,
-            environment=manifest.get("environment", {}),
+            environment=manifest.environment,
             nudged=True,
         )
         probe = worker.probe(problem, data, job, settings.engine == "auto")
         job = worker.Job(**{**vars(job), "packing": probe.packing})
         moved = {
-            outcome.trial: outcome.metrics.get(metric, np.nan)
-            for report in worker.train(problem, data, list(trials["trial"]), job)
+            outcome.trial.index: outcome.metrics.get(metric, np.nan)
+            for report in worker.train(
+                problem,
+                data,
+                [_trial(problem, settings.seed, int(index)) for index in trials["index"]],
+                job,
+            )
             for outcome in report.outcomes
         }
-    found = trials.assign(again=trials["trial"].map(moved))
+    found = trials.assign(again=trials["index"].map(moved))
     found["moved"] = (found["again"] - found[metric]).abs()
     write_text(path / AGAIN, as_csv(found))
     return found
 
 
+def _trial(problem: Problem, seed: int, index: int) -> Trial:
+    configuration = problem.grid[index]
+    return Trial(index, configuration, seed, epochs(configuration), index)
+
+
 def _some(results: pd.DataFrame, metric: str, mode: str, n: int) -> pd.DataFrame:
     """The best half of n trials, and as many evenly spaced among the others."""
-    scored = results[np.isfinite(scores_of(results, metric))].drop_duplicates("trial")
+    scored = results[np.isfinite(scores_of(results, metric))].drop_duplicates("index")
     ordered = scored.sort_values(metric, ascending=mode == "min", kind="stable")
     best = min(len(ordered), (n + 1) // 2)
     spaced = np.linspace(best, len(ordered) - 1, min(n, len(ordered)) - best).round().astype(int)
     chosen: pd.DataFrame = ordered.iloc[[*range(best), *spaced]]
-    return chosen[["trial", metric]].reset_index(drop=True)
+    return chosen[["index", metric]].reset_index(drop=True)

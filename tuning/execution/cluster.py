@@ -113,7 +113,7 @@ def ray_cluster(
             tell(ray="runs")
         else:
             _check_address(address)
-            package = str(Path(__file__).parent)  # so that every worker runs this very code
+            package = str(Path(__file__).parent.parent)  # so that every worker runs this very code
             own = {"py_modules": [package], "excludes": ["__pycache__"]}
             tell(cluster=f"it has lost the cluster at {address}")
             _init(address=address, runtime_env=own, **quiet)

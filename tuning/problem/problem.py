@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tuning.errors import TuningError, first_line, quoted
 from tuning.problem.data import SPLITS, Data, checked_split
-from tuning.space.grid import Configuration, Grid, Value
-from tuning.trial import KERAS_EPOCHS, batch_size, epochs
+from tuning.space.grid import Configuration, Grid
+from tuning.trial import KERAS_EPOCHS, epochs
 
 if TYPE_CHECKING:
     import keras
@@ -20,11 +20,6 @@ Mode: TypeAlias = Literal["max", "min"]
 
 DEFAULT_METRIC = "val_accuracy"
 OPTIONAL_SPLIT = "test"
-
-# Seconds of training, as measured on a core of 105 GFLOP/s: of a row and of a batch, by themselves
-# as Keras' `fit` trains them, and for each of the model's parameters where it is known.
-ROW_SECONDS, STEP_SECONDS = 1e-5, 5e-4
-PARAMETER_ROW_SECONDS, PARAMETER_STEP_SECONDS = 5.5e-11, 4e-10
 
 
 class Code(Protocol):
@@ -173,41 +168,6 @@ def reference_fault(reference: Any) -> str:
 def epochs_of(grid: Grid) -> list[int]:
     """The epochs of each value of a grid's axis, or Keras' 1 alone where it has none."""
     return [epochs({"epochs": value}) for value in grid.axes.get("epochs", (KERAS_EPOCHS,))]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What training a configuration takes.
-
-    Attributes
-    ----------
-    seconds : float
-        A guess of which only the ratios count, to compare configurations by.
-    epochs : int
-    """
-
-    seconds: float
-    epochs: int
-
-
-def work(configuration: Mapping[str, Value], n_rows: int, parameters: float = 0) -> Work:
-    """The work of training the configuration.
-
-    Parameters
-    ----------
-    configuration : mapping
-    n_rows : int
-        Of the training data.
-    parameters : float
-        That its model trains; 0 if that is not known.
-    """
-    n_epochs = epochs(configuration)
-    steps = math.ceil(n_rows / batch_size(configuration))
-    if parameters:
-        each = parameters * (n_rows * PARAMETER_ROW_SECONDS + steps * PARAMETER_STEP_SECONDS)
-    else:
-        each = n_rows * ROW_SECONDS + steps * STEP_SECONDS
-    return Work(n_epochs * each, n_epochs)
 
 
 def load_data(problem: Problem) -> Data:

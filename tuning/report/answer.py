@@ -87,8 +87,8 @@ def percent(share: float) -> str:
 
 def random_trials(land: Landscape) -> int:
     """The trials of the random search that is judged: the run's own, or 20."""
-    asked = int(land.manifest["search"].get("random", 0))
-    return min(asked or TRIALS, land.grid.size)
+    asked: int = land.manifest.strategies.get("random", {}).get("trials", TRIALS)
+    return min(asked, land.grid.size)
 
 
 def as_good_as(land: Landscape) -> dict[str, tuple[int, int]]:

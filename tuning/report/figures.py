@@ -95,7 +95,7 @@ def best_of_n(axes: Axes, land: Landscape, found: BestOf) -> None:
     ):
         axes.fill_between(n[shown], low[shown], high[shown], color=colour, alpha=0.18, lw=0)
         axes.plot(n[shown], mean[shown], color=colour, lw=2, label=name)
-    for reference in land.manifest["problem"]["references"]:
+    for reference in land.manifest.problem.references:
         for metric, colour in ((land.metric, RANDOM), (land.test_metric, TEST)):
             if metric in reference and "trials" in reference:
                 axes.plot(reference["trials"], reference[metric], "D", color=colour, mfc="none")

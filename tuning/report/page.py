@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from tuning.analysis.best_of_n import BestOf
 from tuning.analysis.compare import Comparison, number_text
 from tuning.analysis.grid_scores import Landscape
 from tuning.analysis.seed_noise import Noise
-from tuning.callbacks.terminal import duration
 from tuning.report.answer import answer
 from tuning.report.sections import sections
 from tuning.report.tables import value_text
+from tuning.report.terminal import duration
 from tuning.runs.manifest import chosen_by, write_text
 
 PAGE = "report.html"
@@ -55,8 +54,8 @@ def write_page(
         undefined=jinja2.StrictUndefined,
     )
     html = environment.get_template("report.html.jinja").render(
-        title=f"{land.manifest['problem']['name']}: how good is a random search?",
-        problem=land.manifest["problem"]["name"],
+        title=f"{land.manifest.problem.name}: how good is a random search?",
+        problem=land.manifest.problem.name,
         answer=answer(comparison, land, found, noise),
         whole=land.whole,
         sections=sections(land, found, noise),
@@ -80,28 +79,27 @@ def _best(land: Landscape) -> dict[str, Any]:
         cells += [(f"{land.trials.index[place]:,}", land.trials.index[place])]
         cells += [(value_text(row[axis]), row[axis]) for axis in land.grid.axes]
         rows.append(cells)
-    return {"columns": ["rank", *names, "trial", *land.grid.axes], "rows": rows}
+    return {"columns": ["rank", *names, "index", *land.grid.axes], "rows": rows}
 
 
 def _made(land: Landscape, noise: Noise | None) -> dict[str, str]:
     """How the run was made, as names and values."""
-    manifest: Mapping[str, Any] = land.manifest
-    trials, machine = land.trials, manifest["machine"]
+    manifest, trials = land.manifest, land.trials
+    machine = manifest.machine
     status = trials["status"].value_counts()
     made = {
         "trained": f"{len(trials):,} of {land.grid.size:,} configurations"
         + "".join(f", {status[name]:,} {name}" for name in status.index if name != "ok"),
         "chosen by": chosen_by(manifest),
-        "seed": str(manifest["seed"])
+        "seed": str(manifest.seed)
         + (f"; also {', '.join(map(str, noise.seeds[1:]))}" if noise else ""),
         "CPU time": duration(float(trials["train_seconds"].sum())) + ", one thread a trial",
-        "from": f"{manifest['created_at']} to {trials['finished_at'].max()}",
-        "engine": f"{', '.join(sorted(trials['engine'].dropna().unique()))} on "
-        f"{manifest['backend']}",
-        "machine": f"{machine['processor']}, {machine['cpus']} CPUs",
-        "versions": ", ".join(f"{name} {v}" for name, v in manifest["versions"].items()),
+        "from": f"{manifest.created_at} to {trials['finished_at'].max()}",
+        "engine": f"{', '.join(sorted(trials['engine'].dropna().unique()))} on {manifest.backend}",
+        "machine": f"{machine.processor}, {machine.cpus} CPUs",
+        "versions": ", ".join(f"{name} {v}" for name, v in manifest.versions.items()),
         "problem's fingerprint": ", ".join(
-            f"{name} {value[:12]}" for name, value in manifest["problem"]["fingerprint"].items()
+            f"{name} {value[:12]}" for name, value in manifest.problem.fingerprint.items()
         ),
     }
     return {name: value for name, value in made.items() if value}

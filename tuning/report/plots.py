@@ -61,7 +61,7 @@ def plot_best_so_far(comparison: Comparison, path: Path) -> None:
                     label="sweep's trials in random order (expected)",
                 )
             longest = max(longest, int(rows["trials"].max()))
-        for reference in comparison.manifest["problem"]["references"]:
+        for reference in comparison.manifest.problem.references:
             if metric in reference and "trials" in reference:
                 axes.plot(
                     reference["trials"], reference[metric], "D", color=GREY, mfc="none",
@@ -98,7 +98,7 @@ def plot_axes(
 
     names = list(grid.axes)
     ok = with_result(results, metric)
-    positions = axis_positions(ok["trial"], grid)
+    positions = axis_positions(ok["index"], grid)
     columns = min(4, max(1, len(names)))
     lines = max(1, -(-len(names) // columns))
     generator = np.random.default_rng(0)
@@ -133,7 +133,7 @@ def _focus(axes: Axes, comparison: Comparison) -> None:
     values = comparison.table[comparison.metric].dropna()
     if values.empty:
         return
-    if comparison.manifest["problem"]["mode"] == "max":
+    if comparison.manifest.problem.mode == "max":
         worst, best = values.quantile(0.1), values.max()
     else:
         worst, best = values.quantile(0.9), values.min()

@@ -7,7 +7,6 @@ import errno
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +29,9 @@ from tuning.report.tables import (
     replay_table,
 )
 from tuning.report.terminal import print_table, say
-from tuning.runs.manifest import chosen_by, read_manifest, write_text
-from tuning.runs.run import cannot_write, shown
+from tuning.runs.manifest import Manifest, cannot_write, chosen_by, read_manifest, write_text
 from tuning.runs.table import as_csv, load_results, refuse_empty
+from tuning.runs.typed import shown
 
 SAID = {"timeout": "took too long"}  # of a status, where it is no verb
 
@@ -56,7 +55,7 @@ def report(path: Path, console: Console) -> None:
     _report(path, results, comparison, _sentences(comparison, land, found, None), console)
 
 
-def _landscape(results: pd.DataFrame, manifest: dict[str, Any]) -> Landscape | None:
+def _landscape(results: pd.DataFrame, manifest: Manifest) -> Landscape | None:
     """The run's landscape; None if no trial has a result."""
     metrics = Judged(manifest)
     scores = [scores_of(results, name) for name in (metrics.metric, metrics.test_metric)]
@@ -82,7 +81,7 @@ def _report(
         say(
             console,
             f"{len(rows):,} of {len(results):,} trials {what}, the first of them "
-            f"configuration {first['trial']:,}: {first['error']}",
+            f"configuration {first['index']:,}: {first['error']}",
         )
 
 
@@ -208,7 +207,7 @@ def print_replays(
         console.print(f"wrote {shown(out)}", soft_wrap=True)
 
 
-def _tables(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+def _tables(path: Path) -> tuple[pd.DataFrame, Manifest]:
     results = load_results(path)
     refuse_empty(results, path)
     return results, read_manifest(path)

@@ -65,7 +65,7 @@ def _random(land: Landscape, found: BestOf) -> Section:
                 figures.svg(functools.partial(figures.best_of_n, land=land, found=found)),
                 f"The best of n trials drawn from {of}, and the test score of what was chosen: "
                 "mean, and where it lies in nine of ten searches."
-                + (" ◇ published." if land.manifest["problem"]["references"] else ""),
+                + (" ◇ published." if land.manifest.problem.references else ""),
             )
         ],
     )

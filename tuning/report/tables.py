@@ -12,9 +12,8 @@ from tuning.analysis.best_of_n import BestOf
 from tuning.analysis.compare import Comparison, number_text, strategy_name
 from tuning.analysis.grid_scores import Landscape
 from tuning.analysis.run_view import scores_of, test_metric
-from tuning.callbacks.terminal import duration
 from tuning.problem.problem import Mode
-from tuning.report.terminal import new_table
+from tuning.report.terminal import duration, new_table
 from tuning.space.grid import Grid
 
 BEST = "bold green"
@@ -37,7 +36,7 @@ def comparison_table(comparison: Comparison) -> Table:
             rows.append((f"{name}, first {n:,}", at_n))
             expected = {key: at_n[f"expected_{key}"] for key in (metric, test)}
             rows.append((f"{name}, any {n:,} (expected)", {"trials": n, **expected}))
-    for reference in comparison.manifest["problem"]["references"]:
+    for reference in comparison.manifest.problem.references:
         rows.append((str(reference.get("strategy", "published")), reference))
     for name, row in rows:
         seconds, epochs = row.get("cpu_seconds"), row.get("epochs")
@@ -83,7 +82,7 @@ def replay_table(found: pd.DataFrame, land: Landscape, exact: BestOf | None) -> 
 def with_result(results: pd.DataFrame, metric: str) -> pd.DataFrame:
     """The trials with a finite score, each once however many strategies asked for it."""
     finite: pd.DataFrame = results[np.isfinite(scores_of(results, metric))]
-    return finite.drop_duplicates("trial")
+    return finite.drop_duplicates("index")
 
 
 def best_table(
@@ -107,12 +106,14 @@ def best_table(
     test = test_metric(metric)
     ok = with_result(results, metric)
     best = ok.sort_values(metric, ascending=mode == "min", kind="stable").head(10)
-    moved = {} if again is None else dict(zip(again["trial"], again["moved"], strict=True))
+    moved = {} if again is None else dict(zip(again["index"], again["moved"], strict=True))
     cells = {
         metric: best[metric].map(number_text),
         test: best[test].map(number_text),
-        **({"moves by": best["trial"].map(lambda t: _moved(moved.get(t)))} if moved else {}),
-        "trial": best["trial"].map("{:,}".format),
+        **(
+            {"moves by": best["index"].map(lambda index: _moved(moved.get(index)))} if moved else {}
+        ),
+        "index": best["index"].map("{:,}".format),
         **{axis: best[axis].map(value_text) for axis in axes},
     }
     if sum(3 + max(len(name), text.str.len().max()) for name, text in cells.items()) > width:
@@ -128,7 +129,7 @@ def _moved(distance: float | None) -> str:
     return "" if distance is None or pd.isna(distance) else f"{distance:.2g}"
 
 
-def axis_positions(trials: pd.Series[int], grid: Grid) -> pd.DataFrame:
+def axis_positions(indices: pd.Series[int], grid: Grid) -> pd.DataFrame:
     """Which value of each axis a trial has, from its grid index.
 
     Returns
@@ -136,7 +137,7 @@ def axis_positions(trials: pd.Series[int], grid: Grid) -> pd.DataFrame:
     DataFrame
         A column an axis, a row a trial: the value's place among the axis's values.
     """
-    return pd.DataFrame({axis: grid.position(axis, trials) for axis in grid.axes})
+    return pd.DataFrame({axis: grid.position(axis, indices) for axis in grid.axes})
 
 
 def axis_means(results: pd.DataFrame, metric: str, grid: Grid) -> pd.DataFrame:
@@ -149,7 +150,7 @@ def axis_means(results: pd.DataFrame, metric: str, grid: Grid) -> pd.DataFrame:
         of the grid; only the values that were trained.
     """
     ok = with_result(results, metric)
-    positions = axis_positions(ok["trial"], grid)
+    positions = axis_positions(ok["index"], grid)
     rows = []
     for axis, values in grid.axes.items():
         for position, group in ok[metric].groupby(positions[axis]):

@@ -130,3 +130,20 @@ def _least(column: Column) -> int:
     """The characters that a column needs."""
     longest = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
     return longest if column.no_wrap else min(longest, PROSE)
+
+
+def duration(seconds: float) -> str:
+    """A length of time as a person says it: ``48 s``, ``3 min 05 s``, ``2 h 10 min``, ``24 d 0 h``.
+
+    Parameters
+    ----------
+    seconds : float
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400:,} d {whole % 86400 // 3600} h"

@@ -3,109 +3,233 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import json
 import os
 import platform
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from tuning.errors import TuningError, quoted
+from tuning.problem.data import SPLITS
 from tuning.problem.environment import differing
 from tuning.problem.fingerprint import changed
-from tuning.problem.problem import Problem, reference_fault
-from tuning.samplers import Shard, samplers_of
+from tuning.problem.problem import Mode, Problem, reference_fault
+from tuning.samplers import Shard, samplers_of, strategies
 from tuning.space.grid import Grid, listing
 from tuning.trial import now
 
 MANIFEST = "manifest.json"
-FORMAT = 1
-SHAPE: Any = {  # a type, one of some values, a list of one, or what some names have; ... others
-    "format": int,
-    "created_at": str,
-    "problem": {
-        "name": str,
-        "source": str,
-        "metric": str,
-        "mode": ("max", "min"),
-        "axes": {...: list},
-        "fingerprint": {"code": str, "model": str, "data": str, ...: str},
-        "references": [object],
-    },
-    "metrics": [str],
-    "seed": int,
-    "engine": ("auto", "fit"),
-    "backend": str,
-    "search": {"random": int, "sweep": str, "sweep_order": ("grid", "spaced"), ...: str},
-    "versions": {...: str},
-    "machine": {"platform": str, "processor": str, "cpus": int},
-}
-OPTIONAL: Any = {
-    "environment": {...: str},
-    "judge": str,
-    "published": {"trials": int, "epochs": int},
-    "packing": {...: ("structural", "lifted", "fidelity")},
-}
+FORMAT = 2
+FORMATS = (1, FORMAT)
 LIBRARIES = ("tuning", "keras", "tensorflow", "tensorflow-cpu", "jax", "ray", "numpy")
+FILE = "the problem's file"  # as the judge
+DIGESTS = ("code", "model", "data")
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+Strategies: TypeAlias = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class ProblemFacts:
+    """The problem that a run searches.
+
+    Attributes
+    ----------
+    name, source : str
+        What it is called, and what `load_problem` finds it by.
+    metric : str
+        The validation metric that chooses.
+    mode : {"max", "min"}
+        Which way is better.
+    axes : dict of str to list
+        The grid's.
+    fingerprint : dict of str to str
+        A digest each of the problem's ``code``, ``model`` and ``data``.
+    references : list of dict
+        Results published elsewhere.
+    """
+
+    name: str
+    source: str
+    metric: str
+    mode: Mode
+    axes: dict[str, list[Any]]
+    fingerprint: dict[str, str]
+    references: list[Any]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine that a run was begun on."""
+
+    platform: str
+    processor: str
+    cpus: int
+
+
+@dataclass(frozen=True)
+class Published:
+    """The extent of a published run.
+
+    Attributes
+    ----------
+    trials, epochs : int
+        Rows of its two tables.
+    started_at, finished_at : str
+        UTC, ISO 8601.
+    cpu_seconds : float
+        CPU time of all its trials, each counted once.
+    """
+
+    trials: int
+    epochs: int
+    started_at: str
+    finished_at: str
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a run is of: problem, seed, strategies, versions and machine.
+
+    Attributes
+    ----------
+    format : int
+        The version of the file it was read from.
+    created_at : str
+        UTC, ISO 8601.
+    problem : ProblemFacts
+    metrics : list of str
+        What the models report.
+    seed : int
+    engine : {"auto", "fit"}
+    backend : str
+        What Keras runs on.
+    strategies : dict of str to dict
+        The settings of each strategy, by its name.
+    shard : str
+        ``K/N`` if the run is one of the parts of a search; else empty.
+    keep : int
+        How many of the best models each strategy keeps.
+    splits : list of {"train", "validation", "test"}
+        Of the data. Without ``test`` the tables have no ``test_`` columns.
+    judge : str
+        What says which way of the metric is better: `FILE`, or a class of Keras by name; empty in
+        old runs, which did not note it.
+    versions : dict of str to str
+        Of Python and the libraries.
+    machine : Machine
+    environment : dict of str to str
+        What changes numbers: Keras' settings, and variables that are set. Empty if not known.
+    packing : dict of str to {"structural", "lifted", "fidelity"}
+        The kind of each axis; empty if not known.
+    published : Published, optional
+        Of a run made small by `tuning.publish`.
+    """
+
+    format: int = FORMAT
+    created_at: str
+    problem: ProblemFacts
+    metrics: list[str]
+    seed: int
+    engine: Literal["auto", "fit"]
+    backend: str
+    strategies: Strategies
+    shard: str = ""
+    keep: int = 1
+    splits: list[Split] = field(default_factory=lambda: list(typing.get_args(Split)))
+    judge: str = ""
+    versions: dict[str, str]
+    machine: Machine
+    environment: dict[str, str] = field(default_factory=dict)
+    packing: dict[str, Literal["structural", "lifted", "fidelity"]] = field(default_factory=dict)
+    published: Published | None = None
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The grid that the run searches."""
+        return Grid(self.problem.axes)
+
+    @property
+    def has_test(self) -> bool:
+        """Whether trials have scores on test data."""
+        return "test" in self.splits
+
+    def text(self) -> str:
+        """The manifest's file, in the present format."""
+        present = dataclasses.replace(self, format=FORMAT)
+        return json.dumps(dataclasses.asdict(present), indent=2) + "\n"
 
 
 def make_manifest(
     problem: Problem,
     fingerprint: Mapping[str, str],
-    metrics: list[str],
+    metrics: Iterable[str],
     *,
-    better: tuple[str, str] = ("", ""),
+    better: tuple[str, str],
     seed: int,
     engine: str,
     backend: str,
-    search: Mapping[str, Any],
-) -> dict[str, Any]:
-    """What a run is of: problem, seed, search, versions and machine.
+    strategies: Mapping[str, Mapping[str, Any]],
+    splits: Iterable[str] = SPLITS,
+    **known: Any,
+) -> Manifest:
+    """Make the manifest of a new run on this machine.
 
     Parameters
     ----------
     fingerprint : mapping of str to str
         A digest each of the problem's ``code``, ``model`` and ``data``.
-    metrics : list of str
+    metrics : iterable of str
         What the models report.
     better : tuple of str
-        Whether more (``"max"``) or less of the metric that chooses is better, as Keras knows it,
-        and what that metric is; the problem's file overrules it.
-    search : mapping
-        The settings of each strategy, as the command line has them.
+        Whether more (``"max"``) or less (``"min"``) of the metric that chooses is better, as Keras
+        knows it, and what that metric is; the problem's file overrules it.
+    strategies : mapping
+        The settings of each strategy, by its name.
+    splits : iterable of str
+        Of the data.
+    known : Any
+        Further fields of `Manifest`.
     """
-    return {
-        "format": FORMAT,
-        "created_at": now(),
-        "problem": {
-            "name": problem.name,
-            "source": problem.source,
-            "metric": problem.metric,
-            "mode": problem.mode or better[0] or None,
-            "axes": {name: list(values) for name, values in problem.grid.axes.items()},
-            "fingerprint": dict(fingerprint),
-            "references": list(problem.references),
-        },
-        "judge": "" if problem.mode else better[1],
-        "metrics": metrics,
-        "seed": seed,
-        "engine": engine,
-        "backend": backend,
-        "search": dict(search),
-        "versions": {"python": platform.python_version(), **_versions()},
-        "machine": {
-            "platform": platform.platform(),
-            "processor": processor(),
-            "cpus": os.cpu_count(),
-        },
+    mode, judge = (problem.mode, FILE) if problem.mode else better
+    facts: dict[str, Any] = {
+        "mode": mode,
+        "axes": {name: list(values) for name, values in problem.grid.axes.items()},
+        "fingerprint": dict(fingerprint),
+        "references": list(problem.references),
     }
+    fields: dict[str, Any] = {
+        "metrics": list(metrics),
+        "engine": engine,
+        "strategies": {name: dict(settings) for name, settings in strategies.items()},
+        "splits": list(splits),
+    }
+    return Manifest(
+        created_at=now(),
+        problem=ProblemFacts(problem.name, problem.source, problem.metric, **facts),
+        seed=seed,
+        backend=backend,
+        judge=judge,
+        versions={"python": platform.python_version(), **_versions()},
+        machine=Machine(platform.platform(), processor(), os.cpu_count() or 1),
+        **fields,
+        **known,
+    )
 
 
-def read_manifest(path: str | Path) -> dict[str, Any]:
-    """The manifest of a run directory.
+def read_manifest(path: str | Path) -> Manifest:
+    """Read the manifest of a run directory; one of an older format is converted.
 
     Raises
     ------
@@ -116,104 +240,175 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     if not path.exists():
         raise TuningError(f"there is no run at {path}")
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        known = manifest["format"] == FORMAT
+        content = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        known = content["format"] in FORMATS
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TuningError(f"{path} is not a run: it has no readable {MANIFEST}") from error
     if not known:
         raise TuningError(
             f"{path} is a run of another version of tuning: its format is "
-            f"{quoted(manifest['format'])}, not {FORMAT}"
+            f"{quoted(content['format'])}, not {' or '.join(map(str, FORMATS))}"
         )
-    if fault := next(_faults(manifest, SHAPE), "") or next(_inner_faults(manifest), ""):
+    if content["format"] == 1:
+        if fault := next(_faults(content, _Format1), ""):
+            raise TuningError(f"{path / MANIFEST} is damaged: {fault}")
+        content = _converted(content)
+    if fault := next(_faults(content, Manifest), ""):
         raise TuningError(f"{path / MANIFEST} is damaged: {fault}")
-    return dict(manifest)
+    manifest: Manifest = _built(content, Manifest)
+    if fault := next(_contradictions(manifest), ""):
+        raise TuningError(f"{path / MANIFEST} is damaged: {fault}")
+    return manifest
 
 
-def _faults(value: Any, shape: Any, where: str = "it") -> Iterator[str]:
-    """What of a value does not have its shape, each in a few words."""
-    wrong = f"{where} is {quoted(value)}"
-    if isinstance(shape, type):
-        if not isinstance(value, shape) or (shape is int and isinstance(value, bool)):
-            yield wrong
-    elif isinstance(shape, tuple):
-        if value not in shape:
-            yield wrong
-    elif not isinstance(value, type(shape)):
-        yield wrong
-    elif isinstance(value, list):
-        for one in value:
-            yield from _faults(one, shape[0], where)
+@dataclass(frozen=True)
+class _Search:
+    """The strategies' settings, as format 1 had them."""
+
+    random: int
+    sweep: str
+    sweep_order: Literal["grid", "spaced"]
+    shard: str = ""
+
+
+@dataclass(frozen=True)
+class _Format1:
+    """The part of a manifest that was otherwise in format 1."""
+
+    search: _Search
+
+
+def _converted(old: dict[str, Any]) -> dict[str, Any]:
+    """The content of a manifest of format 1, as format 2 has it."""
+    search: _Search = _built(old, _Format1).search
+    strategies: Strategies = {}
+    if search.random:
+        strategies["random"] = {"trials": search.random}
+    if search.sweep != "0":
+        strategies["sweep"] = {"points": search.sweep, "order": search.sweep_order}
+    judge = {"judge": old["judge"] or FILE} if "judge" in old else {}
+    return {**old, "strategies": strategies, "shard": search.shard, **judge}
+
+
+def _faults(value: Any, kind: Any, where: str = "it") -> Iterator[str]:
+    """What of a JSON value is not of its type, each in a few words.
+
+    The types are those of `Manifest`, so that its fields are said once. (Pydantic would be a new
+    dependency for this one file, and its errors are not our sentences.)
+    """
+    inner = typing.get_args(kind)
+    match typing.get_origin(kind) or kind:
+        case typing.Any:
+            return
+        case typing.Literal:
+            right = value in inner
+        case types.UnionType | typing.Union:
+            right = any(not list(_faults(value, each)) for each in inner)
+        case builtin if builtin in (list, dict):
+            right = isinstance(value, builtin)
+            for name, each in _items(value) if right else ():
+                yield from _faults(each, inner[-1], where if name is None else f"its {name}")
+        case shape if dataclasses.is_dataclass(shape):
+            right = isinstance(value, dict)
+            hints = typing.get_type_hints(shape)
+            for one in dataclasses.fields(shape) if right else ():
+                if one.name in value:
+                    yield from _faults(value[one.name], hints[one.name], f"its {one.name}")
+                elif _is_needed(one):
+                    yield f"{where} lacks {one.name!r}"
+        case scalar:
+            numbers = (int, float) if scalar is float else scalar
+            right = isinstance(value, numbers) and not isinstance(value, bool)
+    if not right:
+        yield f"{where} is {quoted(value)}"
+
+
+def _items(value: Any) -> Iterator[tuple[str | None, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
     else:
-        yield from (f"{where} lacks {name!r}" for name in shape if name not in (*value, ...))
-        for name, inner in value.items():
-            yield from _faults(inner, shape.get(name, shape.get(..., object)), f"its {name}")
+        yield from ((None, each) for each in value)
 
 
-def _inner_faults(manifest: Mapping[str, Any]) -> Iterator[str]:
-    """What of a manifest that has its shape contradicts the rest of it."""
-    problem, metrics, search = manifest["problem"], manifest["metrics"], manifest["search"]
+def _is_needed(one: dataclasses.Field[Any]) -> bool:
+    return one.default is one.default_factory is dataclasses.MISSING
+
+
+def _built(content: Mapping[str, Any], shape: Any) -> Any:
+    """The dataclass of a mapping without faults, and those within it."""
+    hints = typing.get_type_hints(shape)
+    found = {}
+    for one in dataclasses.fields(shape):
+        if one.name in content:
+            value, kind = content[one.name], hints[one.name]
+            inner = [each for each in (kind, *typing.get_args(kind)) if _is_shape(each)]
+            found[one.name] = _built(value, inner[0]) if inner and value is not None else value
+    return shape(**found)
+
+
+def _is_shape(kind: Any) -> bool:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
+
+
+def _contradictions(manifest: Manifest) -> Iterator[str]:
+    """What in a manifest contradicts the rest of it, each in a few words."""
+    problem, metrics = manifest.problem, manifest.metrics
+    known = strategies()  # another one may be registered where the run was made
+    own = {name: each for name, each in manifest.strategies.items() if name in known}
     try:
-        samplers_of(search, manifest_grid(manifest), manifest["seed"])
-        if "shard" in search:
-            Shard.parse(search["shard"])
+        samplers_of(own, manifest.grid, manifest.seed)
+        if manifest.shard:
+            Shard.parse(manifest.shard)
     except TuningError as error:
         yield str(error)
-    if problem["metric"].removeprefix("val_") not in metrics or "loss" not in metrics:
+    if problem.metric.removeprefix("val_") not in metrics or "loss" not in metrics:
         yield f"its metrics are {', '.join(map(repr, metrics))}"
-    if len(set(metrics)) < len(metrics):
-        yield "its metrics repeat"
-    for reference in problem["references"]:
+    for name, names in (("metrics", metrics), ("splits", manifest.splits)):
+        if len(set(names)) < len(names):
+            yield f"its {name} repeat"
+    for name in ("train", "validation"):
+        if name not in manifest.splits:
+            yield f"its splits lack {name!r}"
+    for name in DIGESTS:
+        if name not in problem.fingerprint:
+            yield f"its fingerprint lacks {name!r}"
+    for reference in problem.references:
         if fault := reference_fault(reference):
             yield f"its references: {fault}"
-    for name in OPTIONAL:
-        if name in manifest:
-            yield from _faults(manifest[name], OPTIONAL[name], f"its {name}")
-    if manifest.get("packing") and set(manifest["packing"]) != set(problem["axes"]):
+    if manifest.packing and set(manifest.packing) != set(problem.axes):
         yield "its packing is not of its axes"
 
 
-def manifest_text(manifest: Mapping[str, Any]) -> str:
-    """The manifest as its file has it."""
-    return json.dumps(manifest, indent=2) + "\n"
-
-
-def chosen_by(manifest: Mapping[str, Any]) -> str:
+def chosen_by(manifest: Manifest) -> str:
     """What chooses the best trial, which way, and from where that is known."""
-    problem, judge = manifest["problem"], manifest.get("judge")
-    which = "highest" if problem["mode"] == "max" else "lowest"
-    known = {None: "", "": " (as the problem's file says)"}.get(judge, f" ({judge})")
-    return f"the {which} {problem['metric']}{known}"
+    which = "highest" if manifest.problem.mode == "max" else "lowest"
+    judge = {"": "", FILE: f" (as {FILE} says)"}.get(manifest.judge, f" ({manifest.judge})")
+    return f"the {which} {manifest.problem.metric}{judge}"
 
 
-def manifest_grid(manifest: Mapping[str, Any]) -> Grid:
-    """The grid a run searches."""
-    return Grid(manifest["problem"]["axes"])
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+def differences(old: Manifest, new: Manifest) -> list[str]:
     """In what a run differs from what is to be trained in it, each as a phrase; none if nothing.
 
-    Library versions and the machine may differ, and so may the search.
+    Library versions and the machine may differ, and so may the strategies.
     """
     found = []
-    for name in ("seed", "engine", "backend", "metrics"):
-        if old[name] != new[name]:
-            found.append(f"its {name} is {old[name]}, not {new[name]}")
-    was, now_is = old["problem"], new["problem"]
-    if was["name"] != now_is["name"]:
-        found.append(f"its problem is {was['name']}, not {now_is['name']}")
-    for name in ("metric", "mode"):
-        if now_is[name] not in (was[name], None):  # of the mode, until models were built
-            found.append(f"its {name} is {was[name]}, not {now_is[name]}")
-    found += _differing_axes(was["axes"], now_is["axes"])
-    if "environment" in old and "environment" in new:
-        found += differing(old["environment"], new["environment"])
-    digests = was["fingerprint"], now_is["fingerprint"]
+    was, is_now = old.problem, new.problem
+    for one, other, names in (
+        (old, new, ("seed", "engine", "backend", "metrics")),
+        (was, is_now, ("name", "metric", "mode")),
+    ):
+        for name in names:
+            values = getattr(one, name), getattr(other, name)
+            if values[0] != values[1]:
+                what = "problem" if name == "name" else name
+                found.append(f"its {what} is {values[0]}, not {values[1]}")
+    found += _differing_axes(was.axes, is_now.axes)
+    if old.environment and new.environment:
+        found += differing(old.environment, new.environment)
     if not found:  # what was named above changes the code as well
-        found += changed(*digests)
-        for name in ("model", "data"):
-            if digests[0].get(name) != digests[1].get(name):
+        found += changed(was.fingerprint, is_now.fingerprint)
+        for name in DIGESTS:
+            if name != "code" and was.fingerprint.get(name) != is_now.fingerprint.get(name):
                 found.append(f"the problem's {name} has changed")
     return found
 
@@ -250,8 +445,8 @@ def processor() -> str:
 
 
 @contextlib.contextmanager
-def whole_or_not_at_all(path: Path) -> Iterator[Path]:
-    """A directory to fill, which takes the name `path` at the end, and is gone after an error."""
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """A draft of a directory, which becomes `path` at the end, and vanishes after an error."""
     path = path.absolute()
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -273,3 +468,9 @@ def write_text(path: Path, text: str) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """A sentence that says why a file could not be written."""
+    full = error.errno == errno.ENOSPC
+    return f"cannot write {path}: {'the disk is full' if full else error.strerror or error}"

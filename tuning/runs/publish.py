@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tuning.errors import TuningError
+from tuning.runs.columns import CURVES, TRIALS, cell_text
 from tuning.runs.manifest import (
     MANIFEST,
-    manifest_grid,
-    manifest_text,
+    Published,
+    atomic_directory,
     read_manifest,
-    whole_or_not_at_all,
     write_text,
 )
-from tuning.runs.run import CURVES, TRIALS, cell_text
 from tuning.runs.table import as_csv, load_curves, load_results, refuse_empty
 from tuning.space.grid import Grid
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def publish(run: str | Path, out: str | Path) -> dict[str, Any]:
+def publish(run: str | Path, out: str | Path) -> Published:
     """Write a run's tables compactly: what `load_results` and `load_curves` read as well.
 
     The trials as ``trials.parquet`` and the same as ``trials.csv.gz``, the learning curves as
@@ -40,9 +40,8 @@ def publish(run: str | Path, out: str | Path) -> dict[str, Any]:
 
     Returns
     -------
-    dict
-        The manifest written, which has the numbers of rows, the time from first to last, and the
-        CPU time, under ``published``.
+    Published
+        What the manifest says of it, too.
 
     Raises
     ------
@@ -51,40 +50,42 @@ def publish(run: str | Path, out: str | Path) -> dict[str, Any]:
     """
     manifest, trials, curves = read_manifest(run), load_results(run), load_curves(run)
     refuse_empty(trials, run)
-    grid = manifest_grid(manifest)
-    curves = longest(trials, curves, grid)
-    manifest["published"] = {
-        "trials": len(trials),
-        "epochs": len(curves),
-        "started_at": manifest["created_at"],
-        "finished_at": trials["finished_at"].max(),
-        "cpu_seconds": round(float(trials.drop_duplicates("trial")["train_seconds"].sum()), 3),
-    }
+    grid = manifest.grid
+    curves = without_beginnings(trials, curves, grid)
+    seconds = float(trials.drop_duplicates("index")["train_seconds"].sum())
+    published = Published(
+        trials=len(trials),
+        epochs=len(curves),
+        started_at=manifest.created_at,
+        finished_at=trials["finished_at"].max(),
+        cpu_seconds=round(seconds, 3),
+    )
+    text = dataclasses.replace(manifest, published=published).text()
     out = Path(out).absolute()
     try:
-        with whole_or_not_at_all(out) as draft:
+        with atomic_directory(out) as draft:
             _to_parquet(trials, draft / Path(TRIALS).with_suffix(".parquet"), grid.axes)
             _to_parquet(curves, draft / Path(CURVES).with_suffix(".parquet"))
-            text = as_csv(trials).encode()
-            (draft / f"{TRIALS}.gz").write_bytes(gzip.compress(text, mtime=0))
-            write_text(draft / MANIFEST, manifest_text(manifest))
+            table = as_csv(trials).encode()
+            (draft / f"{TRIALS}.gz").write_bytes(gzip.compress(table, mtime=0))
+            write_text(draft / MANIFEST, text)
     except OSError as error:
         raise TuningError(f"cannot make {out}: {error.strerror}") from error
-    return manifest
+    return published
 
 
-def longest(trials: pd.DataFrame, curves: pd.DataFrame, grid: Grid) -> pd.DataFrame:
-    """The curves of counted trials, without those that are the beginning of another."""
+def without_beginnings(trials: pd.DataFrame, curves: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+    """The curves of counted trials, without those that are the beginning of a longer one."""
     key = ["strategy", "trial"]
     counted = trials[key]
     curves = curves.merge(counted, on=key)
     if "epochs" not in grid.axes:
         return curves
-    line = grid.line("epochs", trials["trial"]).rename("line")
+    line = grid.line("epochs", trials["index"]).rename("line")
     of_longest = trials.groupby(["strategy", line])["epochs"].transform("idxmax")
     counted = counted.assign(longest=trials["trial"].loc[of_longest].to_numpy())
     curves = curves.merge(counted, on=key)
-    names = [name for name in curves if name not in ("run", "trial", "longest")]
+    names = [name for name in curves if name not in ("run", "trial", "index", "longest")]
     whole = curves[curves["trial"] == curves["longest"]][["longest", *names]]
     found = curves.merge(whole.assign(is_in_it=True), on=["longest", *names], how="left")
     apart = found["is_in_it"].isna() | (found["trial"] == found["longest"])

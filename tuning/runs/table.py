@@ -5,21 +5,23 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import shlex
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tuning.errors import TuningError, first_line
-from tuning.runs.manifest import manifest_grid, read_manifest
-from tuning.runs.run import CURVES, STATUSES, TRIALS, cell_text, curve_columns, trial_columns
+from tuning.runs.columns import CURVES, STATUSES, TRIALS, cell_text, columns_of, curve_columns
+from tuning.runs.manifest import Manifest, read_manifest
+from tuning.runs.typed import typed
 from tuning.space.grid import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
 
+OLD_NAMES = {"number": "trial", "trial": "index"}  # of columns in format 1
 ROWS_AT_ONCE = 10_000  # as Python's own objects
 
 
@@ -36,10 +38,11 @@ def load_results(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a trial: ``run``, ``strategy``, ``number`` (its place in the strategy's order,
-        from 0), ``trial`` (grid index), ``seed``, a column for each axis with the grid's own
-        values, ``status``, ``val_…``, ``test_…`` and ``train_…`` of each metric, ``train_seconds``,
-        ``engine``, ``backend``, ``worker``, ``finished_at`` (UTC), ``error``.
+        One row a trial: ``run``, ``strategy``, ``trial`` (its number in the strategy's order, from
+        0), ``index`` (its configuration's place in the grid), ``seed``, a column for each axis with
+        the grid's own values, ``status``, ``val_…``, ``test_…`` (where there is test data) and
+        ``train_…`` of each metric, ``train_seconds``, ``engine``, ``backend``, ``worker``,
+        ``finished_at`` (UTC), ``error``.
 
     Raises
     ------
@@ -49,17 +52,16 @@ def load_results(path: str | Path) -> pd.DataFrame:
         rows are missing.
     """
     manifest = read_manifest(path)
-    file, table = _read(Path(path), TRIALS)
-    grid = manifest_grid(manifest)
-    columns = trial_columns(grid.axes, manifest["metrics"])
+    file, table = _read(Path(path), TRIALS, manifest)
+    grid, columns = manifest.grid, columns_of(manifest)
     _check_columns(table, columns, file)
     _check(table["strategy"] != "", "strategy", table, file, "is not one")
     _check(table["status"].isin(STATUSES), "status", table, file, "is not one")
-    _to_integers(table, ["number", "trial", "seed"], file)
-    own = table["seed"] == manifest["seed"]
-    _check(own, "seed", table, file, f"is not the run's, {manifest['seed']}")
-    inside = (table["trial"] >= 0) & (table["trial"] < grid.size)
-    _check(inside, "trial", table, file, f"is not in a grid of {grid.size:,}")
+    _to_integers(table, ["trial", "index", "seed"], file)
+    own = table["seed"] == manifest.seed
+    _check(own, "seed", table, file, f"is not the run's, {manifest.seed}")
+    inside = (table["index"] >= 0) & (table["index"] < grid.size)
+    _check(inside, "index", table, file, f"is not in a grid of {grid.size:,}")
     for axis in grid.axes:
         _to_values(table, axis, grid, file)
     scores = columns[columns.index("status") + 1 : columns.index("train_seconds")]
@@ -69,11 +71,11 @@ def load_results(path: str | Path) -> pd.DataFrame:
     _to_numbers(table, [*scores, "train_seconds"], file)
     for name in columns[columns.index("engine") :]:
         table[name] = table[name].mask(table[name] == "")
-    for key in ("trial", "number"):
+    for key in ("index", "trial"):
         again = table.duplicated(["strategy", key])
         _check(~again, key, table, file, "is there a second time")
-    _check_complete(len(table), manifest, "trials", file)
-    return table.sort_values(["strategy", "number"], kind="stable", ignore_index=True)
+    _check_complete(table, _rows(manifest, "trials"), file)
+    return table.sort_values(["strategy", "trial"], kind="stable", ignore_index=True)
 
 
 def load_curves(path: str | Path) -> pd.DataFrame:
@@ -82,25 +84,31 @@ def load_curves(path: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row an epoch: ``run``, ``strategy``, ``trial``, ``seed``, ``epoch`` (from 1), ``loss``,
-        ``val_loss`` and the metric that chooses. A published run has only the longest of trainings
-        that differ in nothing but ``epochs``: the shorter ones are its beginning.
+        One row an epoch: ``run``, ``strategy``, ``trial``, ``index``, ``seed``, ``epoch`` (from 1),
+        ``loss``, ``val_loss`` and the metric that chooses. A published run has only the longest of
+        trainings that differ in nothing but ``epochs``: the shorter ones are its beginning.
 
     Raises
     ------
     TuningError
         If the directory is not a run, or the table lacks a column, has an epoch twice, or a number
-        is not one; of a published run also if rows are missing.
+        is not one; of a published run also if rows are missing; of an old run also if its trials
+        are damaged.
     """
     manifest = read_manifest(path)
-    file, table = _read(Path(path), CURVES)
-    columns = curve_columns(manifest["problem"]["metric"])
-    _check_columns(table, columns, file)
-    _to_integers(table, ["trial", "seed", "epoch"], file)
+    file, table = _read(Path(path), CURVES, manifest)
+    columns = curve_columns(manifest.problem.metric)
+    keys = ["strategy", "index" if manifest.format == 1 else "trial"]
+    _check_columns(table, [name for name in columns if name in keys or name != "trial"], file)
+    integers = ("trial", "index", "seed", "epoch")
+    _to_integers(table, [name for name in integers if name in table], file)
     _to_numbers(table, columns[columns.index("epoch") + 1 :], file)
-    again = table.duplicated(["strategy", "trial", "epoch"])
+    again = table.duplicated([*keys, "epoch"])
     _check(~again, "epoch", table, file, "is there a second time")
-    _check_complete(len(table), manifest, "epochs", file)
+    _check_complete(table, _rows(manifest, "epochs"), file)
+    if manifest.format == 1:
+        table = table.merge(load_results(path)[["strategy", "trial", "index"]], on=keys)
+        table = table[columns]
     return table
 
 
@@ -112,7 +120,8 @@ def refuse_empty(results: pd.DataFrame, path: str | Path) -> None:
     TuningError
     """
     if results.empty:
-        raise TuningError(f"{path} has no trials yet: run_ray.py --out {path} trains some")
+        command = shlex.join([*typed("run"), "--out", str(path)])
+        raise TuningError(f"{path} has no trials yet: {command} trains some")
 
 
 def as_cells(table: pd.DataFrame) -> pd.DataFrame:
@@ -137,7 +146,13 @@ def as_csv(table: pd.DataFrame) -> str:
     )
 
 
-def _read(path: Path, name: str) -> tuple[Path, pd.DataFrame]:
+def _read(path: Path, name: str, manifest: Manifest) -> tuple[Path, pd.DataFrame]:
+    """A table of a run, from the form it is there in, its columns named as today."""
+    file, table = _read_any(path, name)
+    return file, table.rename(columns=OLD_NAMES) if manifest.format == 1 else table
+
+
+def _read_any(path: Path, name: str) -> tuple[Path, pd.DataFrame]:
     """A table of a run, from the form it is there in; what is CSV as text."""
     import pandas as pd
 
@@ -189,7 +204,7 @@ def _to_values(table: pd.DataFrame, axis: str, grid: Grid, file: Path) -> None:
     if table.empty:
         return
     values = grid.axes[axis]
-    positions = grid.position(axis, table["trial"].to_numpy()).astype(int)
+    positions = grid.position(axis, table["index"].to_numpy()).astype(int)
     codes, cells = pd.factorize(table[axis], use_na_sentinel=False)
     texts = ["" if pd.isna(cell) else cell_text(cell) for cell in cells]
     same = np.array([[text == cell_text(value) for value in values] for text in texts])
@@ -209,10 +224,14 @@ def _check(
     raise TuningError(f"{file} is damaged in row {row + 1:,}: {column} {cell!r} {fault}")
 
 
-def _check_complete(rows: int, manifest: Mapping[str, Any], what: str, file: Path) -> None:
+def _rows(manifest: Manifest, of: str) -> int | None:
+    """How many rows a published run's table has; None of a run."""
+    return None if manifest.published is None else int(getattr(manifest.published, of))
+
+
+def _check_complete(table: pd.DataFrame, expected: int | None, file: Path) -> None:
     """A published table has as many rows as its manifest says."""
-    expected = manifest.get("published", {}).get(what, rows)
-    if rows != expected:
+    if expected is not None and len(table) != expected:
         raise TuningError(
-            f"{file} is damaged: it has {rows:,} rows, where its manifest says {expected:,}"
+            f"{file} is damaged: it has {len(table):,} rows, where its manifest says {expected:,}"
         )
