@@ -16,7 +16,7 @@ from tuning.errors import TuningError
 
 Job = Callable[[Options, Caller], int]
 
-ABOUT = """Search the hyperparameters of Keras models on all CPUs of a machine or a cluster.
+ABOUT = """Search hyperparameters of Keras models on all CPUs of a machine or a cluster.
 
 A problem is a Python file with a grid of values, a function load_data and a
 function build_model. From a script or a notebook, call tuning.search instead."""
