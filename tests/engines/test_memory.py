@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.conftest import REPOSITORY, changed
+from tests.conftest import REPOSITORY, changed, trial_at
 from tuning.engines import memory
 from tuning.execution.worker import Job, probe, train
 from tuning.problem.file import load_problem
@@ -32,7 +32,8 @@ def test_nothing_piles_up_with_the_programs_trained(engine, tmp_path, monkeypatc
     counts = []
     for i in range(4):
         chosen = problem.grid[0] | {"units": 3 * i + 2}
-        trials = [problem.grid.index(chosen | {"learning_rate": rate}) for rate in rates]
+        indices = [problem.grid.index(chosen | {"learning_rate": rate}) for rate in rates]
+        trials = [trial_at(problem, index) for index in indices]
         told = [each for report in train(problem, data, trials, job) for each in report.outcomes]
         assert {each.engine for each in told} == {engine}
         counts.append(count())

@@ -8,7 +8,6 @@ import pandas as pd
 from tuning.analysis.compare import best_so_far
 from tuning.analysis.grid_scores import Landscape
 from tuning.problem.problem import Mode
-from tuning.samplers import SweepSampler
 
 POINTS = 240  # of a logarithmic axis
 
@@ -34,7 +33,7 @@ def stopped_early(land: Landscape) -> pd.DataFrame:
     n = log_spaced(size)
     spaced = []
     for trials in n:
-        asked = np.array(SweepSampler(land.grid, trials=int(trials)).ask(size))
+        asked = np.arange(trials) * size // trials  # as SweepSampler spaces them
         spaced.append(incumbents(land.values[asked], land.mode)[-1])
     in_order = incumbents(land.values, land.mode)[n - 1]
     return pd.DataFrame({"trials": n, "grid": in_order, "spaced": spaced})

@@ -228,8 +228,8 @@ def _refuse_other_data(
     settings: Settings, manifest: Manifest, digest: str, splits: list[str]
 ) -> None:
     """Refuse to go on where what can be told without building a model is not the same."""
-    model = manifest.problem.fingerprint["model"]
-    known = Probe(manifest.metrics, model_fingerprint=model)
+    problem = manifest.problem
+    known = Probe(manifest.metrics, problem.mode, manifest.judge, problem.fingerprint["model"])
     as_far_as_known = _manifest(settings, digest, known, splits)
     refuse_another(settings.out, manifest, as_far_as_known)
 

@@ -407,8 +407,8 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         found += differing(old.environment, new.environment)
     if not found:  # what was named above changes the code as well
         found += changed(was.fingerprint, is_now.fingerprint)
-        for name in DIGESTS:
-            if name != "code" and was.fingerprint.get(name) != is_now.fingerprint.get(name):
+        for name in ("model", "data"):
+            if was.fingerprint.get(name) != is_now.fingerprint.get(name):
                 found.append(f"the problem's {name} has changed")
     return found
 
