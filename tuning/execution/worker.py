@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.compatibility.keras import let_tensorflow_be
+from tuning.engines.keeping import Keep, Keeper
 from tuning.engines.memory import keep_for_good, tidy
 from tuning.engines.reports import Report
 from tuning.errors import first_line
@@ -176,6 +177,7 @@ def train(
     trials: list[Trial],
     job: Job,
     *,
+    keep: Keep | None = None,
     attempt: int = 0,
     witness: Any = None,
 ) -> Iterator[Report]:
@@ -188,6 +190,8 @@ def train(
         As `problem.load_data` returned it, checked.
     trials : list of Trial
     job : Job
+    keep : Keep, optional
+        Whose weights to keep; none unless told.
     attempt : int
         What the witness knows this task by.
     witness : actor handle, optional
@@ -201,7 +205,7 @@ def train(
     with one_cpu():
         prepare(job.backend, job.cache)
         if not job.limits:
-            yield from _train(problem, data, trials, job)
+            yield from _train(problem, data, trials, job, keep)
             return
         import ray
 
@@ -211,7 +215,7 @@ def train(
 
         ray.get(witness.begin.remote(attempt))
         with held_to(job.limits, len(trials), testify):
-            yield from _train(problem, data, trials, job)
+            yield from _train(problem, data, trials, job, keep)
         witness.end.remote(attempt)
 
 
@@ -237,20 +241,24 @@ class Witness:
         return seconds, self._testimonies.pop(attempt, "")
 
 
-def _train(problem: Problem, data: Data, trials: list[Trial], job: Job) -> Iterator[Report]:
+def _train(
+    problem: Problem, data: Data, trials: list[Trial], job: Job, keep: Keep | None
+) -> Iterator[Report]:
+    keeper = Keeper(keep, problem, data) if keep is not None else None
     if job.environment:
         refuse_another_environment(problem, job.environment)
     if job.packs:
         from tuning.engines.vectorized import train_pack
 
-        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged)
+        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged, keeper=keeper)
     else:
         from tuning.engines.fit import fit
 
         why = "" if job.packing == UNPACKED else job.packing.reason
         for trial in trials:
-            outcome = fit(problem, data, trial, why, nudge=job.nudged)
-            yield Report([outcome], outcome.epoch_seconds, outcome.seconds)
+            outcome = fit(problem, data, trial, why, nudge=job.nudged, keeper=keeper)
+            models = keeper.models() if keeper is not None else []
+            yield Report([outcome], outcome.epoch_seconds, outcome.seconds, models)
     tidy()
 
 
