@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,10 @@ import pandas as pd
 
 from tuning.analysis.run_view import scores_of
 from tuning.errors import TuningError
+from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
-from tuning.problem.problem import Problem
-from tuning.runs.best import about, model_file
+from tuning.problem.problem import Problem, load_data
+from tuning.runs.best import about_model, model_file
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.table import load_curves, load_results, refuse_empty
 
@@ -191,39 +192,40 @@ class Results:
     def _model(
         self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
     ) -> keras.Model:
-        """The model that was kept of a row."""
+        """The model that was kept of a row, for whichever strategy."""
+        from tuning.engines.keeping import load_kept, load_weights
+
         same = self.trials[self.trials["index"] == row["index"]]
-        files = [
-            model_file(self.path, strategy, int(number))
-            for strategy, number in zip(same["strategy"], same["trial"], strict=True)
-        ]
-        file = next((each for each in files if each is not None), None)
-        if file is None:
-            raise TuningError(
-                f"the model of trial {row['trial']:,} of {row['strategy']} was not kept: a search "
-                f"with keep=N keeps the best N, and how_to_repeat(row) says how to train it again"
-            )
-        from tuning.engines.keeping import load_kept
+        trials = [(str(name), int(n)) for name, n in same[["strategy", "trial"]].to_numpy()]
+        known = [about_model(self.path, *trial) for trial in trials]
+        for trial, about in zip(trials, known, strict=True):
+            file = model_file(self.path, *trial)
+            if file is None:
+                continue
+            if "weights_only" not in about:
+                return load_kept(file)
+            build = build_model or self._problem_of(about["weights_only"]).build_model
+            return load_weights(file, build, about["configuration"], self._rows)
+        why = next((about["not_kept"] for about in known if "not_kept" in about), "")
+        raise TuningError(
+            f"the model of trial {row['trial']:,} of {row['strategy']} was not kept: "
+            + (why or "a search with keep=N keeps the N best of each strategy")
+            + "; how_to_repeat(row) says how to train it again"
+        )
 
-        beside = about(file)
-        if "weights_only" not in beside:
-            return load_kept(file)
-        return load_kept(file, self._builder(build_model, beside), beside)
-
-    def _builder(
-        self,
-        build_model: Callable[[dict[str, Any]], keras.Model] | None,
-        beside: Mapping[str, Any],
-    ) -> Callable[[dict[str, Any]], keras.Model]:
-        """What builds the model of weights that were kept alone."""
-        if build_model is not None:
-            return build_model
+    def _problem_of(self, why: str) -> Problem:
+        """The problem of the run, with its functions."""
         if self._problem is None:
-            source = self.manifest.problem.source
-            if not source:
+            if not (source := self.manifest.problem.source):
                 raise TuningError(
-                    f"only weights were kept ({beside['weights_only']}), and the run was made by "
-                    "functions: best_model(build_model=…) needs the one that built the models"
+                    f"only weights were kept ({why}), and the run was made by functions: "
+                    "best_model(build_model=…) needs the one that built the models"
                 )
             self._problem = load_problem(source)
-        return self._problem.build_model
+        return self._problem
+
+    def _rows(self) -> tuple[Any, ...]:
+        """A row of the training data."""
+        problem = self._problem_of("it has no variables before it sees data")
+        row: tuple[Any, ...] = map_arrays(lambda array: array[:1], load_data(problem)["train"])
+        return row
