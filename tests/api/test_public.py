@@ -83,13 +83,14 @@ def test_the_process_of_the_user_keeps_what_is_its_own(tmp_path):
     import random, ray, keras
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     assert keras.backend.backend() == "tensorflow"
-    keras.utils.set_random_seed(1)
     mine = keras.layers.Dense(2)
+    keras.utils.set_random_seed(1)
     expected = random.random(), np.random.rand(), float(keras.random.uniform(()))
     keras.utils.set_random_seed(1)
     """
     after = """
     assert (random.random(), np.random.rand(), float(keras.random.uniform(()))) == expected
+    assert keras.layers.Dense(2).name == 'dense_1' and mine.name == 'dense'
     assert ray.is_initialized() and ray.get(ray.put(3)) == 3
     again = tuning.search(build_model, space, data, trials=2, seed=1)
     assert len(again.trials) == 2

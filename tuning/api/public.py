@@ -224,7 +224,7 @@ class _Several(Progress):
             own.kept(rows)
 
 
-def open_results(path: str | Path) -> Results:
+def open(path: str | Path) -> Results:
     """The results of a run, or of a published table.
 
     Parameters

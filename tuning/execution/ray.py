@@ -27,6 +27,9 @@ from tuning.trial import Outcome, Status, Trial
 
 RETRIES = 2  # of a trial whose worker or node died while it trained nothing else
 MEMORY_RETRIES = 1  # of a trial that took too much: perhaps what its worker had kept was in it
+OWN_PROCESSES = {"TUNING_WORKER": "1"}
+"""An environment of their own gives our tasks processes of their own, in which Keras runs on the
+backend that they need, where Ray has others' tasks as well."""
 
 _train = ray.remote(num_cpus=1, max_retries=0)(worker.train)  # the executor knows better than Ray
 _probe = ray.remote(num_cpus=1, max_retries=RETRIES)(worker.probe)
@@ -88,8 +91,11 @@ class RayExecutor:
         self._data_ref: Any = None
         self._problem_ref = ray.put(problem)
         self._in_flight: dict[Any, _Task] = {}
+        own = {"runtime_env": {"env_vars": OWN_PROCESSES}} if cluster.shared else {}
+        self._train, self._probe = _train.options(**own), _probe.options(**own)
+        self._report_threads = _report_threads.options(**own)
         for _ in range(cluster.workers):  # they import what they need while the data is loaded
-            _report_threads.remote(self._job)
+            self._report_threads.remote(self._job)
 
     def load(self, data: Data) -> None:
         """Copy the problem's data, checked, to Ray's object store, once for all workers."""
@@ -122,7 +128,7 @@ class RayExecutor:
 
     def _look(self, packs: bool) -> worker.Probe:
         look = (self._problem_ref, self._data_ref, self._job, packs)
-        tasks = [_probe.remote(*look) for _ in range(self._cluster.workers)]
+        tasks = [self._probe.remote(*look) for _ in range(self._cluster.workers)]
         try:  # every worker looks, as it is slow the first time that it builds a model
             (first, *_), _ = ray.wait(tasks, num_returns=1)
             found: worker.Probe = ray.get(first)
@@ -140,7 +146,7 @@ class RayExecutor:
 
     def thread_report(self) -> dict[str, Any]:
         """What a worker's libraries say of their threads."""
-        report: dict[str, Any] = ray.get(_report_threads.remote(self._job))
+        report: dict[str, Any] = ray.get(self._report_threads.remote(self._job))
         return report
 
     @property
@@ -167,7 +173,7 @@ class RayExecutor:
         """Begin to train a pack, as a task on one CPU."""
         attempt = next(self._attempts)
         refs = self._problem_ref, self._data_ref
-        reports = _train.remote(
+        reports = self._train.remote(
             *refs, pack.trials, self._job, keep=keep, attempt=attempt, monitor=self._monitor
         )
         missing = {trial.key: trial for trial in pack.trials}

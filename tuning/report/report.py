@@ -28,9 +28,10 @@ from tuning.report.tables import (
     comparison_table,
     replay_table,
 )
-from tuning.report.terminal import print_table, say, shown
+from tuning.report.terminal import print_table, say
 from tuning.runs.manifest import Manifest, cannot_write, chosen_by, read_manifest, write_text
 from tuning.runs.table import as_csv, load_results, refuse_empty
+from tuning.runs.typed import shown
 
 SAID = {"timeout": "took too long"}  # of a status, where it is no verb
 
