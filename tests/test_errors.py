@@ -883,7 +883,7 @@ OF_PYTHON = [
     of_results("run has no trials yet", lambda results: results.best(), made(trials=[])),
     of_results("the model of trial 3 of sweep was not kept: a search with keep=N keeps the N best",
                lambda results: results.best_model(), made(score=lambda _, i: float(i == 3))),
-    of_results("only weights were kept (of a class), and the run was made by functions: best_model(",
+    of_results("only weights were kept (of a class), and the run was made by functions: best_model",
                lambda results: results.best_model(), with_weights),
     of_results("run/best/sweep-0.weights.h5 does not fit the model that build_model makes: OSError",
                lambda results: results.best_model(build_model=lambda _: build({"units": 1})),
