@@ -15,7 +15,7 @@ from tuning.analysis.compare import compare
 from tuning.analysis.grid_scores import landscape
 from tuning.analysis.seed_noise import seed_noise
 from tuning.api.merge import merge
-from tuning.callbacks.terminal import duration
+from tuning.report.text import duration
 from tuning.report.answer import answer, random_trials
 from tuning.runs.manifest import differences, read_manifest
 from tuning.runs.run import Run
@@ -108,7 +108,7 @@ def test_a_run_of_format_1_is_read_under_todays_names():
 def test_a_run_of_format_1_is_not_gone_on_with_but_merges_into_one_that_is(tmp_path):
     old = tmp_path / "old"
     shutil.copytree(REPOSITORY / "results" / "random_5_seeds" / "seed-0", old)
-    with pytest.raises(TuningError, match="made by an earlier version, .* merge .*old NEW makes"):
+    with pytest.raises(TuningError, match=r"made by an earlier version, .* merge .*old NEW makes"):
         Run.open(old)
     merge([old], tmp_path / "new", Console(quiet=True))
     with Run.open(tmp_path / "new") as run:
