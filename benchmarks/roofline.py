@@ -68,13 +68,14 @@ def epoch_of_a_member(problem: Any, data: Any, configuration: Any) -> tuple[floa
     """Seconds of a member's epoch in a block as the engine makes it, and the pixels it reads."""
     from tuning.engines import vectorized
     from tuning.packing.axes import Packing
+    from tuning.trial import Trial
 
     members = []
     for i in range(MEMBERS):
         own = member_of(configuration, i)
         steps = vectorized.look_at(problem, data, own, 0, drawn=True)
-        epochs = {i: 48 // MEMBERS * configuration["epochs"]}
-        members.append(vectorized.Member(own, 0, steps, epochs))
+        trial = Trial(i, own, 0, 48 // MEMBERS * configuration["epochs"])
+        members.append(vectorized.Member(own, 0, steps, [trial]))
     program = vectorized.program_of(vectorized.Task(problem, data, Packing(drawn=True)), members)
     n = program.block_size(MEMBERS, vectorized.MOST_AT_ONCE)
     return seconds_of_epoch(program, n, len(data["train"][0])) / n, len(program.kept)

@@ -28,7 +28,7 @@ from tuning.packing.differences import lifted_difference, structural_difference
 from tuning.packing.sameness import Steps, equal
 from tuning.packing.trace import Unproven
 from tuning.problem.data import Data
-from tuning.problem.problem import ProblemFile
+from tuning.problem.file import ProblemFile
 from tuning.space.grid import Configuration
 
 MODULES = {

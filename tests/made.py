@@ -1,13 +1,15 @@
 """Runs made without training, as files a driver would have written."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tuning import Grid
-from tuning.analysis.grid_scores import Landscape, landscape
+from tuning.analysis.grid_scores import GridScores, grid_scores
 from tuning.runs.manifest import Machine, Manifest, ProblemFacts, read_manifest
 from tuning.runs.run import Run
 from tuning.runs.table import load_results
+from tuning.samplers import FINISHED, WAIT, Sampler, trial_at
+from tuning.samplers.protocol import Signal
 from tuning.trial import Outcome, Trial, epochs
 
 AXES = {
@@ -89,10 +91,45 @@ def write_run(
             configuration = grid[index]
             trial = Trial(number, configuration, seed, epochs(configuration), index)
             outcome = outcome_of(trial, score(configuration, index), has_test)
-            rows = run.rows(outcome, [("sweep", number)])
-            run.append(rows, [(row, outcome.curve) for row in rows])
+            run.count([("sweep", outcome)])
     return path
 
 
-def land_of(path: Path) -> Landscape:
-    return landscape(load_results(path), read_manifest(path))
+def grid_scores_of(path: Path) -> GridScores:
+    return grid_scores(load_results(path), read_manifest(path))
+
+
+class Climber(Sampler):
+    """Climbs from the best trial so far, of those that are old enough: a strategy that learns.
+
+    Trial k depends on the outcomes of trials 0 to k - LAG alone, whoever trains them and when.
+    """
+
+    LAG = 4
+
+    def __init__(self, space: Grid, trials: int, seed: int) -> None:
+        self.n_trials = trials
+        self._space, self._seed = space, seed
+        self._scores: list[tuple[float, int]] = []
+        self._asked = 0
+
+    def ask(self, n: int) -> list[Trial] | Signal:
+        if self._asked == self.n_trials:
+            return FINISHED
+        trials = []
+        while len(trials) < n and self._asked < self.n_trials:
+            if self._asked >= len(self._scores) + self.LAG:
+                break
+            trials.append(trial_at(self._space, self._next(), self._asked, self._seed))
+            self._asked += 1
+        return trials or WAIT
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            assert outcome.trial.number == len(self._scores)
+            self._scores.append((outcome.metrics.get("val_accuracy", 0.0), outcome.trial.index))
+
+    def _next(self) -> int:
+        known = self._scores[: max(0, self._asked - self.LAG)]
+        best = max(known)[1] if known else 0
+        return (best + 7 * self._asked + self._seed) % self._space.size

@@ -37,6 +37,7 @@ from tuning.api import search
 from tuning.cli import commands as cli
 from tuning.execution import cluster, driver, worker
 from tuning.execution.cluster import Cluster
+from tuning.problem import file as file_of_problem
 from tuning.problem import problem
 from tuning.problem.data import data_fingerprint
 from tuning.runs import lock
@@ -403,10 +404,10 @@ def own(
     def given(folder: Path, patch: pytest.MonkeyPatch) -> Any:
         file = folder / "mine.py"
         file.write_text(PROBLEM)
-        mine = problem.load_problem(str(file))
+        mine = file_of_problem.load_problem(str(file))
         data = problem.load_data(mine)
         model = worker.probe(mine, data, worker.Job(0, "jax"), False).model_fingerprint
-        digests = {"code": mine.file.fingerprint, "model": model, "data": data_fingerprint(data)}
+        digests = {**mine.fingerprint, "model": model, "data": data_fingerprint(data)}
         path = write_run(folder, lambda *_: 0.5, trials=[1], axes={"units": [1, 2]})
         about = json.loads((path / "manifest.json").read_text())
         about["problem"] |= {"name": "mine", "source": str(file), "fingerprint": digests}

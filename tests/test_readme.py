@@ -5,7 +5,7 @@ import re
 from tests.conftest import REPOSITORY
 from tuning import load_results
 from tuning.analysis.compare import compare
-from tuning.report.text import duration
+from tuning.report.terminal import duration
 from tuning.runs.manifest import read_manifest
 
 README = (REPOSITORY / "README.md").read_text()

@@ -1,22 +1,57 @@
-"""Parallel batch search of Keras hyperparameters: random search judged against the sweep."""
+"""Hyperparameter search for Keras: trials of one program train together, results are tables.
+
+`search` is the first thing to call; the command `tuning` does the same from a file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from tuning.errors import RunStopped, TuningError
-from tuning.problem.problem import Problem, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import Problem
 from tuning.runs.publish import publish
 from tuning.runs.table import load_curves, load_results
-from tuning.samplers import RandomSampler, SweepSampler
+from tuning.samplers import FixedSampler, RandomSampler, Sampler, SweepSampler, register
 from tuning.space.grid import Configuration, Grid
+from tuning.trial import Outcome, Trial
+
+if TYPE_CHECKING:
+    from tuning.api.public import open, search
+    from tuning.api.results import Results
+
+_LATER = {  # imported when it is first used: a worker needs neither Ray's driver nor pandas
+    "Results": "tuning.api.results",
+    "open": "tuning.api.public",
+    "search": "tuning.api.public",
+}
 
 __all__ = [
     "Configuration",
+    "FixedSampler",
     "Grid",
+    "Outcome",
     "Problem",
     "RandomSampler",
+    "Results",
     "RunStopped",
+    "Sampler",
     "SweepSampler",
+    "Trial",
     "TuningError",
     "load_curves",
     "load_problem",
     "load_results",
+    "open",
     "publish",
+    "register",
+    "search",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `_LATER`."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'tuning' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)

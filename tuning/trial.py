@@ -56,11 +56,15 @@ class Trial:
 
     @cached_property
     def key(self) -> Hashable:
-        """What two trials have in common that are the same training."""
-        which = self.index
-        if which is None:
-            return json.dumps(self.configuration, sort_keys=True), self.seed, self.epochs, self.fold
-        return which, self.seed, self.epochs, self.fold
+        """What trials have in common that are the same training, whoever asked for them."""
+        return self.point, self.seed, self.epochs, self.fold
+
+    @property
+    def point(self) -> int | str:
+        """What trials of the same configuration have in common."""
+        if self.index is not None:
+            return self.index
+        return json.dumps(self.configuration, sort_keys=True)
 
     @property
     def batch_size(self) -> int:
@@ -110,6 +114,30 @@ class Outcome:
     error: str = ""
     worker: str = field(default_factory=worker_name)
     finished_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class KeptModel:
+    """The model of one of the best trials, as bytes of a file.
+
+    Attributes
+    ----------
+    trial : Trial
+    wanted : tuple of (str, int)
+        The strategies among whose best it is, and its number in each.
+    plain : bool
+        Whether Keras alone can load it; else it is weights only.
+    content : bytes
+        Of a ``.keras`` file, or a ``.weights.h5`` one.
+    why : str
+        Why it is weights only, in a few words; else empty.
+    """
+
+    trial: Trial
+    wanted: tuple[tuple[str, int], ...]
+    plain: bool
+    content: bytes
+    why: str = ""
 
 
 def batch_size(configuration: Mapping[str, Any]) -> int:

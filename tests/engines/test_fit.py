@@ -12,7 +12,8 @@ from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, fit, packing_of,
 from tests.plain import train_plainly
 from tuning.engines.fit import compiled_model, score_names
 from tuning.execution.worker import PROBES, Job, probe
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -160,13 +161,13 @@ def test_a_fit_of_the_models_own_acts_over_all_epochs(own, tmp_path, monkeypatch
 
 
 def test_a_model_that_does_not_build_fails_in_one_line(troubled):
-    outcome = fit(*troubled, trial=1, seed=0)
+    outcome = fit(*troubled, index=1, seed=0)
     assert (outcome.status, outcome.error) == ("failed", "ValueError: two lines")
     assert outcome.metrics == {}
 
 
 def test_a_loss_that_is_not_finite_ends_the_trial(troubled):
-    outcome = fit(*troubled, trial=2, seed=0)
+    outcome = fit(*troubled, index=2, seed=0)
     assert outcome.status == "diverged"
     assert outcome.error == f"the loss was not finite in epoch {len(outcome.curve)}"
     assert len(outcome.curve) < 3

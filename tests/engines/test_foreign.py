@@ -7,7 +7,8 @@ import pytest
 from tests.conftest import changed, fit
 from tuning.compatibility import keras as of_keras
 from tuning.execution.worker import Job, probe
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 
 pytestmark = pytest.mark.usefixtures("worker")
 

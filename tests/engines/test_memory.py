@@ -10,10 +10,11 @@ import sys
 
 import pytest
 
-from tests.conftest import REPOSITORY, changed
+from tests.conftest import REPOSITORY, changed, trial_at
 from tuning.engines import memory
 from tuning.execution.worker import Job, probe, train
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 
 MANY_UNITS = ('"units": [2, 8]', '"units": range(2, 12)')
 KEPT = ("Jaxpr", "Program", "Trace", "Sequential", "Functional")  # one of each would be a program's
@@ -31,7 +32,8 @@ def test_nothing_piles_up_with_the_programs_trained(engine, tmp_path, monkeypatc
     counts = []
     for i in range(4):
         chosen = problem.grid[0] | {"units": 3 * i + 2}
-        trials = [problem.grid.index(chosen | {"learning_rate": rate}) for rate in rates]
+        indices = [problem.grid.index(chosen | {"learning_rate": rate}) for rate in rates]
+        trials = [trial_at(problem, index) for index in indices]
         told = [each for report in train(problem, data, trials, job) for each in report.outcomes]
         assert {each.engine for each in told} == {engine}
         counts.append(count())
@@ -75,7 +77,8 @@ def test_a_c_library_that_cannot_give_memory_back_is_no_trouble(monkeypatch):
 TENSORFLOW = """
 import gc, sys
 from tests.conftest import TINY
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 from tuning.execution.worker import Job, train
 problem = load_problem(str(TINY))
 data = load_data(problem)

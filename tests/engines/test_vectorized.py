@@ -6,12 +6,13 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import PROBLEMS, changed, packing_of, train_pack
+from tests.conftest import PROBLEMS, changed, packing_of, train_pack, trial_at
 from tuning.engines import reports, vectorized
 from tuning.engines.fit import compiled_model
 from tuning.engines.program import LONG, Program
 from tuning.problem.data import n_samples
 from tuning.problem.problem import load_data
+from tuning.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -75,14 +76,14 @@ def weights_by_keras(problem, data, configuration, order):
     return [np.asarray(variable.value) for variable in model.trainable_variables]
 
 
-def program_of(problem, data, configurations, packing, *, epochs=0):
+def program_of(problem, data, configurations, packing, *, epochs=1):
     """The program of some configurations."""
     members = [
         vectorized.Member(
             configuration,
             0,
             vectorized.look_at(problem, data, configuration, 0, drawn=packing.drawn),
-            {0: epochs},
+            [Trial(0, configuration, 0, epochs)],
         )
         for configuration in configurations
     ]
@@ -279,7 +280,8 @@ def test_what_is_finished_is_told_while_the_rest_is_trained(dense, monkeypatch):
     trials = one_program(problem)
     monkeypatch.setattr(reports, "REPORT_SECONDS", 0)
     monkeypatch.setattr(vectorized, "MOST_AT_ONCE", 5)
-    told = list(vectorized.train_pack(problem, data, trials, 0, packing))
+    asked = [trial_at(problem, index) for index in trials]
+    told = list(vectorized.train_pack(problem, data, asked, packing))
     each = [problem.grid[o.trial.index]["epochs"] for report in told for o in report.outcomes]
     assert each == [2] * 12 + [4] * 12
     assert sum(len(report.epoch_seconds) for report in told) == 12 * 4
@@ -346,8 +348,9 @@ def test_seeds_are_members_and_each_equals_its_own_run(dense):
     trials = one_program(problem, learning_rate=(0.001, 0.01), dropout_1=0.5, epochs=2)[:2]
     seeds = [0, 0, 3, 7]
     several = [trials[0], trials[1], trials[0], trials[0]]
-    told = list(vectorized.train_pack(problem, data, several, seeds, packing))
-    outcomes = {(o.trial.index, o.seed): o for report in told for o in report.outcomes}
+    asked = [trial_at(problem, *each) for each in zip(several, seeds, strict=True)]
+    told = list(vectorized.train_pack(problem, data, asked, packing))
+    outcomes = {(o.trial.index, o.trial.seed): o for report in told for o in report.outcomes}
     assert len(outcomes) == 4
     assert {o.engine for o in outcomes.values()} == {"vectorized"}
     for trial, seed in zip(several, seeds, strict=True):

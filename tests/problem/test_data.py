@@ -244,13 +244,16 @@ def build_model(config):
 
 TRAINS = """
 import sys
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 from tuning.execution.worker import Job, probe, train
+from tuning.trial import Trial
 problem, job = load_problem(sys.argv[1]), Job(0, "tensorflow")
 data = load_data(problem)
 found = probe(problem, data, job, False)
 print(found.error or sorted(found.metrics))
-((outcome,),) = (report.outcomes for report in train(problem, data, [0], job))
+trials = [Trial(0, problem.grid[0], 0)]
+((outcome,),) = (report.outcomes for report in train(problem, data, trials, job))
 print(outcome.error or sorted(name[4:] for name in outcome.metrics if name.startswith("val_")))
 """
 

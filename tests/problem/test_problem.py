@@ -92,7 +92,7 @@ def test_it_can_import_what_stands_beside_it(tmp_path):
 
 def test_the_fingerprint_is_blind_to_comments_only(tmp_path):
     def digest(text: str) -> str:
-        return load_problem(write(tmp_path, text)).file.fingerprint
+        return load_problem(write(tmp_path, text)).fingerprint
 
     assert digest(GOOD) == digest(GOOD.replace("    pass", "    pass  # as yet\n\n"))
     assert digest(GOOD) != digest(GOOD.replace("    pass", "    return None"))
@@ -136,7 +136,7 @@ def test_a_missing_file_is_refused(name, says):
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("return 3", "has to return a dict of train, validation, test, not int"),
+        ("return 3", r"a dict of train, validation, test \(test may be left out\), not int"),
         ("return {'train': 1}", r"not \['train'\]"),
         ("1 / 0", "failed: ZeroDivisionError: division by zero"),
         ("return dict.fromkeys(SPLITS, X)", r"train has to be \(x, y\)"),

@@ -3,7 +3,7 @@
 import pytest
 
 from tuning import TuningError
-from tuning.problem.problem import load_problem
+from tuning.problem.file import load_problem
 from tuning.problem.unread import OF_FIT, unread_name
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tests.runs.test_results import manifest, outcome, trial
 from tuning import RunStopped, TuningError
-from tuning.report.report import analyse
+from tuning.report.analyse import analyse
 from tuning.runs.run import Run
 from tuning.trial import Outcome
 

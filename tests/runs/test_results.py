@@ -52,9 +52,13 @@ def outcome(index: int, accuracy: float = 0.5) -> Outcome:
 
 
 def count(run: Run, index: int, strategy: str = "random", number: int | None = None) -> None:
-    trained = outcome(index)
-    rows = run.rows(trained, [(strategy, index if number is None else number)])
-    run.append(rows, [(row, trained.curve) for row in rows])
+    own = trial(index, index if number is None else number)
+    run.count([(strategy, replace(outcome(index), trial=own))])
+
+
+def done(run: Run) -> dict[str, set[int]]:
+    """The grid indices counted, by strategy."""
+    return {strategy: set(points.values()) for strategy, points in run._points.items()}
 
 
 def test_a_run_is_files_that_pandas_reads_as_they_are(tmp_path):
@@ -108,7 +112,7 @@ def test_cut_anywhere_whole_rows_stay_and_the_rest_is_done_again(tmp_path_factor
         (path / name).write_bytes(content[: sizes[name]])
     whole = (path / "trials.csv").read_bytes().count(b"\n") - 1
     with Run.open(path) as run:
-        assert run.done.get("random", set()) == set(range(whole))
+        assert done(run).get("random", set()) == set(range(whole))
         for index in range(whole, 6):
             count(run, index)
     assert load_results(path)["trial"].tolist() == list(range(6))
@@ -126,9 +130,9 @@ def test_any_text_is_one_line_of_the_table(tmp_path_factory, error, value):
         for index in (0, 1):
             one = Trial(index, about.grid[index], 0, 1, index)
             failed = Outcome(one, "failed", "fit", "tensorflow", error=error)
-            run.append(run.rows(failed, [("random", index)]), [])
+            run.count([("random", failed)])
     with Run.open(path) as run:
-        assert run.done == {"random": {0, 1}}
+        assert done(run) == {"random": {0, 1}}
     with (path / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 2
@@ -150,16 +154,16 @@ def test_a_full_disk_stops_the_run_and_leaves_no_part_of_a_row(tmp_path, monkeyp
     assert (tmp_path / "r" / "trials.csv").read_bytes() == before
     monkeypatch.undo()
     with Run.open(tmp_path / "r") as run:
-        assert run.done == {"random": {0}}
+        assert done(run) == {"random": {0}}
 
 
 def test_what_another_strategy_trained_is_counted_without_training(tmp_path):
     with Run.create(tmp_path / "r", manifest()) as run:
         count(run, 7, "random", 0)
-        assert run.copy({7: [("sweep", 3)]}) == 1
-        assert run.copy({}) == 0
+        ((strategy, copied),) = run.copy([("sweep", trial(7, 3))])
+        assert (strategy, copied.trial.number, len(copied.curve)) == ("sweep", 3, 2)
     with Run.open(tmp_path / "r") as run:
-        assert run.done == {"random": {7}, "sweep": {7}}
+        assert done(run) == {"random": {7}, "sweep": {7}}
     table = load_results(tmp_path / "r").set_index("strategy")
     assert table.loc["sweep", "trial"] == 3
     different = table.loc["random"] != table.loc["sweep"]
@@ -204,7 +208,7 @@ def test_an_extension_that_cannot_be_noted_stops_the_run(tmp_path, monkeypatch):
     with Run.create(tmp_path / "r", manifest()) as run:
         monkeypatch.setattr("tuning.runs.manifest.os.fsync", full)
         with pytest.raises(RunStopped, match=r"cannot write .*manifest.json: the disk is full"):
-            run.set_strategies({"random": {"trials": 9}})
+            run.extend({"random": {"trials": 9}}, keep=1)
     assert read_manifest(tmp_path / "r").strategies == STRATEGIES
     assert not list(tmp_path.rglob("*.draft"))
 

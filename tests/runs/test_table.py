@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.made import by_rate, write_run
 from tuning import Grid, TuningError, load_curves, load_results, publish
 from tuning.cli.commands import analyse
-from tuning.runs.run import cell_text
+from tuning.runs.columns import cell_text
 from tuning.runs.table import as_cells, as_csv
 
 VALUES = st.one_of(

@@ -15,8 +15,8 @@ POINTS = 240  # of a logarithmic axis
 def stopped_early(scores: GridScores) -> pd.DataFrame:
     """Give the best of a sweep of a whole grid that is stopped after n trials, for many n.
 
-    In grid order a longer sweep continues a shorter one; n evenly spaced trials are others for every
-    n (those of `tuning.SweepSampler`).
+    In grid order a longer sweep continues a shorter one; the n evenly spaced trials, those of
+    `tuning.SweepSampler`, are others for every n.
 
     Parameters
     ----------

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
-from tuning.callbacks.terminal import duration
+from tuning.api.search import Trainer
 from tuning.errors import TuningError, shortened
-from tuning.execution.driver import Driver
+from tuning.execution.loop import train_all
 from tuning.problem.problem import Problem, epochs_of
-from tuning.report.terminal import new_table
+from tuning.report.terminal import duration, new_table
+from tuning.samplers import trial_at
 from tuning.space.grid import Grid
+from tuning.trial import Trial
 
 TIMED = 8
 UNITS = (("seconds", 1), ("minutes", 60), ("hours", 3600), ("days", 86400))
@@ -59,7 +61,7 @@ def total_epochs(grid: Grid) -> int:
     return grid.size // len(values) * sum(values)
 
 
-def timed_trials(grid: Grid, seed: int) -> list[int]:
+def timed_trials(grid: Grid, seed: int) -> list[Trial]:
     """Configurations to time: one for each batch size, on which an epoch's time depends most.
 
     At most eight, the other axes drawn at random, with the fewest epochs that leave one to time
@@ -69,7 +71,7 @@ def timed_trials(grid: Grid, seed: int) -> list[int]:
     sizes = grid.axes.get("batch_size", (None,) * TIMED)
     chosen = [sizes[i * len(sizes) // TIMED] for i in range(TIMED)]
     chosen = list(dict.fromkeys(chosen)) if "batch_size" in grid.axes else chosen
-    trials = []
+    indices = []
     for size in chosen:
         configuration = {name: generator.choice(values) for name, values in grid.axes.items()}
         if "batch_size" in grid.axes:
@@ -77,11 +79,11 @@ def timed_trials(grid: Grid, seed: int) -> list[int]:
         if "epochs" in grid.axes:
             counts = sorted(epochs_of(grid))
             configuration["epochs"] = next((n for n in counts if n > 1), counts[-1])
-        trials.append(grid.index(configuration))
-    return list(dict.fromkeys(trials))
+        indices.append(grid.index(configuration))
+    return [trial_at(grid, i, number, seed) for number, i in enumerate(dict.fromkeys(indices))]
 
 
-def estimate(driver: Driver, problem: Problem, seed: int) -> Estimate:
+def estimate(executor: Trainer, problem: Problem, seed: int) -> Estimate:
     """Time a few configurations, each on one CPU thread.
 
     Raises
@@ -90,7 +92,9 @@ def estimate(driver: Driver, problem: Problem, seed: int) -> Estimate:
         If none of them can be trained.
     """
     grid = problem.grid
-    outcomes = driver.train(timed_trials(grid, seed))
+    packs = executor.packer.split(timed_trials(grid, seed))
+    reports = train_all(executor, packs)
+    outcomes = [outcome for report in reports for outcome in report.outcomes]
     timed = [outcome for outcome in outcomes if outcome.epoch_seconds]
     if not timed:
         raise TuningError(
@@ -104,10 +108,11 @@ def estimate(driver: Driver, problem: Problem, seed: int) -> Estimate:
         max(0.0, outcome.seconds - len(outcome.epoch_seconds) * epoch)
         for outcome, epoch in zip(timed, epochs, strict=True)
     ]
-    if driver.packing.reason:
+    packing = executor.packer.packing
+    if packing.reason:
         n_starts, trained = grid.size, total_epochs(grid)
     else:
-        n_starts, _, trained = driver.packing.count(grid)
+        n_starts, _, trained = packing.count(grid)
     return Estimate(grid, epochs, float(np.mean(starts)), n_starts, trained)
 
 

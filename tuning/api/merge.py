@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tuning.errors import RunStopped, TuningError
+from tuning.report.terminal import own_python, shown
+from tuning.runs.best import model_file
 from tuning.runs.manifest import (
     FORMAT,
     MANIFEST,
@@ -20,9 +22,9 @@ from tuning.runs.manifest import (
     differences,
     read_manifest,
 )
-from tuning.runs.run import Run, own_python, shown
+from tuning.runs.run import Run
 from tuning.runs.table import ROWS_AT_ONCE, as_cells, load_curves, load_results
-from tuning.samplers import every_point, samplers_of
+from tuning.samplers import every_trial, samplers_of
 from tuning.space.grid import Row
 
 if TYPE_CHECKING:
@@ -59,10 +61,10 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
             raise TuningError(f"{folders[0]} and {folder} differ: of the first, {found[0]}")
     first, strategies = manifests[0], _joined(manifests, folders)
     manifest = replace(first, strategies=strategies, shard="", published=None, format=FORMAT)
-    samplers = samplers_of(strategies, manifest.grid, manifest.seed)
     numbers = {
-        strategy: {point: number for number, point in enumerate(every_point(sampler))}
-        for strategy, sampler in samplers.items()
+        name: {trial.index: trial.number for trial in every_trial(sampler)}
+        for name, sampler in samplers_of(strategies, manifest.grid, manifest.seed).items()
+        if not sampler.learns
     }
     tables = [load_results(folder) for folder in folders]
     owner = _owners(tables)
@@ -73,6 +75,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
                     run, table, load_curves(folder), name=out.absolute().name, numbers=numbers,
                     own={key for key, of in owner.items() if of == i},
                 )  # fmt: skip
+            _adopt_models(run, folders, tables)
     except RunStopped as error:
         raise TuningError(f"cannot make {out}: {error}") from error
     except OSError as error:
@@ -179,30 +182,48 @@ def _add(
     curves: pd.DataFrame,
     *,
     name: str,
-    numbers: Mapping[str, Mapping[int, int]],
+    numbers: Mapping[str, Mapping[int | None, int]],
     own: Container[tuple[str, int]],
 ) -> None:
     """Count in `run` what it takes from a table."""
     logs: dict[tuple[str, int], list[Row]] = {}
     names = list(map(str, curves))
-    measured = names[names.index("epoch") + 1 :]
+    measured = names[names.index("epoch") :]
     for log in _records(curves):
-        scores = {name: log[name] for name in measured}
-        logs.setdefault((log["strategy"], log["index"]), []).append(scores)
+        logs.setdefault(_key(log), []).append({name: log[name] for name in measured})
     rows: list[Row] = []
     for row in _records(table):
         strategy, index = key = row["strategy"], row["index"]
         if key not in own:
             continue
-        if index not in numbers.get(strategy, {}):
+        if index not in numbers.get(strategy, {index: row["trial"]}):
             raise TuningError(
                 f"run {row['run']} is damaged: its {strategy} does not ask for the "
                 f"configuration {index:,}"
             )
-        rows.append({**row, "run": name, "trial": numbers[strategy][index]})
+        number = numbers[strategy][index] if strategy in numbers else row["trial"]
+        rows.append({**row, "run": name, "trial": number})
     for start in range(0, len(rows), ROWS_AT_ONCE):
         part = rows[start : start + ROWS_AT_ONCE]
-        run.append(part, [(row, logs.get((row["strategy"], row["index"]), [])) for row in part])
+        run.append(part, [{**row, **log} for row in part for log in logs.get(_key(row), [])])
+
+
+def _key(row: Row) -> tuple[str, int]:
+    """What a trial has in common in all runs."""
+    return row["strategy"], row["index"]
+
+
+def _adopt_models(run: Run, folders: Sequence[Path], tables: Sequence[pd.DataFrame]) -> None:
+    """Copy the models of the best trials from the runs that kept them."""
+    for strategy, number in run.best.missing():
+        index = run.point(strategy, number)
+        for folder, table in zip(folders, tables, strict=True):
+            rows = table[(table["strategy"] == strategy) & (table["index"] == index)]
+            files = [model_file(folder, strategy, int(trial)) for trial in rows["trial"]]
+            if files and files[0] is not None:
+                run.best.adopt(strategy, number, files[0])
+                break
+    run.best.settle()
 
 
 def _records(table: pd.DataFrame) -> Iterator[Row]:

@@ -1,187 +1,192 @@
-"""A whole search: from what the command line asks for to the comparison in the run directory."""
+"""A search from what is asked for to the run directory: for the command line and for Python."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shlex
-import sys
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from rich.console import Console
-from rich.control import Control
-from rich.segment import ControlType
-
-from tuning.api.settings import Request, Settings, refuse_another, settle, strategies_of
-from tuning.callbacks.terminal import TerminalProgress, duration
-from tuning.errors import RunStopped, TuningError, shortened
-from tuning.execution import worker
-from tuning.execution.cluster import Cluster, ray_cluster
-from tuning.execution.driver import Driver, untrainable
+from tuning.api.settings import Request, Settings, refuse_another
+from tuning.engines.keeping import Keep
+from tuning.errors import TuningError, shortened
+from tuning.execution import loop
+from tuning.execution.cluster import ray_cluster
+from tuning.execution.local import LocalExecutor
 from tuning.execution.quiet import quiet
-from tuning.execution.supervisor import tell
-from tuning.execution.worker import Probe
-from tuning.packing.axes import Kind, Packing, place
+from tuning.execution.ray import RayExecutor
+from tuning.execution.worker import Job, Probe
+from tuning.packing.axes import Kind, Packing, shard_position
+from tuning.packing.packs import Packer
 from tuning.problem.data import Data, data_fingerprint
 from tuning.problem.problem import Problem, load_data
-from tuning.report.terminal import print_table, say
-from tuning.runs.lock import let_go
-from tuning.runs.manifest import MANIFEST, Manifest, chosen_by, make_manifest, read_manifest
-from tuning.runs.run import Run, own_python, shown, trial_columns
-from tuning.runs.table import load_results
-from tuning.samplers import Sampler, Shard, ShardSampler, samplers_of
+from tuning.runs.columns import trial_columns
+from tuning.runs.manifest import Manifest, make_manifest
+from tuning.runs.run import Run
+from tuning.samplers import Sampler, ShardSampler
+from tuning.trial import Trial
+
+Status = Callable[[str], contextlib.AbstractContextManager[Any]]
+"""Shows what is being done for the length of a `with` block."""
 
 
-def run_search(request: Request, console: Console, errors: Console) -> int:
-    """Search, count every trial in the run directory, and print the comparison.
+class Trainer(loop.Executor, Protocol):
+    """An executor of a problem's trainings."""
+
+    @property
+    def packer(self) -> Packer:
+        """What splits trials into packs, once `probe` has looked."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """Trials that train at once."""
+        ...
+
+    def thread_report(self) -> dict[str, Any]:
+        """What a worker's libraries say of their threads."""
+        ...
+
+    def load(self, data: Data) -> None:
+        """Take the problem's data, checked."""
+        ...
+
+    def probe(self) -> Probe:
+        """Look at the problem's models before anything is trained."""
+        ...
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that is ready to go.
+
+    Attributes
+    ----------
+    settings : Settings
+        With the samplers of a shard, if it is one.
+    run : Run
+    executor : Trainer
+    whole : dict of str to Sampler
+        Those of all shards together.
+    """
+
+    settings: Settings
+    run: Run
+    executor: Trainer
+    whole: dict[str, Sampler]
+
+    @property
+    def packing(self) -> Packing:
+        """How configurations share programs."""
+        return self.executor.packer.packing
+
+    @property
+    def total(self) -> int:
+        """The rows that the run will have."""
+        return sum(sampler.n_trials for sampler in self.settings.samplers.values())
+
+    def go(self, progress: loop.Progress, optimizer: bool = False) -> None:
+        """Train and count all that is missing.
+
+        Parameters
+        ----------
+        progress : Progress
+        optimizer : bool
+            Whether the models kept have their optimizer's state.
+
+        Raises
+        ------
+        TuningError
+            If a strategy fails.
+        RunStopped
+            If the run cannot go on.
+        """
+        manifest = self.run.manifest
+        problem = manifest.problem
+        keep = Keep(problem.metric, problem.mode, manifest.keep, optimizer)
+        packer = self.executor.packer
+        loop.search(
+            self.settings.samplers, self.executor, self.run, packer, progress,
+            keep=keep if manifest.keep else None,
+        )  # fmt: skip
+        for trial, wanted in self._without_model():  # counted for another strategy before
+            again = dataclasses.replace(keep, wanted={trial.key: wanted})
+            self.executor.submit(packer.pack([trial]), again)
+            while self.executor.busy:
+                for heard in self.executor.hear():
+                    self.run.keep(heard.report.models)
+        self.run.best.settle()
+
+    def _without_model(self) -> list[tuple[Trial, tuple[tuple[str, int], ...]]]:
+        """The trials among the best that have no model yet, each with who wants it."""
+        found: dict[Any, tuple[Trial, list[tuple[str, int]]]] = {}
+        for strategy, number in self.run.best.missing():
+            trial = self.run.outcomes(strategy)[number].trial
+            found.setdefault(trial.key, (trial, []))[1].append((strategy, number))
+        return [(trial, tuple(wanted)) for trial, wanted in found.values()]
+
+
+@contextlib.contextmanager
+def prepared(settings: Settings, request: Request, status: Status) -> Iterator[Search]:
+    """Everything that a search needs, for the length of a `with` block.
 
     Parameters
     ----------
+    settings : Settings
     request : Request
-    console, errors : rich.console.Console
-        For the results, and for progress.
+    status : callable
+        Shows what is being done.
 
-    Returns
-    -------
-    int
-        The exit code: 0.
+    Yields
+    ------
+    Search
 
     Raises
     ------
     TuningError
         For what cannot be done as asked; nothing was written.
     RunStopped
-        If the run could not go on.
+        If the run cannot go on.
     """
-    started = time.perf_counter()
-    settings = settle(request)
-    _tell_how_to_go_on(settings, request)
-    try:
-        with contextlib.ExitStack() as stack:
-            if settings.manifest:
-                with errors.status("Opening the run, once no other driver writes it"):
-                    run = stack.enter_context(Run.open(settings.out))
-            status = stack.enter_context(errors.status("Starting Ray and Keras"))
+    with contextlib.ExitStack() as stack:
+        run: Run | None = None
+        if settings.manifest:
+            with status("Opening the run, once no other driver writes it"):
+                run = stack.enter_context(Run.open(settings.out))
+        with status("Starting Ray and Keras" if request.workers != 0 else "Starting Keras"):
             loading = stack.enter_context(_loading(settings.problem, request.verbose))
-            cluster = stack.enter_context(_cluster(request))
-            driver = _driver(settings, cluster)
+            executor = stack.enter_context(executor_of(settings, request))
             data, digest = loading.result()
+            splits = list(data)
             if settings.manifest:
-                _refuse_other_data(settings, settings.manifest, digest)
-            driver.load(data)
-            manifest = _manifest(settings, digest, _probe(settings.problem, driver), list(data))
-            if settings.manifest:
-                refuse_another(settings.out, settings.manifest, manifest)
-                run.set_strategies(strategies_of(settings.kept))
+                _refuse_other_data(settings, settings.manifest, digest, splits)
+            executor.load(data)
+            probe = _probe(settings.problem, executor, splits)
+            manifest = _manifest(settings, digest, probe, splits)
+            if run is not None:
+                refuse_another(settings.out, run.manifest, manifest)
+                run.extend(settings.kept, settings.keep)
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
-            _tell_how_to_go_on(settings, request)
-            status.stop()
-            if "shard" in settings.search:
-                settings = _sharded(settings, run.manifest.packing or driver.packing.kinds)
-                if not any(sampler.n_trials for sampler in settings.samplers.values()):
-                    console.print(
-                        f"Shard {settings.search['shard']} has none of the search's trials."
-                    )
-                    return 0
-            _announce(settings, run, driver, cluster, console)
-            if request.verbose:
-                errors.print(f"Threads of a worker: {driver.thread_report()}")
-            _search(settings, driver, run, cluster, errors)
-        from tuning.report.report import report
-
-        report(settings.out, console)
-    except (KeyboardInterrupt, RunStopped):
-        _say_how_to_go_on(settings.out, _go_on_command(settings, request), errors)
-        raise
-    elapsed = duration(time.perf_counter() - started)
-    console.print(
-        f"\nTook {elapsed} in all. The rows are in {shown(settings.out)}/:", soft_wrap=True
-    )
-    table = str(shown(settings.out) / "trials.csv")
-    console.print(f"import pandas as pd; trials = pd.read_csv({table!r})", soft_wrap=True)
-    return 0
+        kinds = run.manifest.packing or executor.packer.packing.kinds
+        yield Search(_sharded(settings, kinds), run, executor, settings.samplers)
 
 
-def _sharded(settings: Settings, kinds: Mapping[str, Kind]) -> Settings:
-    """The settings with no more than a shard's points, whole programs where it can be.
-
-    `kinds` are those with which the shard began: another version of a library may find others.
-    """
-    shard, grid = Shard.parse(settings.search["shard"]), settings.problem.grid
-    samplers: dict[str, Sampler] = {
-        name: ShardSampler(sampler, lambda trial: shard.has(*place(grid, trial, kinds)))
-        for name, sampler in settings.samplers.items()
-    }
-    return dataclasses.replace(settings, samplers=samplers)
-
-
-def print_estimate(request: Request, console: Console, errors: Console) -> None:
-    """Time a few configurations and print what the whole grid would take.
-
-    Raises
-    ------
-    TuningError
-        For what cannot be done as asked.
-    """
-    from tuning.api.estimate import estimate, estimate_tables
-
-    settings = settle(request)
-    problem = settings.problem
-    with (
-        errors.status("Timing a few configurations"),
-        _loading(problem, request.verbose) as loading,
-        _cluster(request) as cluster,
-    ):
-        driver = _driver(settings, cluster)
-        driver.load(loading.result()[0])
-        driver.probe()
-        found = estimate(driver, problem, settings.seed)
-    console.print(f"Problem {problem.name}: the whole grid")
-    for table in estimate_tables(found, cluster.workers):
-        print_table(console, table)
-
-
-def print_explanation(request: Request, console: Console, errors: Console) -> None:
-    """Print what of the problem's configurations shares a program, and why.
-
-    Raises
-    ------
-    TuningError
-        For what cannot be done as asked.
-    """
-    from tuning.api.explain import explanation_tables
-
-    settings = settle(request)
-    problem = settings.problem
-    if settings.engine == "fit":
-        raise TuningError("--explain is about packs, which --engine auto trains on --backend jax")
-    with errors.status("Building the models"), quiet(request.verbose):
-        data = load_data(problem)
-        found = worker.probe(problem, data, worker.Job(settings.seed, settings.backend), True)
-    if found.error:
-        raise TuningError(untrainable(problem, settings.backend, found.error))
-    if found.packing.reason:
-        say(
-            console,
-            f"Problem {problem.name}: no two configurations can share a program, so each goes "
-            f"through Keras' fit: {found.packing.reason}.",
-        )
+@contextlib.contextmanager
+def executor_of(settings: Settings, request: Request) -> Iterator[Trainer]:
+    """What trains: a Ray of our own, a cluster, or this process."""
+    job = Job(settings.seed, settings.backend, settings.cache, limits=settings.limits)
+    if request.workers == 0:
+        yield LocalExecutor(settings.problem, job, engine=settings.engine)
         return
-    console.print(f"Problem {problem.name}: what its configurations share")
-    for table in explanation_tables(found.packing, problem.grid):
-        print_table(console, table)
-    if found.packing.doubtful:
-        say(
-            console,
-            f"Its models have operations that may be slow in a pack "
-            f"({', '.join(found.packing.doubtful)}): a few steps of each program are compared with "
-            "those of Keras' fit on JAX, and what is faster trains it.",
-        )
+    with ray_cluster(request.address, request.workers, verbose=request.verbose) as cluster:
+        executor = RayExecutor(settings.problem, job, engine=settings.engine, cluster=cluster)
+        try:
+            yield executor
+        finally:
+            executor.close()
 
 
 @contextlib.contextmanager
@@ -192,7 +197,7 @@ def _loading(problem: Problem, verbose: bool) -> Iterator[Future[tuple[Data, str
         with quiet(verbose):
             data = load_data(problem)
         digest = data_fingerprint(data)
-        from tuning.report import report  # noqa: F401  pandas takes its time
+        from tuning.report import analyse  # noqa: F401  pandas takes its time
 
         return data, digest
 
@@ -200,63 +205,61 @@ def _loading(problem: Problem, verbose: bool) -> Iterator[Future[tuple[Data, str
         yield executor.submit(load)
 
 
-def _cluster(request: Request) -> Any:
-    return ray_cluster(request.address, request.workers, verbose=request.verbose)
+def _sharded(settings: Settings, kinds: dict[str, Kind]) -> Settings:
+    """The settings with no more than a shard's trials, whole programs where it can be.
+
+    `kinds` are those with which the shard began: another version of a library may find others.
+    """
+    shard, grid = settings.shard, settings.problem.grid
+    if shard is None:
+        return settings
+
+    def has(trial: Trial) -> bool:
+        assert trial.index is not None  # a sampler that knows its trials has a grid
+        return shard.has(*shard_position(grid, trial.index, kinds))
+
+    samplers: dict[str, Sampler] = {
+        name: ShardSampler(sampler, has) for name, sampler in settings.samplers.items()
+    }
+    return dataclasses.replace(settings, samplers=samplers)
 
 
-def _driver(settings: Settings, cluster: Cluster) -> Driver:
-    return Driver(
-        settings.problem,
-        seed=settings.seed,
-        engine=settings.engine,
-        backend=settings.backend,
-        cluster=cluster,
-        cache=settings.cache,
-        limits=settings.limits,
-    )
-
-
-def _refuse_other_data(settings: Settings, manifest: Manifest, digest: str) -> None:
+def _refuse_other_data(
+    settings: Settings, manifest: Manifest, digest: str, splits: list[str]
+) -> None:
     """Refuse to go on where what can be told without building a model is not the same."""
     problem = manifest.problem
-    known = Probe(
-        manifest.metrics,
-        mode=problem.mode,
-        judge=manifest.judge,
-        model_fingerprint=problem.fingerprint["model"],
-    )
-    as_far_as_known = _manifest(settings, digest, known, manifest.splits)
+    known = Probe(manifest.metrics, problem.mode, manifest.judge, problem.fingerprint["model"])
+    as_far_as_known = _manifest(settings, digest, known, splits)
     refuse_another(settings.out, manifest, as_far_as_known)
 
 
-def _probe(problem: Problem, driver: Driver) -> Probe:
+def _probe(problem: Problem, executor: Trainer, splits: list[str]) -> Probe:
     """A look at the problem's models: they can be trained, and report what judges them."""
-    probe = driver.probe()
+    probe = executor.probe()
     scores = [f"val_{name}" for name in probe.metrics]
     if problem.metric not in scores:
         if elements := [name for name in scores if name.startswith(f"{problem.metric}[")]:
             raise TuningError(
                 f"problem {problem.name!r} is judged by {problem.metric!r}, which is an array: "
-                f"let metric in its file be a single number, one of {elements[0]} to "
-                f"{elements[-1]}"
+                f"let its metric be a single number, one of {elements[0]} to {elements[-1]}"
             )
         raise TuningError(
             f"problem {problem.name!r} is judged by {problem.metric!r}, but its models report "
-            f"{shortened(', '.join(scores), 120)}: let metric in its file be one of these"
+            f"{shortened(', '.join(scores), 120)}: let its metric be one of these"
         )
-    trial_columns(problem.grid.axes, probe.metrics)
+    trial_columns(problem.grid.axes, probe.metrics, splits)
     if problem.mode is None and not probe.mode:
         raise TuningError(
             f"problem {problem.name!r} is judged by {problem.metric!r}, {probe.judge}, of which "
-            "Keras does not know whether more or less is better: the problem's file has to say "
-            "mode = 'max' or mode = 'min'"
+            "Keras does not know whether more or less is better: say mode = 'max' or mode = 'min'"
         )
     return probe
 
 
-def _manifest(settings: Settings, digest: str, probe: Probe, splits: Iterable[str]) -> Manifest:
+def _manifest(settings: Settings, digest: str, probe: Probe, splits: list[str]) -> Manifest:
     fingerprint = {
-        "code": settings.problem.file.fingerprint,
+        **settings.problem.fingerprint,
         "model": probe.model_fingerprint,
         "data": digest,
     }
@@ -268,123 +271,10 @@ def _manifest(settings: Settings, digest: str, probe: Probe, splits: Iterable[st
         seed=settings.seed,
         engine=settings.engine,
         backend=settings.backend,
-        strategies=strategies_of(settings.kept),
+        strategies=settings.kept,
+        shard="" if settings.shard is None else str(settings.shard),
+        keep=settings.keep,
         splits=splits,
-        shard=settings.kept.get("shard", ""),
         environment=probe.environment,
         packing=probe.packing.kinds,
     )
-
-
-def _announce(
-    settings: Settings, run: Run, driver: Driver, cluster: Cluster, console: Console
-) -> None:
-    grid, search = settings.problem.grid, settings.search
-    whole = samplers_of(strategies_of(search), grid, settings.seed)
-    parts = []
-    if "random" in whole:
-        n = whole["random"].n_trials
-        parts.append(f"{n:,} random configuration{'s' if n > 1 else ''}")
-    if "sweep" in whole:
-        n = whole["sweep"].n_trials
-        if n == grid.size:
-            which = "all"
-        elif search["sweep_order"] == "spaced":
-            which = f"{n:,} evenly spaced"
-        else:
-            which = search["sweep"] if ":" in search["sweep"] else f"the first {n:,}"
-        parts.append(f"a sweep of {which} in grid order")
-    own = sum(sampler.n_trials for sampler in settings.samplers.values())
-    shard = f"shard {search['shard']} ({own:,} trials) of " if "shard" in search else ""
-    what = f"{shard}{' and '.join(parts)}"
-    say(
-        console,
-        f"{settings.problem.name}: {grid.size:,} configurations; training {what}, "
-        f"seed {settings.seed}, on {cluster.workers} "
-        f"worker{'s' if cluster.workers > 1 else ''} of one CPU thread each "
-        f"({_how(driver.packing)}, {settings.backend}); the best has {chosen_by(run.manifest)}.",
-    )
-    if settings.engine == "auto" and driver.packing.reason:
-        say(console, f"No two configurations can share a program: {driver.packing.reason}.")
-    if run.taken_over_from:
-        say(console, f"Taking over from {run.taken_over_from}, which has died.")
-    if run.counted:
-        say(console, f"Going on with {shown(settings.out)}: {run.counted:,} trials are counted.")
-
-
-def _how(packing: Packing) -> str:
-    return "Keras fit" if packing.reason else "packed by program"
-
-
-def _search(
-    settings: Settings, driver: Driver, run: Run, cluster: Cluster, errors: Console
-) -> None:
-    with TerminalProgress(
-        sum(sampler.n_trials for sampler in settings.samplers.values()),
-        workers=cluster.workers,
-        metric=settings.problem.metric,
-        mode=run.manifest.problem.mode,
-        console=errors,
-    ) as progress:
-        driver.search(settings.samplers, run, progress)
-
-
-def known_of(request: Request) -> dict[str, Any]:
-    """What `say_stopped` needs of a run that is there, before the request is looked at."""
-    if request.out is None or not (request.out / MANIFEST).exists():
-        return {}
-    return {"out": str(request.out), "go_on": go_on_command(request.out, request, search=True)}
-
-
-def _tell_how_to_go_on(settings: Settings, request: Request) -> None:
-    tell(out=str(settings.out), go_on=_go_on_command(settings, request))
-
-
-def say_stopped(facts: Mapping[str, Any], errors: Console) -> None:
-    """Say how far a command came whose process has ended, and let others write its run.
-
-    Parameters
-    ----------
-    facts : mapping
-        What it told its supervisor; with ``writes`` False if it was not to write a run.
-    errors : rich.console.Console
-    """
-    if errors.is_terminal:  # where a bar may be left
-        errors.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
-        errors.show_cursor()
-    if not facts.get("writes", True):
-        errors.print("Stopped.")
-        return
-    out = Path(facts["out"]) if "out" in facts else None
-    if out:
-        let_go(out)
-    _say_how_to_go_on(out, facts.get("go_on", ""), errors)
-
-
-def _say_how_to_go_on(out: Path | None, command: str, errors: Console) -> None:
-    if out is None or not (out / MANIFEST).exists():
-        errors.print("Stopped before the first trial; nothing was written.")
-        return
-    errors.print(f"Stopped. {len(load_results(out)):,} trials are counted; go on with")
-    errors.print(f"  {command}", soft_wrap=True)
-
-
-def _go_on_command(settings: Settings, request: Request) -> str:
-    """The command that goes on with a search, at this moment."""
-    try:
-        extended = strategies_of(settings.kept) != read_manifest(settings.out).strategies
-    except TuningError:  # there is no run yet
-        extended = False
-    return go_on_command(settings.out, request, extended)
-
-
-def go_on_command(out: Path, request: Request, search: bool = False) -> str:
-    """The command that goes on with a run, and with the request's search if it is to be said."""
-    words = [own_python(), sys.argv[0], "--out", str(shown(out))]
-    options = ("workers", "address", "trial_timeout", "trial_memory")
-    for option in (*(("random", "sweep", "sweep_order") if search else ()), *options):
-        if (value := getattr(request, option)) is not None:
-            words += [f"--{option.replace('_', '-')}", str(value)]
-    if not request.cache:
-        words.append("--no-cache")
-    return shlex.join(words)

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tuning.api import search
 from tuning.api.settings import DEFAULT_SWEEP, Request
+from tuning.cli import running
 from tuning.errors import RunStopped, TuningError
 from tuning.execution.supervisor import INTERRUPTED, supervised
 from tuning.report.terminal import BROKEN_PIPE, Output, close_unread, open_streams
@@ -92,7 +92,7 @@ def run_ray(arguments: list[str] | None = None) -> int:
     add("--verbose", action="store_true", help="let Ray, TensorFlow and the workers speak")
 
     def stopped(facts: dict[str, Any]) -> None:
-        search.say_stopped(facts, Output(stderr=True, goes_on=True))
+        running.say_stopped(facts, Output(stderr=True, goes_on=True))
 
     def job() -> int:
         options = vars(parser.parse_args(arguments))
@@ -101,18 +101,18 @@ def run_ray(arguments: list[str] | None = None) -> int:
 
         def work() -> int:
             if explain:
-                search.print_explanation(request, Output(), Output(stderr=True))
+                running.print_explanation(request, Output(), Output(stderr=True))
                 return 0
             if estimate:
-                search.print_estimate(request, Output(), Output(stderr=True))
+                running.print_estimate(request, Output(), Output(stderr=True))
                 return 0
-            return search.run_search(
+            return running.run_search(
                 request, Output(goes_on=True), Output(stderr=True, goes_on=True)
             )
 
         if arguments is not None:
             return work()
-        known = {"writes": False} if explain or estimate else search.known_of(request)
+        known = {"writes": False} if explain or estimate else running.known_of(request)
         return supervised(lambda: _exit_code(work), stopped, known=known, verbose=request.verbose)
 
     return _exit_code(job)
@@ -141,14 +141,14 @@ def analyse(arguments: list[str] | None = None) -> int:
     )
 
     def job() -> int:
-        from tuning.report import report
+        from tuning.report import analyse
 
         options = parser.parse_args(arguments)
         if options.again is not None:
             from tuning.api.steadiness import train_again
 
             train_again(options.run, options.again, Output(stderr=True))
-        report.analyse(options.run, options.others, Output())
+        analyse.analyse(options.run, options.others, Output())
         return 0
 
     return _exit_code(job)
@@ -174,10 +174,10 @@ def replay(arguments: list[str] | None = None) -> int:
     add("--out", type=_path, metavar="FILE", help="write the searches there, as CSV, one row each")
 
     def job() -> int:
-        from tuning.report import report
+        from tuning.cli.replaying import print_replays
 
         options = vars(parser.parse_args(arguments))
-        report.print_replays(options.pop("table"), Output(), **options)
+        print_replays(options.pop("table"), Output(), **options)
         return 0
 
     return _exit_code(job)
@@ -190,8 +190,8 @@ def publish(arguments: list[str] | None = None) -> int:
     parser.add_argument("out", type=_path, metavar="OUT", help="the directory to make")
 
     def job() -> int:
+        from tuning.report.terminal import shown
         from tuning.runs.publish import publish
-        from tuning.runs.run import shown
 
         options = parser.parse_args(arguments)
         about = publish(options.run, options.out)

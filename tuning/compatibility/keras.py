@@ -289,6 +289,21 @@ def settings_now() -> dict[str, Any]:
     }
 
 
+def portable_settings() -> dict[str, Any]:
+    """Keras' settings in a form that another process can read without importing Keras."""
+    import keras
+
+    settings = settings_now()
+    return {**settings, "policy": keras.dtype_policies.serialize(settings["policy"])}
+
+
+def settings_of_another_process(portable: dict[str, Any]) -> dict[str, Any]:
+    """The settings that `portable_settings` told of, as `settings_now` gives them."""
+    import keras
+
+    return {**portable, "policy": keras.dtype_policies.deserialize(portable["policy"])}
+
+
 def new_session(settings: dict[str, Any]) -> None:
     """Have names of layers begin anew, and settings be as they were.
 

@@ -12,6 +12,7 @@ import numpy as np
 from tuning.engines.batches import in_floatx
 from tuning.engines.rewrites.products import without_transposes
 from tuning.engines.rewrites.sums import with_sums_after_loops
+from tuning.engines.rewrites.unmoved import range_of, unmoved
 from tuning.engines.rewrites.zero_columns import LEAST, Columns, columns_of_input
 from tuning.packing.sameness import Steps, numbers_that_differ
 from tuning.packing.trace import Trace
@@ -172,9 +173,11 @@ def _in_same_places(
 
 
 def without_zero_columns(
-    parts: Parts, sizes: tuple[int, int, int, int], data: Data
+    parts: Parts, sizes: tuple[int, int, int, int], data: Data, states: Sequence[list[np.ndarray]]
 ) -> tuple[Parts, np.ndarray, tuple[int, ...]] | None:
     """Leave out columns of x that are zero in all data, if no result depends on them.
+
+    Nor may training move the rows of kernels that meet them: these stay as they began.
 
     Parameters
     ----------
@@ -182,6 +185,8 @@ def without_zero_columns(
     sizes : tuple of int
         How many variables there are: trainable, non-trainable, the optimizer's, the metrics'.
     data : dict
+    states : sequence of list of array
+        The initial variables of each member.
 
     Returns
     -------
@@ -218,7 +223,20 @@ def without_zero_columns(
     if len(places) != 1:
         return None
     (own,) = places
-    return None if max(own) >= sum(sizes[:3]) else (parts | found, kept, own)
+    if max(own) >= sum(sizes[:3]):
+        return None
+    finish = parts["finish", 0].traced.body
+    if any(finish.outputs[i] != finish.inputs[i] for i in own if i < trainable):
+        return None
+    initial = {
+        i: range_of(*(np.compress(~used, state[i], axis=0) for state in states)) for i in own
+    }
+    for (name, _), part in found.items():
+        if name == "train" and not (
+            part.columns and unmoved(part.traced, part.columns, initial, part.numbers)
+        ):
+            return None
+    return parts | found, kept, own
 
 
 def _cuts(n: int, size: int) -> Iterable[int]:

@@ -107,7 +107,9 @@ class Program:
         self._parts = parts_of(members, retrace, data, sizes)
         self.kept: np.ndarray | None = None
         self._narrow: tuple[int, ...] = ()  # the variables whose first axis counts them
-        if found := without_zero_columns(self._parts, first.sizes, data):
+        if found := without_zero_columns(
+            self._parts, first.sizes, data, [member.state for member in members]
+        ):
             self._parts, self.kept, self._narrow = found
         self._training = self._parts["train", sizes.train[0]]
         self._scoring = self._parts["test", sizes.scored[0][1]]
@@ -194,6 +196,19 @@ class Program:
         given = self._given(state)
         scores: dict[str, Any] = function(state.variables, given, self._scored["test"])
         return scores
+
+    def weights(self, state: State, i: int) -> list[np.ndarray]:
+        """A copy of the i-th member's trainable, non-trainable and optimizer's variables."""
+        copies = []
+        for place, (values, axis) in enumerate(zip(state.variables, self._axes, strict=True)):
+            value = np.asarray(values)
+            value = np.array(value) if axis is None else np.take(value, i, axis)
+            if self.kept is not None and place in self._narrow:
+                whole = np.array(self._members[state.members[i]].state[place])
+                whole[self.kept] = value
+                value = whole
+            copies.append(value)
+        return copies
 
     def trace(self) -> None:
         """Go through a step and its scores for all members, computing nothing."""

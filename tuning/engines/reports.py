@@ -6,7 +6,7 @@ import time
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-from tuning.trial import Outcome
+from tuning.trial import KeptModel, Outcome
 
 REPORT_SECONDS = 5.0
 """Between a worker's reports: a driver that dies loses no more of what was finished, and the time
@@ -25,11 +25,14 @@ class Report:
         Wall time of each epoch that a trajectory was trained, validation included.
     seconds : float
         Wall time for which the pack held its CPU.
+    models : list of KeptModel
+        Of outcomes in this report that are among the best.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
     epoch_seconds: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    models: list[KeptModel] = field(default_factory=list)
 
 
 class Reporter:

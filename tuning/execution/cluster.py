@@ -48,10 +48,13 @@ class Cluster:
     in_flight : int
         Packs to submit at once: where Ray itself trains no more than `workers`, a few more, so that
         the next is at hand.
+    shared : bool
+        Whether it is the caller's own, who may have other things done by its processes.
     """
 
     workers: int
     in_flight: int
+    shared: bool = False
 
 
 @contextlib.contextmanager
@@ -67,7 +70,8 @@ def ray_cluster(
     ----------
     address : str, optional
         An existing cluster's ``host:port``, or ``auto``. Unless told, a Ray of our own starts on
-        this machine, without dashboard or usage reports, and ends with the block.
+        this machine, without dashboard or usage reports, and ends with the block; a process that
+        has a Ray already, as a notebook may, goes on with that one, which stays.
     workers : int, optional
         How many trials train at once; unless told, one on each CPU of the cluster.
 
@@ -79,10 +83,18 @@ def ray_cluster(
     ------
     TuningError
         If no Ray answers at the address within 20 seconds, or it is of another version, or has no
-        CPUs.
+        CPUs; or if the process has another one.
     RunStopped
         If Ray does not start, or fails later.
     """
+    if ray.is_initialized():
+        if address is not None:
+            raise TuningError(
+                f"this process is connected to a Ray already: leave out the address {address}, or "
+                "call ray.shutdown() before"
+            )
+        yield _shared(workers)
+        return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     level = logging.INFO if verbose else logging.ERROR
@@ -113,16 +125,12 @@ def ray_cluster(
             tell(ray="runs")
         else:
             _check_address(address)
-            package = str(Path(__file__).parent)  # so that every worker runs this very code
+            package = str(Path(__file__).parent.parent)  # so that every worker runs this very code
             own = {"py_modules": [package], "excludes": ["__pycache__"]}
             tell(cluster=f"it has lost the cluster at {address}")
             _init(address=address, runtime_env=own, **quiet)
     try:
-        cpus = int(ray.cluster_resources().get("CPU", 0))
-        if cpus < 1:
-            raise TuningError(
-                f"the Ray cluster at {address} has no CPUs to train on: add a node that has"
-            )
+        cpus = _cpus(f"the Ray cluster at {address}")
         if workers is None or address is None:
             yield Cluster(cpus, IN_FLIGHT * cpus)
         else:
@@ -132,6 +140,20 @@ def ray_cluster(
     finally:
         tell(ray="ends")
         ray.shutdown()
+
+
+def _shared(workers: int | None) -> Cluster:
+    """The Ray that this process has already."""
+    cpus = _cpus("this process' Ray")
+    return Cluster(workers or cpus, workers or IN_FLIGHT * cpus, shared=True)
+
+
+def _cpus(what: str) -> int:
+    """The CPUs of the Ray that this process is connected to."""
+    cpus = int(ray.cluster_resources().get("CPU", 0))
+    if cpus < 1:
+        raise TuningError(f"{what} has no CPUs to train on: add a node that has")
+    return cpus
 
 
 def _init(**options: Any) -> None:

@@ -39,7 +39,7 @@ class Limits:
 
 
 @contextlib.contextmanager
-def held_to(limits: Limits, trials: int, testify: Callable[[str], None]) -> Iterator[None]:
+def held_to(limits: Limits, trials: int, record: Callable[[str], None]) -> Iterator[None]:
     """End this process if what runs in the block goes beyond the limits.
 
     Time is kept by a thread of C, which ends a computation that never returns to Python as well.
@@ -49,7 +49,7 @@ def held_to(limits: Limits, trials: int, testify: Callable[[str], None]) -> Iter
     limits : Limits
     trials : int
         How many the block trains.
-    testify : callable
+    record : callable
         Told why, in a few words, before the process ends for its memory; of its time it is not.
     """
     finished = threading.Event()
@@ -60,7 +60,7 @@ def held_to(limits: Limits, trials: int, testify: Callable[[str], None]) -> Iter
             if (taken := own_memory()) > memory:
                 with ending:
                     if not finished.is_set():
-                        testify(f"its worker took {size(taken)}, and may take {size(memory)}")
+                        record(f"its worker took {size(taken)}, and may take {size(memory)}")
                         os._exit(1)
 
     with contextlib.ExitStack() as stack:

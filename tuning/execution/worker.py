@@ -8,6 +8,7 @@ import functools
 import hashlib
 import logging
 import os
+import random
 import sys
 import time
 from collections.abc import Iterator
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from tuning.compatibility.keras import let_tensorflow_be
+from tuning.engines.keeping import Keep
 from tuning.engines.memory import keep_for_good, tidy
 from tuning.engines.reports import Report
-from tuning.errors import first_line
+from tuning.errors import TuningError, first_line, shortened
 from tuning.execution import threads
 from tuning.execution.limits import Limits, held_to
 from tuning.execution.threads import one_cpu, use_one_thread
@@ -30,7 +32,7 @@ from tuning.space.grid import Configuration
 from tuning.trial import Trial
 
 PROBES = 8
-TESTIMONY_SECONDS = 5
+RECORD_SECONDS = 5
 CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
 
 
@@ -148,10 +150,17 @@ def _prepare_jax(cache: str | None) -> None:
     jax.config.update("jax_platforms", "cpu")
     logging.getLogger("jax").setLevel(logging.ERROR)
     if cache is not None:
-        _make_room(Path(cache))
-        jax.config.update("jax_compilation_cache_dir", cache)
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        _keep_compiled(cache)
+
+
+def _keep_compiled(cache: str) -> None:
+    """Have JAX keep compiled programs in a folder."""
+    import jax
+
+    _make_room(Path(cache))
+    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def _make_room(cache: Path) -> None:
@@ -175,9 +184,10 @@ def train(
     data: Data,
     trials: list[Trial],
     job: Job,
+    keep: Keep | None = None,
     *,
     attempt: int = 0,
-    witness: Any = None,
+    monitor: Any = None,
 ) -> Iterator[Report]:
     """Train configurations: those of one program together, or each through `fit`.
 
@@ -188,10 +198,12 @@ def train(
         As `problem.load_data` returned it, checked.
     trials : list of Trial
     job : Job
+    keep : Keep, optional
+        Which models to keep, and report.
     attempt : int
-        What the witness knows this task by.
-    witness : actor handle, optional
-        Of a `Witness`; needed where the job has limits.
+        What the monitor knows this task by.
+    monitor : actor handle, optional
+        Of a `TaskMonitor`; needed where the job has limits.
 
     Yields
     ------
@@ -201,43 +213,52 @@ def train(
     with one_cpu():
         prepare(job.backend, job.cache)
         if not job.limits:
-            yield from _train(problem, data, trials, job)
+            yield from train_prepared(problem, data, trials, job, keep)
             return
         import ray
 
-        def testify(why: str) -> None:
+        def record(why: str) -> None:
             with contextlib.suppress(Exception):  # it ends all the same
-                ray.get(witness.testify.remote(attempt, why), timeout=TESTIMONY_SECONDS)
+                ray.get(monitor.record_reason.remote(attempt, why), timeout=RECORD_SECONDS)
 
-        ray.get(witness.begin.remote(attempt))
-        with held_to(job.limits, len(trials), testify):
-            yield from _train(problem, data, trials, job)
-        witness.end.remote(attempt)
+        ray.get(monitor.begin.remote(attempt))
+        with held_to(job.limits, len(trials), record):
+            yield from train_prepared(problem, data, trials, job, keep)
+        monitor.end.remote(attempt)
 
 
-class Witness:
+class TaskMonitor:
     """Knows of each attempt to train something when it began and why its worker was ended."""
 
     def __init__(self) -> None:
         self._began: dict[int, float] = {}
-        self._testimonies: dict[int, str] = {}
+        self._reasons: dict[int, str] = {}
 
     def begin(self, attempt: int) -> None:
         """An attempt begins."""
         self._began[attempt] = time.monotonic()
 
-    def testify(self, attempt: int, why: str) -> None:
+    def record_reason(self, attempt: int, why: str) -> None:
         """Its worker is about to be ended."""
-        self._testimonies[attempt] = why
+        self._reasons[attempt] = why
 
     def end(self, attempt: int) -> tuple[float, str]:
         """The seconds since an attempt began, and why its worker was ended; it is forgotten."""
         began = self._began.pop(attempt, None)
         seconds = 0.0 if began is None else time.monotonic() - began
-        return seconds, self._testimonies.pop(attempt, "")
+        return seconds, self._reasons.pop(attempt, "")
 
 
-def _train(problem: Problem, data: Data, trials: list[Trial], job: Job) -> Iterator[Report]:
+def train_prepared(
+    problem: Problem, data: Data, trials: list[Trial], job: Job, keep: Keep | None = None
+) -> Iterator[Report]:
+    """Train configurations in a process that is prepared, without limits.
+
+    Raises
+    ------
+    TuningError
+        If Keras is not set up as for the run's other workers.
+    """
     if job.environment:
         refuse_another_environment(problem, job.environment)
     if job.packs:
@@ -255,46 +276,64 @@ def _train(problem: Problem, data: Data, trials: list[Trial], job: Job) -> Itera
 
 
 def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+    """Look at a problem's models, in a worker process of its own: see `look`."""
+    with one_cpu():
+        prepare(job.backend, job.cache)
+        return look(problem, data, job, pack)
+
+
+def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
     """Build a model of the problem, and if asked find how its configurations share programs.
 
     A configuration whose model does not build is an ordinary failure, so a few evenly spaced ones
     are tried before the problem is called unusable. One that goes beyond the job's limits ends the
     process.
     """
-    with one_cpu():
-        prepare(job.backend, job.cache)
-        from tuning.compatibility.keras import better, describe
-        from tuning.engines.fit import compiled_model, score_names
-        from tuning.engines.foreign import reason, remedy
+    from tuning.compatibility.keras import better, describe
+    from tuning.engines.fit import compiled_model, score_names
+    from tuning.engines.foreign import reason, remedy
 
-        if job.backend != "tensorflow" and (place := text_of(data)):
-            return Probe(
-                error=f"{place} is text, which only TensorFlow has: {remedy('tensorflow')}"
-            )
+    if job.backend != "tensorflow" and (place := text_of(data)):
+        return Probe(error=f"{place} is text, which only TensorFlow has: {remedy('tensorflow')}")
 
-        def build(chosen: Configuration) -> Any:
-            with held_to(job.limits, 1, lambda _: None):
-                return compiled_model(problem, chosen, job.seed)
+    def build(chosen: Configuration) -> Any:
+        with held_to(job.limits, 1, lambda _: None):
+            return compiled_model(problem, chosen, job.seed)
 
-        size = problem.grid.size
-        errors = []
-        for trial in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
-            configuration = problem.grid[trial]
-            try:
-                model = build(configuration)
-                digest = hashlib.sha256(describe(model).encode()).hexdigest()
-                metrics = score_names(model, data)
-                judge = better(model, problem.metric.removeprefix("val_"))
-            except Exception as error:
-                errors.append(reason(error))
-            else:
-                found = UNPACKED
-                if pack:
-                    found = _packing(problem, data, job, configuration)
-                return Probe(
-                    metrics, *judge, digest, packing=found, environment=environment(problem)
-                )
-        return Probe(error=errors[0])
+    size = problem.grid.size
+    errors = []
+    for index in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
+        configuration = problem.grid[index]
+        try:
+            model = build(configuration)
+            digest = hashlib.sha256(describe(model).encode()).hexdigest()
+            metrics = score_names(model, data)
+            judge = better(model, problem.metric.removeprefix("val_"))
+        except Exception as error:
+            errors.append(reason(error))
+        else:
+            found = _packing(problem, data, job, configuration) if pack else UNPACKED
+            return Probe(metrics, *judge, digest, packing=found, environment=environment(problem))
+    return Probe(error=errors[0])
+
+
+def after_probe(problem: Problem, job: Job, found: Probe) -> Job:
+    """The job, with what a look at the problem's models has found.
+
+    Raises
+    ------
+    TuningError
+        If none of them can be trained.
+    """
+    if found.error:
+        raise TuningError(untrainable(problem, job.backend, found.error))
+    return dataclasses.replace(job, packing=found.packing, environment=found.environment)
+
+
+def untrainable(problem: Problem, backend: str, error: str) -> str:
+    """What is said of a problem none of whose models trains."""
+    why = shortened(error, 200)
+    return f"no model of problem {problem.name!r} can be trained on {backend}: {why}"
 
 
 def thread_report(job: Job) -> dict[str, Any]:
@@ -326,3 +365,38 @@ def _packing(
     except Exception as error:
         return Packing(reason=f"its training cannot be vectorized: {first_line(error)}")
     return found
+
+
+def prepare_own_process(backend: str, cache: str | None = None) -> None:
+    """Have Keras run on the backend in a process that is not a worker, and change no more there.
+
+    Raises
+    ------
+    TuningError
+        If Keras runs on another one already.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    if (running := keras.backend.backend()) != backend:
+        raise TuningError(
+            f"Keras runs on {running} in this process already, so {backend} needs workers of "
+            "their own: let there be at least 1"
+        )
+    if backend == "jax" and cache is not None:
+        _keep_compiled(cache)
+
+
+@contextlib.contextmanager
+def random_state_restored() -> Iterator[None]:
+    """Have Python's and NumPy's random numbers go on afterwards as if nothing had been drawn."""
+    import numpy as np
+
+    own, numpys = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(numpys)

@@ -116,7 +116,7 @@ class Packing:
         return programs, trajectories, each * sum(epochs_of(grid))
 
 
-def place(grid: Grid, trial: int, kinds: Mapping[str, Kind]) -> tuple[int, int]:
+def shard_position(grid: Grid, index: int, kinds: Mapping[str, Kind]) -> tuple[int, int]:
     """Where a trial's trajectory stands among all of the grid's, and how many there are.
 
     Those of one program stand side by side, and programs in a scattered order, so that every
@@ -125,20 +125,20 @@ def place(grid: Grid, trial: int, kinds: Mapping[str, Kind]) -> tuple[int, int]:
     Parameters
     ----------
     grid : Grid
-    trial : int
-        Grid index.
+    index : int
+        The trial's place in the grid.
     kinds : mapping of str to {"structural", "lifted", "fidelity"}
         Of each axis; empty where nothing is packed.
     """
     if not kinds:
-        return _scattered(trial, grid.size), grid.size
+        return _scattered(index, grid.size), grid.size
 
     def number(kind: Kind) -> tuple[int, int]:
         """Which of all combinations of the axes of a kind it has, and how many there are."""
         number, of = 0, 1
         for name, values in grid.axes.items():
             if kinds[name] == kind:
-                number = number * len(values) + grid.position(name, trial)
+                number = number * len(values) + grid.position(name, index)
                 of *= len(values)
         return number, of
 

@@ -6,9 +6,9 @@ import functools
 import os
 from typing import Any
 
-from tuning.compatibility.keras import settings_now
+from tuning.compatibility.keras import settings_now, settings_of_another_process
 from tuning.errors import TuningError, listed, shortened
-from tuning.problem.problem import Problem, ProblemFile
+from tuning.problem.problem import Code, Problem
 
 XLA_ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"  # which every worker sets
 PREFIXES = (  # not all of TF_, which is Terraform's, too
@@ -37,13 +37,19 @@ SETTINGS = ("floatx", "epsilon", "image_data_format", "dtype_policy")
 
 
 def settings_of(problem: Problem) -> dict[str, Any]:
-    """Keras' settings as they were when the problem's file had run, whatever its models change."""
-    return _settings_of(problem.file)
+    """The settings of Keras with which every model of a problem is built.
+
+    They are those that running the problem's file left, or those that travel with its functions;
+    what a model changes does not count.
+    """
+    return _settings_of(problem.code)
 
 
 @functools.cache
-def _settings_of(_: ProblemFile) -> dict[str, Any]:
-    return settings_now()
+def _settings_of(code: Code) -> dict[str, Any]:
+    if code.settings is None:
+        return settings_now()
+    return settings_of_another_process(code.settings)
 
 
 def environment(problem: Problem) -> dict[str, str]:

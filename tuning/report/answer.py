@@ -12,7 +12,9 @@ from tuning.analysis.best_of_n import BestOf, chance_of_top, needed_for
 from tuning.analysis.compare import Comparison
 from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.seed_noise import Noise, within_noise
-from tuning.report.text import counted, duration, number_text, percent, strategy_name
+from tuning.report.terminal import duration
+from tuning.report.text import counted, number_text, percent
+from tuning.samplers import title_of
 
 TRIALS = 20  # of the random search a whole grid's answer is about, if the run had none
 CONFIDENT = 0.95
@@ -151,7 +153,7 @@ def _found(
     strategy: Any, row: Mapping[str, Any] | pd.Series[Any], names: list[str], size: int
 ) -> str:
     """What a strategy chose, and what it took to find it."""
-    name = strategy_name(strategy).capitalize()
+    name = title_of(str(strategy)).capitalize()
     share = f" of the grid's {size:,}" if strategy == "sweep" else ""
     spent = f"{counted(row['trials'], 'trial')}{share}, {counted(row['total_epochs'], 'epoch')}, "
     spent += f"{duration(row['total_cpu_seconds'])} of one CPU"

@@ -13,8 +13,9 @@ from tuning.analysis.compare import Comparison
 from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.run_view import RunView
 from tuning.problem.problem import Mode
-from tuning.report.terminal import new_table
-from tuning.report.text import MISSING, duration, number_text, strategy_name, value_text
+from tuning.report.terminal import duration, new_table
+from tuning.report.text import MISSING, number_text, value_text
+from tuning.samplers import title_of
 
 BEST = "bold green"
 ROWS = 10
@@ -31,12 +32,12 @@ def comparison_table(comparison: Comparison) -> Table:
     names = comparison.score_names
     table = new_table("", "trials", "epochs", "CPU time", *_headings(comparison))
     rows: list[tuple[str, dict[str, Any]]] = [
-        (strategy_name(strategy), _spent(row)) for strategy, row in comparison.last.iterrows()
+        (title_of(str(strategy)), _spent(row)) for strategy, row in comparison.last.iterrows()
     ]
     n = comparison.equal_budget
     for strategy, trials in comparison.last["trials"].items():
         if n and trials > n:
-            name, at_n = strategy_name(strategy), _spent(comparison.after(str(strategy), n))
+            name, at_n = title_of(str(strategy)), _spent(comparison.after(str(strategy), n))
             rows.append((f"{name}, first {n:,}", at_n))
             expected = {key: at_n[f"expected_{key}"] for key in names}
             rows.append((f"{name}, any {n:,} (expected)", {"trials": n, **expected}))

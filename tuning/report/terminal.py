@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich import box
 from rich.cells import cell_len
@@ -130,3 +131,32 @@ def _least(column: Column) -> int:
     """The characters that a column needs."""
     longest = max(cell_len(str(cell)) for cell in (column.header, *column.cells))
     return longest if column.no_wrap else min(longest, PROSE)
+
+
+def duration(seconds: float) -> str:
+    """A length of time as a person says it: ``48 s``, ``3 min 05 s``, ``2 h 10 min``, ``24 d 0 h``.
+
+    Parameters
+    ----------
+    seconds : float
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400:,} d {whole % 86400 // 3600} h"
+
+
+def own_python() -> str:
+    """This Python as short as a command line finds it from the current directory."""
+    own = Path(sys.executable)
+    found = shutil.which("python")
+    return "python" if found and Path(found).parent == own.parent else str(shown(own))
+
+
+def shown(path: Path) -> Path:
+    """The path as short as it works from the current directory."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

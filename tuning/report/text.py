@@ -1,4 +1,4 @@
-"""Numbers, times and names as sentences, tables and figures show them."""
+"""Numbers and names as sentences, tables and figures show them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-STRATEGIES = {"random": "random search"}
 MISSING = "–"
-
-
-def strategy_name(strategy: Any) -> str:
-    """A strategy by its name in plain English."""
-    return STRATEGIES.get(strategy, str(strategy))
 
 
 def counted(n: Any, noun: str) -> str:
@@ -39,20 +33,3 @@ def percent(share: float) -> str:
     if 0.995 <= share < 1:
         return "over 99%"
     return f"{share:.0%}"
-
-
-def duration(seconds: float) -> str:
-    """A length of time: ``48 s``, ``3 min 05 s``, ``2 h 10 min``, ``24 d 0 h``.
-
-    Parameters
-    ----------
-    seconds : float
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 86400:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400:,} d {whole % 86400 // 3600} h"

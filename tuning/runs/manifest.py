@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import platform
@@ -21,8 +22,9 @@ from typing import Any, Literal, TypeAlias
 from tuning.errors import TuningError, quoted
 from tuning.problem.data import SPLITS
 from tuning.problem.environment import differing
+from tuning.problem.fingerprint import changed
 from tuning.problem.problem import Mode, Problem, reference_fault
-from tuning.samplers import Shard, samplers_of
+from tuning.samplers import Shard, samplers_of, strategies
 from tuning.space.grid import Grid, listing
 from tuning.trial import now
 
@@ -215,7 +217,7 @@ def make_manifest(
     }
     return Manifest(
         created_at=now(),
-        problem=ProblemFacts(problem.name, problem.file.source, problem.metric, **facts),
+        problem=ProblemFacts(problem.name, problem.source, problem.metric, **facts),
         seed=seed,
         backend=backend,
         judge=judge,
@@ -351,8 +353,10 @@ def _is_shape(kind: Any) -> bool:
 def _contradictions(manifest: Manifest) -> Iterator[str]:
     """What in a manifest contradicts the rest of it, each in a few words."""
     problem, metrics = manifest.problem, manifest.metrics
+    known = strategies()  # another one may be registered where the run was made
+    own = {name: each for name, each in manifest.strategies.items() if name in known}
     try:
-        samplers_of(manifest.strategies, manifest.grid, manifest.seed)
+        samplers_of(own, manifest.grid, manifest.seed)
         if manifest.shard:
             Shard.parse(manifest.shard)
     except TuningError as error:
@@ -402,7 +406,8 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     if old.environment and new.environment:
         found += differing(old.environment, new.environment)
     if not found:  # what was named above changes the code as well
-        for name in DIGESTS:
+        found += changed(was.fingerprint, is_now.fingerprint)
+        for name in ("model", "data"):
             if was.fingerprint.get(name) != is_now.fingerprint.get(name):
                 found.append(f"the problem's {name} has changed")
     return found
@@ -463,3 +468,9 @@ def write_text(path: Path, text: str) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """A sentence that says why a file could not be written."""
+    full = error.errno == errno.ENOSPC
+    return f"cannot write {path}: {'the disk is full' if full else error.strerror or error}"

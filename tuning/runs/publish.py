@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuning.errors import TuningError
+from tuning.runs.columns import CURVES, TRIALS, cell_text
 from tuning.runs.manifest import (
     MANIFEST,
     Published,
@@ -16,7 +17,6 @@ from tuning.runs.manifest import (
     read_manifest,
     write_text,
 )
-from tuning.runs.run import CURVES, TRIALS, cell_text
 from tuning.runs.table import as_csv, load_curves, load_results, refuse_empty
 from tuning.space.grid import Grid
 

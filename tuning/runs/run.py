@@ -1,109 +1,43 @@
-"""The run directory's tables: a row for every trial, and their learning curves."""
+"""The run directory: a row for every trial, their learning curves, and one writer."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import dataclasses
-import errno
 import io
 import os
-import shutil
-import sys
 import threading
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 from tuning.errors import RunStopped, TuningError
+from tuning.runs.best import BestModels
+from tuning.runs.columns import (
+    CURVES,
+    STATUSES,
+    TRIALS,
+    cells,
+    columns_of,
+    csv_line,
+    curve_columns,
+    key_of,
+    row_of,
+)
 from tuning.runs.lock import LOCK, Lock
 from tuning.runs.manifest import (
     FORMAT,
     MANIFEST,
     Manifest,
-    Strategies,
     atomic_directory,
+    cannot_write,
     read_manifest,
     write_text,
 )
-from tuning.space.grid import Row
-from tuning.trial import Outcome
+from tuning.trial import KeptModel, Outcome, Trial
 
-TRIALS = "trials.csv"
-CURVES = "curves.csv"
-
-KEY = ("run", "strategy", "trial", "index", "seed")
-STATUSES = ("ok", "diverged", "failed", "timeout")
-AFTER_METRICS = (
-    "train_seconds",
-    "engine",
-    "backend",
-    "worker",
-    "finished_at",
-    "error",
-)
-FORMULA = ("=", "+", "-", "@")
-OF_COMPARISON = ("trials", "total_epochs", "total_cpu_seconds")  # columns beside the axes there
-
-
-def trial_columns(
-    axes: Iterable[str], metrics: Iterable[str], *, has_test: bool = True
-) -> list[str]:
-    """The columns of trials.csv, in order.
-
-    Raises
-    ------
-    TuningError
-        If an axis has the name of another column, or one that a spreadsheet takes for a formula.
-    """
-    splits = ("val", "test", "train") if has_test else ("val", "train")
-    scores = [f"{split}_{name}" for split in splits for name in metrics]
-    others = {*KEY, "status", *scores, *AFTER_METRICS, *OF_COMPARISON}
-    for axis in axes:
-        if axis in others:
-            raise TuningError(f"an axis cannot be called {axis!r}: the results have such a column")
-        if cell_text(axis) != axis:
-            raise TuningError(
-                f"an axis cannot be called {axis!r}: a spreadsheet takes that for a formula "
-                "(let it begin with a letter)"
-            )
-    return [*KEY, *axes, "status", *scores, *AFTER_METRICS]
-
-
-def columns_of(manifest: Manifest) -> list[str]:
-    """The columns of a run's trials.csv, in order.
-
-    Raises
-    ------
-    TuningError
-        As `trial_columns`.
-    """
-    return trial_columns(manifest.problem.axes, manifest.metrics, has_test=manifest.has_test)
-
-
-def curve_columns(metric: str) -> list[str]:
-    """The columns of curves.csv: the losses, and the metric that chooses."""
-    return list(dict.fromkeys([*KEY, "epoch", "loss", "val_loss", metric]))
-
-
-def row_of(outcome: Outcome, *, run: str, strategy: str, number: int) -> Row:
-    """An outcome as a strategy's row in trials.csv, the strategy's trial of this number."""
-    return {
-        "run": run,
-        "strategy": strategy,
-        "trial": number,
-        "index": outcome.trial.index,
-        "seed": outcome.trial.seed,
-        **outcome.trial.configuration,
-        "status": outcome.status,
-        **outcome.metrics,
-        "train_seconds": round(outcome.seconds, 3),
-        "engine": outcome.engine,
-        "backend": outcome.backend,
-        "worker": outcome.worker,
-        "finished_at": outcome.finished_at,
-        "error": outcome.error,
-    }
+Row = dict[str, Any]
 
 
 class Run:
@@ -117,8 +51,8 @@ class Run:
     ----------
     path : Path
     manifest : Manifest
-    done : dict of str to set of int
-        The grid indices counted so far, by strategy.
+    best : BestModels
+        The models of the best trials.
     taken_over_from : str
         The driver that died while it wrote the run; else empty.
     """
@@ -129,12 +63,17 @@ class Run:
         self.taken_over_from = lock.taken_over_from
         self._lock = lock
         self._writing = threading.Lock()
-        grid = manifest.grid
+        self._grid = manifest.grid
+        self._metric = manifest.problem.metric
+        self._name = path.absolute().name
         self._columns = columns_of(manifest)
         self._curve_columns = curve_columns(manifest.problem.metric)
         self._curve_logs = self._curve_columns[self._curve_columns.index("epoch") + 1 :]
-        self._grid = grid
-        self.done = self._recover()
+        self.best = BestModels(path, manifest.keep, manifest.problem.metric, manifest.problem.mode)
+        self._points: dict[str, dict[int, int]] = {}
+        self._trained: set[Hashable] = set()
+        self._recover()
+        self.best.settle()
         self._trials = (path / TRIALS).open("ab", buffering=0)
         self._curves = (path / CURVES).open("ab", buffering=0)
 
@@ -148,8 +87,8 @@ class Run:
             If the axes' names clash with the results' columns, or the path is taken.
         """
         files = {  # the manifest last: what has none is not a run
-            TRIALS: _csv_line(columns_of(manifest)),
-            CURVES: _csv_line(curve_columns(manifest.problem.metric)),
+            TRIALS: csv_line(columns_of(manifest)),
+            CURVES: csv_line(curve_columns(manifest.problem.metric)),
             MANIFEST: manifest.text(),
         }
         try:
@@ -187,7 +126,7 @@ class Run:
     @property
     def counted(self) -> int:
         """The rows counted so far, of all strategies."""
-        return sum(map(len, self.done.values()))
+        return sum(map(len, self._points.values()))
 
     def close(self) -> None:
         """Let others write the run, once what is being written is on the disk."""
@@ -202,31 +141,59 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def set_strategies(self, strategies: Strategies) -> None:
-        """Note in the manifest that the search was extended."""
-        if self.manifest.strategies != strategies:
-            self.manifest = dataclasses.replace(self.manifest, strategies=strategies)
+    def extend(self, strategies: Mapping[str, Mapping[str, Any]], keep: int) -> None:
+        """Note in the manifest that the search was extended, or is to keep more models.
+
+        Raises
+        ------
+        RunStopped
+            If the disk does not take it.
+        """
+        own = {name: dict(settings) for name, settings in strategies.items()}
+        new = replace(self.manifest, strategies=own, keep=keep)
+        if new != self.manifest:
+            self.manifest = new
             try:
-                write_text(self.path / MANIFEST, self.manifest.text())
+                write_text(self.path / MANIFEST, new.text())
             except OSError as error:
                 raise RunStopped(cannot_write(self.path / MANIFEST, error)) from error
 
-    def rows(self, outcome: Outcome, wanted_by: Iterable[tuple[str, int]]) -> list[Row]:
-        """An outcome as rows, one for each (strategy, number) that asked for the trial."""
-        run = self.path.absolute().name
-        return [
-            row_of(outcome, run=run, strategy=strategy, number=number)
-            for strategy, number in wanted_by
-        ]
+    def point(self, strategy: str, number: int) -> Hashable | None:
+        """Which configuration was counted as a strategy's trial of that number; None if none."""
+        return self._points.get(strategy, {}).get(number)
 
-    def append(self, rows: list[Row], curves: Iterable[tuple[Row, list[Row]]]) -> None:
-        """Count rows: when this returns they are on the disk.
+    def has(self, trial: Trial) -> bool:
+        """Whether any strategy has the trial's configuration counted."""
+        return trial.point in self._trained
 
-        Parameters
-        ----------
-        rows : list of dict
-        curves : iterable of (row, logs of each epoch)
-            The learning curves that belong to them.
+    def outcomes(self, strategy: str) -> dict[int, Outcome]:
+        """What is counted for a strategy, by the trials' numbers.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        from tuning.runs.outcomes import outcomes_of
+        from tuning.runs.table import load_results
+
+        table = load_results(self.path)
+        own = outcomes_of(table[table["strategy"] == strategy], self.manifest)
+        return {outcome.trial.number: outcome for outcome in own}
+
+    def bars(self) -> dict[str, tuple[tuple[float, int], ...]]:
+        """The scores and numbers of the trials whose models are kept, by strategy."""
+        return self.best.bars()
+
+    def keep(self, models: Sequence[KeptModel]) -> None:
+        """Keep models of the best trials; to be called before these are counted."""
+        if not models:
+            return
+        self._lock.check()
+        self.best.write(models)
+
+    def count(self, outcomes: Sequence[tuple[str, Outcome]]) -> None:
+        """Count outcomes, each for a strategy: when this returns they are on the disk.
 
         Raises
         ------
@@ -234,58 +201,72 @@ class Run:
             If the disk does not take them, or another driver has taken the run over; nothing of
             them is left behind.
         """
-        self._lock.check()
-        logs = [
-            {**row, "epoch": epoch, **log}
-            for row, curve in curves
-            for epoch, log in enumerate(curve, start=1)
+        rows = [row_of(self._name, strategy, outcome) for strategy, outcome in outcomes]
+        curves = [
+            {**key_of(self._name, strategy, outcome), "epoch": epoch, **log}
+            for strategy, outcome in outcomes
+            for epoch, log in enumerate(outcome.curve, start=1)
         ]
-        with self._writing:
-            self._write(self._curves, CURVES, [_cells(log, self._curve_columns) for log in logs])
-            self._write(self._trials, TRIALS, [_cells(row, self._columns) for row in rows])
-            for row in rows:
-                self.done.setdefault(row["strategy"], set()).add(row["index"])
+        self.append(rows, curves)
 
-    def copy(self, wanted: Mapping[int, list[tuple[str, int]]]) -> int:
+    def append(self, rows: Sequence[Row], curves: Sequence[Row]) -> None:
+        """Count rows as they are: when this returns they are on the disk.
+
+        Parameters
+        ----------
+        rows, curves : sequence of dict
+            Of trials.csv, and of curves.csv for the same trials.
+
+        Raises
+        ------
+        RunStopped
+            As `count`.
+        """
+        self._lock.check()
+        with self._writing:
+            self._write(self._curves, CURVES, [cells(row, self._curve_columns) for row in curves])
+            self._write(self._trials, TRIALS, [cells(row, self._columns) for row in rows])
+            for row in rows:
+                strategy, number = row["strategy"], int(row["trial"])
+                self._note(strategy, number, int(row["index"]))
+                if row["status"] == "ok":
+                    self.best.rank(strategy, number, float(row[self._metric]))
+            self.best.settle()
+
+    def copy(self, wanted: Sequence[tuple[str, Trial]]) -> list[tuple[str, Outcome]]:
         """Count trials for a strategy that another strategy has had trained already.
 
         Parameters
         ----------
-        wanted : mapping of int to list of (strategy, number)
-            Who asks for each trial.
+        wanted : sequence of (str, Trial)
+            Strategies, and the trials they ask for.
 
         Returns
         -------
-        int
-            The rows added.
+        list of (str, Outcome)
+            What was counted.
         """
-        if not wanted:
-            return 0
-        trained = {int(row["index"]): row for row in self._read(TRIALS, wanted)}
-        logs: dict[int, dict[str, Row]] = {}
-        for log in self._read(CURVES, wanted):
-            logs.setdefault(int(log["index"]), {})[log["epoch"]] = log
-        rows, curves = [], []
-        for index, askers in wanted.items():
-            for strategy, number in askers:
-                row = {**trained[index], "strategy": strategy, "trial": number, "index": index}
-                rows.append(row)
-                epochs = logs.get(index, {}).values()
-                curves.append(
-                    (row, [{name: log[name] for name in self._curve_logs} for log in epochs])
-                )
-        self.append(rows, curves)
-        return len(rows)
+        from tuning.runs.outcomes import outcomes_of
+        from tuning.runs.table import load_curves, load_results
 
-    def _read(self, name: str, indices: Container[int]) -> Iterator[Row]:
-        """The lines of these trials, as text."""
-        with (self.path / name).open(newline="", encoding="utf-8") as file:
-            yield from (row for row in csv.DictReader(file) if int(row["index"]) in indices)
+        points = {trial.point for _, trial in wanted}
+        table, curves = load_results(self.path), load_curves(self.path)
+        rows = table[table["index"].isin(points)].drop_duplicates("index")
+        known = {each.trial.point: each for each in outcomes_of(rows, self.manifest, curves)}
+        copies = [
+            (strategy, replace(known[trial.point], trial=trial)) for strategy, trial in wanted
+        ]
+        self.count(copies)
+        return copies
+
+    def _note(self, strategy: str, number: int, index: int) -> None:
+        self._points.setdefault(strategy, {})[number] = index
+        self._trained.add(index)
 
     def _write(self, file: io.RawIOBase | Any, name: str, lines: list[list[str]]) -> None:
         if not lines:
             return
-        content = "".join(map(_csv_line, lines)).encode()
+        content = "".join(map(csv_line, lines)).encode()
         before = file.seek(0, os.SEEK_END)
         try:
             written = 0
@@ -297,69 +278,52 @@ class Run:
                 file.truncate(before)
             raise RunStopped(cannot_write(self.path / name, error)) from error
 
-    def _recover(self) -> dict[str, set[int]]:
-        """Drop what a crash left torn; return what is counted."""
+    def _recover(self) -> None:
+        """Drop what a crash left torn, and note what is counted."""
         trials, curves = self.path / TRIALS, self.path / CURVES
         try:
             _drop_torn_line(trials)
             _drop_torn_line(curves)
             _check_header(trials, self._columns)
             _check_header(curves, self._curve_columns)
-            done = self._counted(trials)
-            _drop_uncounted(curves, self._curve_columns, done)
+            self._note_counted(trials)
+            _drop_uncounted(curves, self._curve_columns, self._points)
         except OSError as error:
             raise TuningError(f"cannot open the run {self.path}: {error.strerror}") from error
-        return done
 
-    def _counted(self, path: Path) -> dict[str, set[int]]:
-        """The trials of a table whose rows are whole, this run's, and not there twice."""
-        names = ("strategy", "trial", "index", "seed", "status")
-        strategy, trial, index, seed, status = map(self._columns.index, names)
+    def _note_counted(self, path: Path) -> None:
+        """Note the trials of a table whose rows are whole, this run's, and not there twice."""
+        names = ("strategy", "trial", "index", "seed", "status", self._metric)
+        strategy, trial, index, seed, status, score = map(self._columns.index, names)
         own_seed, size = str(self.manifest.seed), self._grid.size
-        done: dict[str, set[int]] = {}
-        numbers: dict[str, set[int]] = {}
+        seen: dict[str, set[int]] = {}
         n = 0
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 reader = csv.reader(file)
                 next(reader)
                 for n, row in enumerate(reader, start=1):
-                    counted = int(row[index])
+                    number, point = int(row[trial]), int(row[index])
                     right = len(row) == len(self._columns) and row[seed] == own_seed
-                    if not right or row[status] not in STATUSES or not 0 <= counted < size:
+                    if not right or row[status] not in STATUSES or not 0 <= point < size:
                         raise ValueError
-                    for what, value, own in (
-                        ("index", counted, done.setdefault(row[strategy], set())),
-                        ("trial", int(row[trial]), numbers.setdefault(row[strategy], set())),
+                    points = seen.setdefault(row[strategy], set())
+                    for name, value, own in (
+                        ("index", point, points),
+                        ("trial", number, self._points.get(row[strategy], {})),
                     ):
                         if value in own:
                             raise TuningError(
-                                f"{path} has {what} {value} a second time, in row {n:,}"
+                                f"{path} has {name} {value} a second time, in row {n:,}"
                             )
-                        own.add(value)
+                    points.add(point)
+                    self._note(row[strategy], number, point)
+                    if row[status] == "ok":
+                        self.best.rank(row[strategy], number, float(row[score]))
         except TuningError:
             raise
         except (ValueError, IndexError, csv.Error):
             raise TuningError(f"{path} is damaged in row {max(1, n):,} or behind it") from None
-        return done
-
-
-def own_python() -> str:
-    """This Python as short as a command line finds it from the current directory."""
-    own = Path(sys.executable)
-    found = shutil.which("python")
-    return "python" if found and Path(found).parent == own.parent else str(shown(own))
-
-
-def shown(path: Path) -> Path:
-    """The path as short as it works from the current directory."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-
-
-def cannot_write(path: Path, error: OSError) -> str:
-    """A sentence that says why a file could not be written."""
-    full = error.errno == errno.ENOSPC
-    return f"cannot write {path}: {'the disk is full' if full else error.strerror or error}"
 
 
 def _write_files(folder: Path, files: Mapping[str, str]) -> None:
@@ -376,46 +340,10 @@ def _write_files(folder: Path, files: Mapping[str, str]) -> None:
         lock.close()
 
 
-def _cells(row: Mapping[str, Any], columns: list[str]) -> list[str]:
-    return [cell_text(row.get(column)) for column in columns]
-
-
-def cell_text(value: Any) -> str:
-    """A value as CSV text on one line: nothing for None, escapes for what does not print.
-
-    What a spreadsheet would take for a formula has an apostrophe before it (OWASP, "CSV
-    Injection"); a number does not.
-    """
-    if value is None:
-        return ""
-    text = str(value)
-    if not text.isprintable():
-        text = "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-        )
-    if text.startswith(FORMULA) and not _is_number(text):
-        return f"'{text}"
-    return text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _csv_line(cells: list[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
-
-
 def _check_header(path: Path, columns: list[str]) -> None:
     with path.open("rb") as file:
         header = file.readline()
-    if header != _csv_line(columns).encode():
+    if header != csv_line(columns).encode():
         raise TuningError(f"{path} is damaged: its first line does not name the run's columns")
 
 
@@ -443,18 +371,18 @@ def _drop_torn_line(path: Path) -> None:
             file.truncate(at)
 
 
-def _drop_uncounted(path: Path, columns: list[str], done: Mapping[str, set[int]]) -> None:
+def _drop_uncounted(path: Path, columns: list[str], counted: Mapping[str, Container[int]]) -> None:
     """Cut the curves of trials that were never counted: they are the last, as written before."""
-    strategy, index = columns.index("strategy"), columns.index("index")
+    strategy, trial = columns.index("strategy"), columns.index("trial")
     with path.open("r+b") as file:
         end = file.seek(0, os.SEEK_END)
         for at, line in _lines_from_the_end(file):
             try:
-                cells = next(csv.reader([line.decode()]))
-                counted = at == 0 or int(cells[index]) in done.get(cells[strategy], ())
+                row = next(csv.reader([line.decode()]))
+                is_counted = at == 0 or int(row[trial]) in counted.get(row[strategy], ())
             except (ValueError, IndexError, csv.Error):
-                counted = False
-            if counted:
+                is_counted = False
+            if is_counted:
                 break
             end = at
         file.truncate(end)

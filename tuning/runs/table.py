@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuning.errors import TuningError, first_line
+from tuning.runs.columns import CURVES, STATUSES, TRIALS, cell_text, columns_of, curve_columns
 from tuning.runs.manifest import Manifest, read_manifest
-from tuning.runs.run import CURVES, STATUSES, TRIALS, cell_text, columns_of, curve_columns
 from tuning.space.grid import Grid
 
 if TYPE_CHECKING:

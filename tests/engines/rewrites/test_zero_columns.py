@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import changed, fit, packing_of, train_pack
+from tests.conftest import changed, fit, packing_of, train_pack, trial_at
 from tuning import load_problem
 from tuning.engines import vectorized
 from tuning.packing.axes import UNPACKED
@@ -29,7 +29,7 @@ def program_of(path, trials=(0,)):
     members = []
     for trial in trials:
         steps = vectorized.look_at(problem, data, problem.grid[trial], 0)
-        members.append(vectorized.Member(problem.grid[trial], 0, steps, {trial: 1}))
+        members.append(vectorized.Member(problem.grid[trial], 0, steps, [trial_at(problem, trial)]))
     return vectorized.program_of(vectorized.Task(problem, data, UNPACKED), members)
 
 
@@ -38,7 +38,7 @@ def kept(path):
     return None if columns is None else columns.tolist()
 
 
-@pytest.mark.parametrize("optimizer", ["Adam", "SGD", "Ftrl", "AdamW", "Lion", "Adadelta"])
+@pytest.mark.parametrize("optimizer", ["Adam", "SGD", "Lion", "Adadelta", "RMSprop", "Adagrad"])
 def test_without_them_it_trains_as_keras_fit_does(tmp_path, optimizer):
     quiet = ("keras.layers.Dropout(0.1),", "")
     path = changed(tmp_path, BORDER, FLATTENED, quiet, ("Adam", optimizer))
@@ -72,6 +72,11 @@ def test_nothing_of_the_whole_shape_is_made(tmp_path):
         ("Adam(", "Lamb("),  # its step is scaled by the norm of all weights
         ("Adam(", "Adafactor("),  # it keeps means over rows
         ("Adam(config", "Adam(clipnorm=1.0, learning_rate=config"),
+        ("Adam(", "AdamW("),  # its weight decay moves every row
+        ("Adam(config", "Adam(weight_decay=0.1, learning_rate=config"),
+        ("Adam(", "Ftrl("),  # it sets to zero what has no gradient
+        ("Adam(config", "Adam(use_ema=True, learning_rate=config"),
+        ("Adam(config", "Adam(epsilon=0.0, learning_rate=config"),  # 0 / 0
         ('activation=config["activation"]', 'kernel_regularizer="l2"'),
         ('activation=config["activation"]', 'kernel_constraint="unit_norm"'),
         ("keras.layers.Flatten(),", "keras.layers.BatchNormalization(), keras.layers.Flatten(),"),

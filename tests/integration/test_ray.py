@@ -1,4 +1,4 @@
-"""The driver on a real local Ray of two workers."""
+"""The Ray executor on a real local Ray of two workers."""
 
 import dataclasses
 import gc
@@ -9,30 +9,22 @@ import pytest
 import ray
 
 from tests.conftest import PROBLEMS, TINY, fit
-from tuning.engines.reports import Report
 from tuning.errors import RunStopped
-from tuning.execution import driver as driver_module
+from tuning.execution import ray as ray_module
 from tuning.execution.cluster import ray_cluster
-from tuning.execution.driver import Driver, Pack, _Plan
 from tuning.execution.limits import Limits
+from tuning.execution.loop import Progress, search, train_all
+from tuning.execution.ray import RayExecutor
 from tuning.execution.supervisor import AGENTS, PROGRAMS, _parts_of_ray
 from tuning.execution.threads import CAN_PIN, one_cpu
-from tuning.execution.worker import prepare
-from tuning.problem.problem import Work, load_data, load_problem
+from tuning.execution.worker import Job, prepare
+from tuning.packing.packs import Pack, Work
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 from tuning.runs.manifest import make_manifest
 from tuning.runs.run import Run
 from tuning.runs.table import load_results
-from tuning.samplers import RandomSampler, SweepSampler
-from tuning.trial import Outcome
-
-
-class Silent:
-    """Hears of progress and says nothing."""
-
-    def planned(self, pack): ...
-    def trained(self, pack, report, counted): ...
-    def ended(self, pack): ...
-    def kept(self, rows): ...
+from tuning.samplers import RandomSampler, SweepSampler, trial_at
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +35,21 @@ def cluster(tmp_path_factory):
         yield cluster
 
 
-def driver_of(path, cluster, engine="fit", limits=None):
+def executor_of(path, cluster, engine="fit", limits=None):
     problem = load_problem(str(path))
     backend = "tensorflow" if engine == "fit" else "jax"
-    driver = Driver(problem, seed=0, engine=engine, backend=backend, cluster=cluster, limits=limits)
-    driver.load(load_data(problem))
-    return problem, driver
+    job = Job(0, backend, limits=limits or Limits())
+    executor = RayExecutor(problem, job, engine=engine, cluster=cluster)
+    executor.load(load_data(problem))
+    return problem, executor
+
+
+def trained(executor, problem, *indices):
+    """The outcomes of grid points, in their order."""
+    trials = [trial_at(problem.grid, index, number, 0) for number, index in enumerate(indices)]
+    reports = train_all(executor, executor.packer.split(trials))
+    outcomes = [outcome for report in reports for outcome in report.outcomes]
+    return sorted(outcomes, key=lambda outcome: outcome.trial.number)
 
 
 def new_run(path, problem, engine="fit", backend="tensorflow"):
@@ -69,8 +70,8 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
 
 
 def test_a_worker_has_one_thread_in_every_library(cluster):
-    _, driver = driver_of(TINY, cluster)
-    report = driver.thread_report()
+    _, executor = executor_of(TINY, cluster)
+    report = executor.thread_report()
     assert report["tensorflow"] == (1, 1)
     assert any(name.startswith("blas") for name in report["pools"])
     assert any(name.startswith("openmp") for name in report["pools"])
@@ -80,35 +81,15 @@ def test_a_worker_has_one_thread_in_every_library(cluster):
 
 
 def test_a_worker_that_would_give_other_numbers_stops_the_run_and_costs_no_trial(cluster, tmp_path):
-    problem, driver = driver_of(TINY, cluster)
-    known = driver.probe().environment
-    driver._job = dataclasses.replace(driver._job, environment={**known, "TF_XLA_FLAGS": "x"})
+    problem, executor = executor_of(TINY, cluster)
+    known = executor.probe().environment
+    executor._job = dataclasses.replace(executor._job, environment={**known, "TF_XLA_FLAGS": "x"})
     with (
         new_run(tmp_path / "r", problem) as run,
         pytest.raises(RunStopped, match="its TF_XLA_FLAGS is x, not unset"),
     ):
-        driver.search({"sweep": SweepSampler(problem.grid)}, run, Silent())
+        search({"sweep": SweepSampler(problem.grid)}, executor, run, executor.packer)
     assert load_results(tmp_path / "r").empty
-
-
-def test_a_long_sweep_is_planned_by_halves(tmp_path, monkeypatch):
-    """So that its packs stay large, which a trial or two at a time would not make."""
-    monkeypatch.setattr(driver_module, "HORIZON", 8)
-    problem = load_problem(str(TINY))
-    planned = []
-
-    def one_pack(trials):
-        planned.append(len(list(trials)))
-        return []
-
-    with new_run(tmp_path / "r", problem) as run:
-        plan = _Plan({"sweep": SweepSampler(problem.grid)}, run, one_pack)
-        plan.refill(Silent())
-        for trial in range(4):
-            outcome = Outcome(trial, 0, "ok", "fit", "jax", {"val_accuracy": 0.5})
-            plan.count([(Pack([trial], Work(1, 1)), Report([outcome]))], Silent())
-            plan.refill(Silent())
-    assert planned == [8, 4]
 
 
 @pytest.mark.skipif(not CAN_PIN, reason="the platform cannot pin a process to a CPU")
@@ -133,9 +114,9 @@ def test_busy_workers_never_share_a_cpu_while_another_is_idle(cluster):
 
 @pytest.mark.slow
 def test_trouble_costs_its_trial_and_never_the_run(cluster, tmp_path):
-    problem, driver = driver_of(PROBLEMS / "troubled.py", cluster)
+    problem, executor = executor_of(PROBLEMS / "troubled.py", cluster)
     with new_run(tmp_path / "r", problem) as run:
-        driver.search({"sweep": SweepSampler(problem.grid)}, run, Silent())
+        search({"sweep": SweepSampler(problem.grid)}, executor, run, executor.packer)
     table = load_results(tmp_path / "r").set_index("trouble")
     assert table["status"].to_dict() == {
         "none": "ok",
@@ -160,33 +141,35 @@ def test_the_processes_that_a_search_depends_on_are_known(cluster):
 
 
 def test_no_trial_fails_because_ray_does(cluster):
-    _, driver = driver_of(TINY, cluster)
+    problem, executor = executor_of(TINY, cluster)
 
     def reports():
         raise ray.exceptions.LocalRayletDiedError
         yield
 
-    task = driver_module._Task(reports(), Pack([0], Work(1, 1), deaths=2), 0, {0: None})
+    trial = trial_at(problem.grid, 0, 0, 0)
+    pack = Pack([trial], Work(1, 1), deaths=2)
+    task = ray_module._Task(reports(), pack, 0, {trial.key: trial})
     with pytest.raises(ray.exceptions.LocalRayletDiedError):
-        driver._hear(task)
+        executor._next_report(task)
 
 
 @pytest.mark.slow
-def test_a_witness_that_dies_costs_no_trial(cluster):
-    _, driver = driver_of(TINY, cluster, limits=Limits(seconds=300))
-    ray.kill(driver._witness)
-    assert [outcome.status for outcome in driver.train([0, 1, 9])] == ["ok"] * 3
+def test_a_task_monitor_that_dies_costs_no_trial(cluster):
+    problem, executor = executor_of(TINY, cluster, limits=Limits(seconds=300))
+    ray.kill(executor._monitor)
+    assert [each.status for each in trained(executor, problem, 0, 1, 9)] == ["ok"] * 3
 
 
 @pytest.mark.slow
 def test_rows_are_the_same_in_any_order_and_on_any_worker(cluster):
-    _, driver = driver_of(TINY, cluster)
-    first = driver.train([31, 0, 13, 22])
-    again = driver.train([22, 13, 0, 31])
+    problem, executor = executor_of(TINY, cluster)
+    first = trained(executor, problem, 31, 0, 13, 22)
+    again = trained(executor, problem, 22, 13, 0, 31)
     assert len({outcome.worker for outcome in (*first, *again)}) == 2
     assert {outcome.backend for outcome in first} == {"tensorflow"}
     for outcome, same in zip(first, reversed(again), strict=True):
-        assert (outcome.trial, outcome.metrics) == (same.trial, same.metrics)
+        assert (outcome.trial.index, outcome.metrics) == (same.trial.index, same.metrics)
 
 
 def test_a_worker_on_tensorflow_keeps_nothing_of_the_models_it_trained(cluster):
@@ -208,23 +191,23 @@ def test_a_worker_on_tensorflow_keeps_nothing_of_the_models_it_trained(cluster):
 
 
 def test_a_trial_two_strategies_want_is_trained_once(cluster, tmp_path):
-    problem, driver = driver_of(TINY, cluster)
+    problem, executor = executor_of(TINY, cluster)
     trained = []
 
-    class Counting(Silent):
+    class Counting(Progress):
         def trained(self, pack, report, counted):
-            trained.extend(outcome.trial for outcome, _ in counted)
+            trained.extend(report.outcomes)
 
     with new_run(tmp_path / "r", problem) as run:
         random = RandomSampler(problem.grid, 3, seed=0)
-        first = RandomSampler(problem.grid, 1, seed=0).ask(1)[0]
+        first = RandomSampler(problem.grid, 1, seed=0).ask(1)[0].index
         sweep = SweepSampler(problem.grid, first, first + 1)
-        driver.search({"random": random, "sweep": sweep}, run, Counting())
+        search({"random": random, "sweep": sweep}, executor, run, executor.packer, Counting())
         assert len(trained) == 3
         wider = SweepSampler(problem.grid, first - 1, first + 1)
         again = RandomSampler(problem.grid, 3, seed=0)
-        driver.search({"random": again, "wider": wider}, run, Counting())
+        search({"random": again, "wider": wider}, executor, run, executor.packer, Counting())
     assert len(trained) == 4
     table = load_results(tmp_path / "r")
     assert table.groupby("strategy").size().to_dict() == {"random": 3, "sweep": 1, "wider": 2}
-    assert table.groupby("trial")["finished_at"].nunique().max() == 1
+    assert table.groupby("index")["finished_at"].nunique().max() == 1
