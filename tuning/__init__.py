@@ -13,7 +13,16 @@ from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem
 from tuning.runs.publish import publish
 from tuning.runs.table import load_curves, load_results
-from tuning.samplers import FixedSampler, RandomSampler, Sampler, SweepSampler, register
+from tuning.samplers import (
+    FINISHED,
+    WAIT,
+    FixedSampler,
+    RandomSampler,
+    Sampler,
+    SweepSampler,
+    register,
+    trial_at,
+)
 from tuning.space.grid import Configuration, Grid
 from tuning.trial import Outcome, Trial
 
@@ -28,6 +37,8 @@ _LATER = {  # imported when it is first used: a worker needs neither Ray's drive
 }
 
 __all__ = [
+    "FINISHED",
+    "WAIT",
     "Configuration",
     "FixedSampler",
     "Grid",
@@ -47,6 +58,7 @@ __all__ = [
     "publish",
     "register",
     "search",
+    "trial_at",
 ]
 
 

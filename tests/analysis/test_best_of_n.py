@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuning.analysis.best_of_n import best_of, chance_of_top, needed_for
@@ -78,6 +78,7 @@ def test_nothing_is_lost_where_most_share_one_value():
     assert found.chosen_low[4999] == pytest.approx(0.05, abs=1e-3)
 
 
+@settings(deadline=None)  # the first call imports scipy.stats
 @given(st.integers(1, 8), st.data())
 def test_the_chance_of_the_top_is_counted(size, data):
     top, n = data.draw(st.integers(1, size)), data.draw(st.integers(1, size))
@@ -93,6 +94,7 @@ def test_the_chance_of_the_top_is_exact_in_large_grids(size, top, n):
     assert chance == pytest.approx(float(1 - missed), rel=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_what_is_needed_is_the_fewest_that_suffice(size, data):
     top = data.draw(st.integers(1, size))

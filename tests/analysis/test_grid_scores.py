@@ -60,7 +60,7 @@ def test_a_sweep_stopped_early_is_what_its_sampler_gives(make_run, mode):
     assert early["trials"].tolist() == list(range(1, 25))
     for row in early.itertuples():
         assert row.grid == best(scores.values[: row.trials])
-        spaced = SweepSampler(scores.grid, n_trials=row.trials).ask(24)
+        spaced = SweepSampler(scores.grid, trials=row.trials).ask(24)
         assert row.spaced == best(scores.values[[trial.index for trial in spaced]])
 
 

@@ -59,7 +59,7 @@ def test_what_is_missing_is_said(tmp_path, capsys):
     assert joined(one, tmp_path / "out") == 0
     said = capsys.readouterr().out
     assert "19 trials of the search are missing: " in said
-    assert re.search(r"python\S* scripts/run_ray.py --out \S+out trains them", said)
+    assert re.search(r"tuning run --out \S+out trains them", said)
 
 
 def test_ranges_that_border_are_one_sweep(tmp_path):

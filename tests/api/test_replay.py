@@ -106,16 +106,17 @@ def test_without_test_data_the_metric_alone_is_found(make_run):
     [
         (
             "def ask(self, n): return [10**9]",
-            "Own asks for trial 1,000,000,000: those of this grid are 0 to 23",
+            "ask of the sampler Own failed: TypeError: it gives int, not Trial",
         ),
         (
-            "def ask(self, n): return [5]",
-            "Own has asked for 10,000 trials in a row that the table of run run",
+            "def ask(self, n): return n * [Trial(0, {}, 0, index=5)]",
+            "Own has asked for 10,001 trials in a row that the table does not have",
         ),
         ("def ask(self, n): return None", "ask of the sampler Own failed: TypeError"),
         ("def ask(self, n): return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
         (
-            "def ask(self, n): return [1]\n    def tell(self, rows): rows[0]['no']",
+            "def ask(self, n): return [Trial(0, {}, 0, index=1)]\n"
+            "    def tell(self, outcomes): {}['no']",
             "tell of the sampler Own failed: KeyError",
         ),
         ("def __init__(self): pass", "own.py:Own cannot be made: TypeError"),
@@ -124,7 +125,10 @@ def test_without_test_data_the_metric_alone_is_found(make_run):
 def test_a_sampler_that_misbehaves_is_said_to(make_run, tmp_path, body, said):
     scores = grid_scores_of(make_run(trials=range(4)))
     init = "" if "__init__" in body else "def __init__(self, *given): pass\n    "
-    (tmp_path / "own.py").write_text(f"class Own:\n    {init}{body}\n")
+    (tmp_path / "own.py").write_text(
+        "from tuning.samplers import Sampler\nfrom tuning.trial import Trial\n\n"
+        f"class Own(Sampler):\n    n_trials = 2\n    {init}{body}\n"
+    )
     with pytest.raises(TuningError) as error:
         replays(scores, find_sampler(f"{tmp_path / 'own.py'}:Own"), 2, [0])
     assert said in str(error.value)

@@ -16,13 +16,26 @@ from tuning.execution.worker import Job
 from tuning.packing.packs import Packer
 from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
-from tuning.samplers import WAIT, RandomSampler, Sampler, SweepSampler, trial_at
+from tuning.samplers import (
+    WAIT,
+    RandomSampler,
+    Sampler,
+    SweepSampler,
+    strategies,
+    strategy,
+    trial_at,
+)
 
-SAMPLERS = {
-    "random": lambda grid: RandomSampler(grid, 6, 0),
-    "sweep": lambda grid: SweepSampler(grid, 2, 9),
-    "climber": lambda grid: Climber(grid, 8, 0),
-}
+SETTINGS = {"sweep": {"points": "2:9", "order": "grid"}}  # where it is not a number of trials
+
+
+def registered(name):
+    settings = SETTINGS.get(name, {"trials": 6})
+    return lambda grid: strategy(name).from_settings(grid, 0, settings)
+
+
+SAMPLERS = {name: registered(name) for name in strategies()}
+SAMPLERS["one that learns"] = lambda grid: Climber(grid, 8, 0)
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,10 @@
 import itertools
 import json
 
+import pandas as pd
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.made import AXES, Climber
 from tuning import Grid, TuningError
 from tuning.samplers import FINISHED, WAIT, register, samplers_of, strategies, strategy, title_of
@@ -68,6 +70,21 @@ def test_a_strategy_that_does_not_learn_gives_the_same_however_it_is_asked(name)
     if strategy(name).learns:
         pytest.skip("what it gives may depend on what it has heard")
     assert told(made(name), [1, 4]) == told(made(name), [12])
+
+
+def test_the_strategy_of_the_docs_searches_the_published_table(tmp_path, run):
+    text = (REPOSITORY / "docs" / "strategies.md").read_text()
+    (tmp_path / "climb.py").write_text(text.split("```python\n")[1].split("```")[0])
+    table = REPOSITORY / "results" / "mnist_2_vs_7"
+    words = ("--sampler", "climb.py:Climber", "--trials", 60, "--repeats", 20, "--out", "found.csv")
+    found = {}
+    for at_once in (1, 4):
+        done = run("replay.py", table, *words, "--at-once", at_once)
+        assert done.returncode == 0, done.stderr
+        found[at_once] = pd.read_csv(tmp_path / "found.csv")
+    assert found[1].equals(found[4])  # the same trials on any number of workers
+    assert (found[1]["trials"] == 60).all()
+    assert found[1]["rank"].median() < 43_200 / 61  # where a random search comes to
 
 
 def test_an_unknown_name_names_the_nearest():

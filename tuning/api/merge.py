@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from tuning.errors import RunStopped, TuningError
-from tuning.report.terminal import own_python, shown
 from tuning.runs.best import model_file
 from tuning.runs.manifest import (
     FORMAT,
@@ -24,6 +23,7 @@ from tuning.runs.manifest import (
 )
 from tuning.runs.run import Run
 from tuning.runs.table import ROWS_AT_ONCE, as_cells, load_curves, load_results
+from tuning.runs.typed import shown, typed
 from tuning.samplers import every_trial, samplers_of
 from tuning.space.grid import Row
 
@@ -97,7 +97,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     if there < wanted:
         console.print(
             f"{wanted - there:,} trials of the search are missing: "
-            f"{own_python()} scripts/run_ray.py --out {shlex.quote(str(shown(out)))} trains them.",
+            f"{shlex.join([*typed('run'), '--out', str(shown(out))])} trains them.",
             soft_wrap=True,
         )
 

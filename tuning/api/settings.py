@@ -6,11 +6,12 @@ import datetime
 import importlib.util
 import math
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import platformdirs
 
 from tuning.errors import TuningError, listed
 from tuning.execution.limits import Limits, bytes_of
@@ -251,11 +252,7 @@ def _engine_and_backend(request: Request, manifest: Manifest | None) -> tuple[st
 
 def cache_directory() -> Path:
     """Where compiled programs are kept for later runs, by the platform's custom."""
-    if sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "tuning" / "xla"
+    return platformdirs.user_cache_path("tuning") / "xla"
 
 
 def _select_backend(backend: str) -> None:

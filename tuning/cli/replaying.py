@@ -12,7 +12,8 @@ from tuning.api.replay import find_sampler, replays
 from tuning.errors import TuningError
 from tuning.report.analyse import load_tables, writing
 from tuning.report.tables import replay_table
-from tuning.report.terminal import print_table, say, shown
+from tuning.report.terminal import print_table, say
+from tuning.runs.typed import shown
 
 
 def print_replays(

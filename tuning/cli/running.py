@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,10 +22,11 @@ from tuning.execution import worker
 from tuning.execution.quiet import quiet
 from tuning.execution.supervisor import tell
 from tuning.problem.problem import load_data
-from tuning.report.terminal import duration, own_python, print_table, say, shown
+from tuning.report.terminal import duration, print_table, say
 from tuning.runs.lock import let_go
 from tuning.runs.manifest import MANIFEST, chosen_by, read_manifest
 from tuning.runs.table import load_results
+from tuning.runs.typed import shown, typed
 
 
 def run_search(request: Request, console: Console, errors: Console) -> int:
@@ -101,7 +101,7 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
         executor.load(data)
         executor.probe()
         found = estimate(executor, problem, settings.seed)
-        workers = executor.workers
+        workers = executor.workers or 1
     console.print(f"Problem {problem.name}: the whole grid")
     for table in estimate_tables(found, workers):
         print_table(console, table)
@@ -118,7 +118,9 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
     settings = settle(request)
     problem = settings.problem
     if settings.engine == "fit":
-        raise TuningError("--explain is about packs, which --engine auto trains on --backend jax")
+        raise TuningError(
+            "only packs can be explained, which --engine auto trains on --backend jax"
+        )
     with errors.status("Building the models"), quiet(request.verbose):
         data = load_data(problem)
         found = worker.probe(problem, data, worker.Job(settings.seed, settings.backend), True)
@@ -225,7 +227,7 @@ def _go_on_command(settings: Settings, request: Request) -> str:
 
 def go_on_command(out: Path, request: Request, search: bool = False) -> str:
     """The command that goes on with a run, and with the request's search if it is to be said."""
-    words = [own_python(), sys.argv[0], "--out", str(shown(out))]
+    words = [*typed("run"), "--out", str(shown(out))]
     options = ("workers", "address", "trial_timeout", "trial_memory")
     for option in (*(("random", "sweep", "sweep_order") if search else ()), *options):
         if (value := getattr(request, option)) is not None:

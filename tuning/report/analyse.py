@@ -21,9 +21,10 @@ from tuning.analysis.seed_noise import seed_noise
 from tuning.errors import RunStopped, TuningError
 from tuning.report.answer import answer, random_trials, steadiness_sentence
 from tuning.report.tables import axis_table, best_table, comparison_table
-from tuning.report.terminal import print_table, say, shown
+from tuning.report.terminal import print_table, say
 from tuning.runs.manifest import Manifest, cannot_write, chosen_by, read_manifest, write_text
 from tuning.runs.table import as_csv, load_again, load_results, refuse_empty
+from tuning.runs.typed import shown
 
 SAID = {"timeout": "took too long"}  # of a status, where it is no verb
 

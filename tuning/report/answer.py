@@ -58,20 +58,21 @@ def caveat(scores: GridScores) -> list[str]:
 
 def _best(scores: GridScores) -> str:
     """The best of the whole grid, and how well it and its equals do on the test data."""
-    best = scores.ranks == 1
+    best, value = scores.ranks == 1, number_text(scores.best)
     of = f"Of all {scores.grid.size:,} configurations"
     if scores.without_result:
         of += f" ({scores.without_result:,} without a result)"
+    tests = [] if scores.tests is None else scores.tests[best]
     if best.sum() == 1:
-        said = f"{of} the best has {scores.metric} {number_text(scores.best)}"
-    else:
-        said = f"{of} the best {best.sum():,}, equal in {scores.metric}, have "
-        said += number_text(scores.best)
+        test = "".join(f" and {scores.test_metric} {number_text(test)}" for test in tests)
+        return f"{of} the best has {scores.metric} {value}{test}."
+    equal = f"{of} the best {best.sum():,}"
     if scores.tests is None:
-        return f"{said}."
-    low, high = scores.tests[best].min(), scores.tests[best].max()
-    to = "" if best.sum() == 1 else f" to {number_text(high)}"
-    return f"{said} and {scores.test_metric} {number_text(low)}{to}."
+        return f"{equal} are equal in {scores.metric} at {value}."
+    return (
+        f"{equal}, equal in {scores.metric} at {value}, have {scores.test_metric} "
+        f"{number_text(min(tests))} to {number_text(max(tests))}."
+    )
 
 
 def _random_search(scores: GridScores, found: BestOf, n: int) -> str:

@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich import box
 from rich.cells import cell_len
@@ -148,15 +147,3 @@ def duration(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 86400:,} d {whole % 86400 // 3600} h"
-
-
-def own_python() -> str:
-    """This Python as short as a command line finds it from the current directory."""
-    own = Path(sys.executable)
-    found = shutil.which("python")
-    return "python" if found and Path(found).parent == own.parent else str(shown(own))
-
-
-def shown(path: Path) -> Path:
-    """The path as short as it works from the current directory."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

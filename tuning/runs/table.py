@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import math
+import shlex
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import numpy as np
 from tuning.errors import TuningError, first_line
 from tuning.runs.columns import CURVES, STATUSES, TRIALS, cell_text, columns_of, curve_columns
 from tuning.runs.manifest import Manifest, read_manifest
+from tuning.runs.typed import typed
 from tuning.space.grid import Grid
 
 if TYPE_CHECKING:
@@ -145,7 +147,8 @@ def refuse_empty(results: pd.DataFrame, path: str | Path) -> None:
     TuningError
     """
     if results.empty:
-        raise TuningError(f"{path} has no trials yet: run_ray.py --out {path} trains some")
+        command = shlex.join([*typed("run"), "--out", str(path)])
+        raise TuningError(f"{path} has no trials yet: {command} trains some")
 
 
 def as_cells(table: pd.DataFrame) -> pd.DataFrame:
