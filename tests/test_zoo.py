@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import packing_of, train_pack
 from tests.plain import train_plainly
 from tuning.engines.vectorized import look_at
-from tuning.packing.trace import Trace
+from tuning.packing.trace import draws_noise
 from tuning.problem.problem import load_data
 from tuning.trial import batch_size
 
@@ -57,7 +57,9 @@ def test_every_row_of_a_pack_is_what_plain_keras_gives(path):
         programs.append(len({(look.key, n) for look, n in zip(looks, sizes, strict=True)}))
     assert min(programs) == said(path, "PROGRAMS")
     for trial, outcome, look in zip(trials, outcomes, looks, strict=True):
-        if draws(look.train) or draws(look.test):  # by another hash than Keras'
+        if draws_noise(look.train.body) or draws_noise(
+            look.test.body
+        ):  # by another hash than Keras'
             (alone,) = train_pack(problem, data, [trial], 0, packing)
             expected = alone.metrics
         else:
@@ -68,11 +70,6 @@ def test_every_row_of_a_pack_is_what_plain_keras_gives(path):
             np.testing.assert_allclose(
                 outcome.metrics[name], value, rtol=tolerance, atol=1e-6, err_msg=f"{trial} {name}"
             )
-
-
-def draws(traced: Trace) -> bool:
-    """Whether a step draws noise."""
-    return any("random" in each.name for each in traced.body.operations)
 
 
 def test_the_zoo_is_large_enough():

@@ -29,10 +29,14 @@ from tuning.trial import Outcome, Trial
 if TYPE_CHECKING:
     from tuning.api.public import open, search
     from tuning.api.results import Results
+    from tuning.engines.batches import row_order
+    from tuning.engines.repeat import initial_model
 
 _LATER = {  # imported when it is first used: a worker needs neither Ray's driver nor pandas
     "Results": "tuning.api.results",
+    "initial_model": "tuning.engines.repeat",
     "open": "tuning.api.public",
+    "row_order": "tuning.engines.batches",
     "search": "tuning.api.public",
 }
 
@@ -51,12 +55,14 @@ __all__ = [
     "SweepSampler",
     "Trial",
     "TuningError",
+    "initial_model",
     "load_curves",
     "load_problem",
     "load_results",
     "open",
     "publish",
     "register",
+    "row_order",
     "search",
     "trial_at",
 ]

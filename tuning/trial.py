@@ -128,9 +128,9 @@ class KeptModel:
     plain : bool
         Whether Keras alone can load it; else it is weights only.
     content : bytes
-        Of a ``.keras`` file, or a ``.weights.h5`` one.
+        Of a ``.keras`` file, or a ``.weights.h5`` one; empty if it could not be saved at all.
     why : str
-        Why it is weights only, in a few words; else empty.
+        Why it is not plain, or which classes of the user's have to be imported to load it.
     """
 
     trial: Trial

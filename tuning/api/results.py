@@ -2,28 +2,57 @@
 
 from __future__ import annotations
 
+import html
+import io
 import shutil
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
 
 from tuning.analysis.run_view import scores_of
+from tuning.engines.repeat import lines_to_repeat
 from tuning.errors import TuningError
+from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
-from tuning.problem.problem import Problem
-from tuning.runs.best import about, model_file
+from tuning.problem.problem import Problem, load_data
+from tuning.report.report import report
+from tuning.report.terminal import WIDTH
+from tuning.runs.best import about_model, model_file
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
+from tuning.runs.outcomes import outcomes_of
 from tuning.runs.table import load_curves, load_results, refuse_empty
+from tuning.runs.typed import shown
 
 if TYPE_CHECKING:
     import keras
 
 SHOWN = 10  # of the best trials, where results show themselves
+
+
+class Shown:
+    """A text that shows itself as HTML in a notebook.
+
+    Parameters
+    ----------
+    text, markup : str
+    """
+
+    def __init__(self, text: str, markup: str) -> None:
+        self._text, self._markup = text, markup
+
+    def __str__(self) -> str:
+        return self._text
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"{self._markup}<pre>{html.escape(self._text)}</pre>"
 
 
 class Results:
@@ -160,6 +189,62 @@ class Results:
         """
         return [self._model(row, build_model) for _, row in self.best(n, strategy).iterrows()]
 
+    def report(self) -> Shown:
+        """What was found, in words and tables: text in a terminal, HTML in a notebook.
+
+        Raises
+        ------
+        TuningError
+            If there are no trials.
+        """
+        text = io.StringIO()
+        report(self.path, Console(file=text, width=WIDTH, emoji=False, markup=False))
+        return Shown(text.getvalue().strip("\n"), self._repr_html_())
+
+    def how_to_repeat(self, row: pd.Series[Any] | int, strategy: str | None = None) -> str:
+        """The lines of plain Keras that train a trial again and give its scores.
+
+        Parameters
+        ----------
+        row : Series or int
+            A row of `trials`, or a trial's number.
+        strategy : str, optional
+            Whose trial the number is; needed only where several strategies have one.
+
+        Raises
+        ------
+        TuningError
+            If there is no such trial.
+        """
+        if isinstance(row, int):
+            rows = self.trials[self.trials["trial"] == row]
+            rows = rows if strategy is None else rows[rows["strategy"] == strategy]
+            if len(rows) != 1:
+                which = "no trial" if rows.empty else "several strategies have a trial"
+                raise TuningError(f"{which} {row:,}: take a row of results.trials")
+            row = rows.iloc[0]
+        (outcome,) = outcomes_of(row.to_frame().T, self.manifest)
+        source = self.manifest.problem.source
+        return lines_to_repeat(
+            outcome.trial, imports=_imports(source), test="test" in self.manifest.splits
+        )
+
+    def __repr__(self) -> str:
+        problem = self.manifest.problem
+        return (
+            f"Results({len(self.trials):,} trials of {problem.name}, chosen by {problem.metric}; "
+            f"in {str(shown(self.path))!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        axes = list(self.manifest.problem.axes)
+        scores = [name for name in self.trials if str(name).startswith(("val_", "test_"))]
+        try:
+            best = self.best(SHOWN)[["strategy", "trial", *scores, *axes, "train_seconds"]]
+        except TuningError as error:
+            return f"<p>{html.escape(str(error))}</p>"
+        return f"<p>{html.escape(repr(self))}</p>{best.to_html(index=False)}"
+
     def save(self, path: str | Path) -> Results:
         """Copy the run to a directory that stays.
 
@@ -191,39 +276,50 @@ class Results:
     def _model(
         self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
     ) -> keras.Model:
-        """The model that was kept of a row."""
+        """The model that was kept of a row, for whichever strategy."""
+        from tuning.engines.keeping import load_kept, load_weights
+
         same = self.trials[self.trials["index"] == row["index"]]
-        files = [
-            model_file(self.path, strategy, int(number))
-            for strategy, number in zip(same["strategy"], same["trial"], strict=True)
-        ]
-        file = next((each for each in files if each is not None), None)
-        if file is None:
-            raise TuningError(
-                f"the model of trial {row['trial']:,} of {row['strategy']} was not kept: a search "
-                f"with keep=N keeps the best N, and how_to_repeat(row) says how to train it again"
-            )
-        from tuning.engines.keeping import load_kept
+        trials = [(str(name), int(n)) for name, n in same[["strategy", "trial"]].to_numpy()]
+        known = [about_model(self.path, *trial) for trial in trials]
+        for trial, about in zip(trials, known, strict=True):
+            file = model_file(self.path, *trial)
+            if file is None:
+                continue
+            if "weights_only" not in about:
+                return load_kept(file)
+            build = build_model or self._problem_of(about["weights_only"]).build_model
+            return load_weights(file, build, about["configuration"], self._rows)
+        why = next((about["not_kept"] for about in known if "not_kept" in about), "")
+        raise TuningError(
+            f"the model of trial {row['trial']:,} of {row['strategy']} was not kept: "
+            + (why or "a search with keep=N keeps the N best of each strategy")
+            + "; how_to_repeat(row) says how to train it again"
+        )
 
-        beside = about(file)
-        if "weights_only" not in beside:
-            return load_kept(file)
-        return load_kept(file, self._builder(build_model, beside), beside)
-
-    def _builder(
-        self,
-        build_model: Callable[[dict[str, Any]], keras.Model] | None,
-        beside: Mapping[str, Any],
-    ) -> Callable[[dict[str, Any]], keras.Model]:
-        """What builds the model of weights that were kept alone."""
-        if build_model is not None:
-            return build_model
+    def _problem_of(self, why: str) -> Problem:
+        """The problem of the run, with its functions."""
         if self._problem is None:
-            source = self.manifest.problem.source
-            if not source:
+            if not (source := self.manifest.problem.source):
                 raise TuningError(
-                    f"only weights were kept ({beside['weights_only']}), and the run was made by "
-                    "functions: best_model(build_model=…) needs the one that built the models"
+                    f"only weights were kept ({why}), and the run was made by functions: "
+                    "best_model(build_model=…) needs the one that built the models"
                 )
             self._problem = load_problem(source)
-        return self._problem.build_model
+        return self._problem
+
+    def _rows(self) -> tuple[Any, ...]:
+        """A row of the training data."""
+        problem = self._problem_of("it has no variables before it sees data")
+        row: tuple[Any, ...] = map_arrays(lambda array: array[:1], load_data(problem)["train"])
+        return row
+
+
+def _imports(source: str) -> str:
+    """The lines that have the functions of a problem at hand."""
+    if not source:
+        return "# build_model as it was searched, and load_data, which returns the splits\n"
+    return (
+        f"problem = tuning.load_problem({source!r})\n"
+        "build_model, load_data = problem.build_model, problem.load_data"
+    )

@@ -236,6 +236,23 @@ def describe(model: keras.Model) -> str:
     return re.sub(r"0x[0-9a-f]+", "", text)  # addresses, in what has no better name
 
 
+def parts_of_users(model: keras.Model) -> Iterator[Any]:
+    """The model, its layers, optimizer, loss and metrics, as far as their class is a user's."""
+    compiled = model.get_compile_config() if model._compile_config is None else {}
+    compiled = getattr(model._compile_config, "config", compiled) or {}
+    for part in (*model._flatten_layers(), *_parts(compiled), model.optimizer._learning_rate):
+        if type(part).__module__.partition(".")[0] not in ("keras", "builtins", "numpy", "jaxlib"):
+            yield part
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _parts(inner)
+    else:
+        yield value
+
+
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -334,6 +351,30 @@ def let_tensorflow_come_back() -> None:
     lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
     if hasattr(lazy, "_available"):
         lazy._available = None
+
+
+OF_SESSION = ("object_name_uids", "global_seed_generator", "global_random_seed")
+"""What Keras keeps of a session beside its settings: the names given, and global random state."""
+
+
+@contextlib.contextmanager
+def names_and_seeds_apart() -> Iterator[None]:
+    """Have names of layers begin anew meanwhile, and go on as before afterwards.
+
+    Less than `keras.utils.clear_session` does, which forgets the caller's names, seeds and settings
+    for good.
+    """
+    import keras
+
+    state = keras.src.backend.common.global_state
+    before = {name: state.get_global_attribute(name) for name in OF_SESSION}
+    for name in OF_SESSION:
+        state.set_global_attribute(name, None)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            state.set_global_attribute(name, value)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from tuning.engines.foreign import reason, step_for_another
 from tuning.engines.memory import forget_models
 from tuning.engines.nudge import nudged
 from tuning.engines.scores import divergence, score_metrics, shortest_float32
+from tuning.engines.weights import Weights, weights_of
 from tuning.errors import TuningError, first_line
 from tuning.problem.data import SPLITS, Data, map_arrays
 from tuning.problem.environment import settings_of
@@ -33,13 +34,21 @@ from tuning.trial import Outcome, Status, Trial
 if TYPE_CHECKING:
     import keras
 
+    from tuning.engines.keeping import Keeper
+
 ENGINE = "fit"
 TIMED_STEPS = 5
 STEPS_A_CALL = 20  # TensorFlow: batches trained before returning to Python
 
 
 def fit(
-    problem: Problem, data: Data, trial: Trial, why: str = "", *, nudge: bool = False
+    problem: Problem,
+    data: Data,
+    trial: Trial,
+    why: str = "",
+    *,
+    nudge: bool = False,
+    keeper: Keeper | None = None,
 ) -> Outcome:
     """Build the configuration's model, train it with Keras' `fit`, and score it.
 
@@ -57,6 +66,8 @@ def fit(
         Why it is not trained in a pack, where it might have been.
     nudge : bool
         Whether to begin with weights moved by a rounding error: see `tuning.engines.nudge`.
+    keeper : Keeper, optional
+        Holds the weights of the best.
     """
     import keras
 
@@ -67,6 +78,7 @@ def fit(
     curve: list[dict[str, float]] = []
     epoch_seconds: list[float] = []
     metrics: dict[str, float] = {}
+    trained: Weights | None = None
     try:
         model = compiled_model(problem, trial.configuration, trial.seed)
         if backend == "tensorflow" and model.steps_per_execution == 1:
@@ -95,12 +107,14 @@ def fit(
                 status = "diverged"
                 break
         if status == "ok":
+            if keeper is not None and keeper.wants(trial):
+                trained = weights_of(model)
             metrics = score_metrics(curve[-1], _evaluate(model, test.batches(rows)))
     except Exception as exception:
         status, error, metrics = "failed", reason(exception), {}
     seconds = time.perf_counter() - started
     forget_models()
-    return Outcome(
+    outcome = Outcome(
         trial,
         status,
         f"{ENGINE}: {why}" if why else ENGINE,
@@ -111,6 +125,9 @@ def fit(
         epoch_seconds,
         error,
     )
+    if keeper is not None and trained is not None:
+        keeper.offer(outcome, lambda: trained)
+    return outcome
 
 
 def compiled_model(
@@ -136,15 +153,32 @@ def compiled_model(
     TuningError
         If `build_model` exits, or what it returns is not a Keras model, or not compiled.
     """
+    new_session(settings_of(problem))
+    where = f"build_model of problem {problem.name!r}"
+    return model_of(problem.build_model, configuration, seed, where, drawn)
+
+
+def model_of(
+    build_model: Callable[[Configuration], keras.Model],
+    configuration: Configuration,
+    seed: int,
+    where: str,
+    drawn: bool = False,
+) -> keras.Model:
+    """What a function makes of a configuration, as `compiled_model` does in this session of Keras.
+
+    Parameters
+    ----------
+    where : str
+        What errors call the function.
+    """
     import keras
 
-    new_session(settings_of(problem))
     keras.utils.set_random_seed(seed)
-    where = f"build_model of problem {problem.name!r}"
     drawing = noise_of_strength_zero_drawn() if drawn else contextlib.nullcontext()
     with seeds_of_noise_apart(seed), drawing, compiled_fast():
         try:
-            model = problem.build_model(configuration)
+            model = build_model(configuration)
         except SystemExit as error:  # or it would end the worker
             raise TuningError(f"{where} exits: {first_line(error)}") from error
     if not isinstance(model, keras.Model):

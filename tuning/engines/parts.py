@@ -223,20 +223,26 @@ def without_zero_columns(
     if len(places) != 1:
         return None
     (own,) = places
-    if max(own) >= sum(sizes[:3]):
+    if max(own) >= sum(sizes[:3]) or not _stay(parts | found, own, ~used, states):
         return None
-    finish = parts["finish", 0].traced.body
-    if any(finish.outputs[i] != finish.inputs[i] for i in own if i < trainable):
-        return None
-    initial = {
-        i: range_of(*(np.compress(~used, state[i], axis=0) for state in states)) for i in own
-    }
-    for (name, _), part in found.items():
-        if name == "train" and not (
-            part.columns and unmoved(part.traced, part.columns, initial, part.numbers)
-        ):
-            return None
     return parts | found, kept, own
+
+
+def _stay(
+    parts: Parts, places: Sequence[int], left_out: np.ndarray, states: Sequence[list[np.ndarray]]
+) -> bool:
+    """Whether the rows left out of the variables in some places end as they begin."""
+    finish = parts["finish", 0].traced.body
+    if any(finish.inputs[i] != finish.outputs[i] for i in places if i < len(finish.outputs)):
+        return False
+    initial = {
+        i: range_of(*(np.compress(left_out, state[i], axis=0) for state in states)) for i in places
+    }
+    return all(
+        part.columns is not None and unmoved(part.traced, part.columns, initial, part.numbers)
+        for (name, _), part in parts.items()
+        if name == "train"
+    )
 
 
 def _cuts(n: int, size: int) -> Iterable[int]:

@@ -79,6 +79,8 @@ class Program:
 
     Attributes
     ----------
+    sizes, paths : tuple
+        How many variables there are of each kind, and their names, as in `Steps`.
     example : tuple
         A batch as a model takes it, of zeros.
     kept : array of int, optional
@@ -98,6 +100,7 @@ class Program:
         first = members[0]
         sizes = Sizes.of(data, batch_size, first.scored_rows)
         self.apart = apart
+        self.sizes, self.paths = first.sizes, first.paths
         self._members = members
         self.example = _zeros(shapes_of(data, "train", sizes.train[0]))
         self._batch_size = batch_size

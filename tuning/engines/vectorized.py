@@ -8,6 +8,7 @@ user compiled stays: loss, metrics, regularizers, optimizer, layers with state.
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -18,12 +19,14 @@ from tuning.compatibility.keras import fixed_rows
 from tuning.engines.batches import row_order
 from tuning.engines.fit import compiled_model, fit, seconds_a_step
 from tuning.engines.foreign import reason
+from tuning.engines.keeping import Keeper
 from tuning.engines.nudge import nudged
 from tuning.engines.parts import Sizes, shapes_of
-from tuning.engines.program import Program
+from tuning.engines.program import Program, State
 from tuning.engines.reports import Report, Reporter
 from tuning.engines.scores import divergence, score_metrics, shortest_float32
 from tuning.engines.scoring import adds_up
+from tuning.engines.weights import Weights
 from tuning.errors import first_line
 from tuning.packing.axes import UNPACKED, Packing, Recorded
 from tuning.packing.sameness import Steps, equal, steps_of
@@ -88,6 +91,7 @@ def train_pack(
     packing: Packing,
     *,
     nudge: bool = False,
+    keeper: Keeper | None = None,
 ) -> Iterator[Report]:
     """Train configurations that are expected to share a program.
 
@@ -109,6 +113,8 @@ def train_pack(
         As `tuning.packing.axes.discover` returned it.
     nudge : bool
         Whether to begin with weights moved by a rounding error: see `tuning.engines.nudge`.
+    keeper : Keeper, optional
+        Holds the weights of the best; their models come with the reports.
 
     Yields
     ------
@@ -117,8 +123,8 @@ def train_pack(
         takes its result early in its trajectory is reported then.
     """
     started = time.perf_counter()
-    reporter = Reporter()
-    task = Task(problem, data, packing, nudge)
+    reporter = Reporter(keeper)
+    task = Task(problem, data, packing, nudge, keeper)
     programs, others = _programs(task, trials)
     if len(programs) > 1 and not packing.drawn:  # perhaps for want of noise of strength 0
         drawn = replace(task, packing=replace(packing, drawn=True))
@@ -169,6 +175,7 @@ class Task:
     data: Data
     packing: Packing
     nudge: bool = False
+    keeper: Keeper | None = None
 
 
 def _programs(
@@ -314,7 +321,7 @@ def _by_fit(task: Task, trials: list[Trial], why: str, reporter: Reporter) -> It
     """Have `fit` train what was not told of yet, and say why."""
     for trial in trials:
         if trial.key not in reporter.told:
-            outcome = fit(task.problem, task.data, trial, why, nudge=task.nudge)
+            outcome = fit(task.problem, task.data, trial, why, nudge=task.nudge, keeper=task.keeper)
             reporter.add([outcome], outcome.epoch_seconds)
             if reporter.due:
                 yield reporter.report()
@@ -381,7 +388,11 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
                     finished = [trial for trial in member.trials if trial.epochs == epoch + 1]
                     if finished:
                         member.tests[epoch + 1] = _of_member(tests, j)
-                    reporter.add((_outcome(member, trial) for trial in finished), [share])
+                    reporter.add(
+                        (_outcome(member, trial) for trial in finished),
+                        [share],
+                        functools.partial(_weights, program, states[i], j),
+                    )
             if (epoch, i) == (1, 0):  # the first epoch has compiled the program
                 left = sum(max(0, member.last - 2) for member in members) * share
                 _compare_with_fit(task, program, own[0], left)
@@ -411,6 +422,14 @@ def _compare_with_fit(task: Task, program: Program, member: Member, left: float)
             f"it is faster, {theirs * 1e3:.2g} ms a step on JAX in place of {ours * 1e3:.2g} "
             f"packed; operations that are slow in a pack: {', '.join(program.doubtful)}"
         )
+
+
+def _weights(program: Program, state: State, j: int) -> Weights:
+    """The weights of the j-th member of a block, after the epoch that was trained last."""
+    trainable, non_trainable, _, _ = program.sizes
+    values, stop = program.weights(state, j), trainable + non_trainable
+    paths = program.paths[trainable:stop]
+    return Weights(values[:trainable], values[trainable:stop], values[stop:], paths, finished=False)
 
 
 def _of_member(scores: Mapping[str, Any], i: int) -> dict[str, float]:

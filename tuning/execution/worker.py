@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.compatibility.keras import let_tensorflow_be
-from tuning.engines.keeping import Keep
+from tuning.engines.keeping import Keep, Keeper
 from tuning.engines.memory import keep_for_good, tidy
 from tuning.engines.reports import Report
 from tuning.errors import TuningError, first_line, shortened
@@ -259,19 +259,21 @@ def train_prepared(
     TuningError
         If Keras is not set up as for the run's other workers.
     """
+    keeper = Keeper(keep, problem, data) if keep is not None else None
     if job.environment:
         refuse_another_environment(problem, job.environment)
     if job.packs:
         from tuning.engines.vectorized import train_pack
 
-        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged)
+        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged, keeper=keeper)
     else:
         from tuning.engines.fit import fit
 
         why = "" if job.packing == UNPACKED else job.packing.reason
         for trial in trials:
-            outcome = fit(problem, data, trial, why, nudge=job.nudged)
-            yield Report([outcome], outcome.epoch_seconds, outcome.seconds)
+            outcome = fit(problem, data, trial, why, nudge=job.nudged, keeper=keeper)
+            models = keeper.models() if keeper is not None else []
+            yield Report([outcome], outcome.epoch_seconds, outcome.seconds, models)
     tidy()
 
 

@@ -61,17 +61,13 @@ class BestModels:
         return {strategy: tuple(own) for strategy, own in self._ranked.items()}
 
     def missing(self) -> list[tuple[str, int]]:
-        """The strategies and numbers of trials that are among the best and have no file."""
+        """The strategies and numbers of trials that are among the best and were not written."""
         return [
             (strategy, number)
             for strategy, own in self._ranked.items()
             for _, number in own
-            if self.file(strategy, number) is None
+            if not (self._folder / f"{strategy}-{number}.json").exists()
         ]
-
-    def file(self, strategy: str, number: int | None = None) -> Path | None:
-        """Where the model of a trial is kept, or a strategy's best; None if it is not."""
-        return model_file(self._folder.parent, strategy, number)
 
     def write(self, models: Sequence[KeptModel]) -> None:
         """Write models, each before its trial is counted.
@@ -87,7 +83,9 @@ class BestModels:
                 "seed": model.trial.seed,
                 "epochs": model.trial.epochs,
                 "configuration": model.trial.configuration,
-                **({} if model.plain else {"weights_only": model.why}),
+                ("needs" if model.plain else "weights_only" if model.content else "not_kept"): (
+                    model.why
+                ),
             }
             for strategy, number in model.wanted:
                 stem = f"{strategy}-{number}"
@@ -96,7 +94,8 @@ class BestModels:
                 try:
                     self._folder.mkdir(exist_ok=True)
                     _write(self._folder / f"{stem}.json", f"{text}\n".encode())
-                    _write(self._folder / f"{stem}{kind}", model.content)
+                    if model.content:
+                        _write(self._folder / f"{stem}{kind}", model.content)
                 except OSError as error:
                     raise RunStopped(cannot_write(self._folder / f"{stem}{kind}", error)) from error
 
@@ -120,7 +119,7 @@ class BestModels:
             return
         kept = {f"{name}-{number}" for name, own in self._ranked.items() for _, number in own}
         for strategy, own in self._ranked.items():
-            if (file := self.file(strategy, own[0][1])) is not None:
+            if (file := model_file(self._folder.parent, strategy, own[0][1])) is not None:
                 kept.add(strategy)
                 self._point_to(strategy, file)
         for path in self._folder.iterdir():
@@ -154,10 +153,20 @@ def model_file(run: Path, strategy: str, number: int | None = None) -> Path | No
     return next((file for file in files if file.exists()), None)
 
 
-def about(file: Path) -> Mapping[str, Any]:
-    """What stands beside a kept model: its trial, configuration, and why it is weights only."""
-    beside = file.with_name(file.name.removesuffix(_kind(file)) + ".json")
-    found: Mapping[str, Any] = json.loads(beside.read_text(encoding="utf-8"))
+def about_model(run: Path, strategy: str, number: int) -> Mapping[str, Any]:
+    """What is known of a trial's model: its configuration, and why it is not a plain file.
+
+    Returns
+    -------
+    mapping
+        ``index``, ``seed``, ``epochs``, ``configuration``; and a sentence as ``needs`` (classes to
+        import before loading), ``weights_only`` or ``not_kept``. Empty if nothing is known.
+    """
+    try:
+        text = (run / BEST / f"{strategy}-{number}.json").read_text(encoding="utf-8")
+        found: Mapping[str, Any] = json.loads(text)
+    except (OSError, ValueError):
+        return {}
     return found
 
 
