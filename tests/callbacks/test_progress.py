@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from tuning.execution.driver import Pack
 
 from tuning.callbacks.terminal import TerminalProgress, TimeLeft, duration
 from tuning.engines.reports import Report
-from tuning.execution.driver import Pack
 from tuning.problem.problem import Work
 
 

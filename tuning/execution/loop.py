@@ -178,6 +178,46 @@ def train_all(executor: Executor, packs: Sequence[Pack]) -> Iterator[Report]:
             waiting += heard.again
 
 
+def asked(sampler: Sampler, n: int) -> list[Trial] | Signal:
+    """A sampler's answer when it is asked for at most `n` trials.
+
+    Raises
+    ------
+    TuningError
+        If it fails, or answers with anything else than trials.
+    """
+    try:
+        answer = sampler.ask(n)
+        if not isinstance(answer, list | Signal):
+            raise TypeError(f"it gives {type(answer).__name__}, not a list of Trial")
+        trials = [] if isinstance(answer, Signal) else answer
+        if wrong := [each for each in trials if not isinstance(each, Trial)]:
+            raise TypeError(f"it gives {type(wrong[0]).__name__}, not Trial")
+    except TuningError:
+        raise
+    except (Exception, SystemExit) as error:
+        kind = type(sampler).__name__
+        raise TuningError(f"ask of the sampler {kind} failed: {first_line(error)}") from error
+    return answer
+
+
+def told(sampler: Sampler, outcomes: Sequence[Outcome]) -> None:
+    """Tell a sampler outcomes.
+
+    Raises
+    ------
+    TuningError
+        If it fails.
+    """
+    try:
+        sampler.tell(outcomes)
+    except TuningError:
+        raise
+    except (Exception, SystemExit) as error:
+        kind = type(sampler).__name__
+        raise TuningError(f"tell of the sampler {kind} failed: {first_line(error)}") from error
+
+
 class _Asked:
     """A sampler, and what it has asked for and heard.
 
@@ -199,20 +239,9 @@ class _Asked:
 
     def ask(self, n: int) -> list[Trial]:
         """The next trials, at most `n`; none if it waits or has finished."""
-        kind = type(self.sampler).__name__
-        try:
-            answer = self.sampler.ask(n)
-            if not isinstance(answer, list | Signal):
-                raise TypeError(f"it gives {type(answer).__name__}, not a list of Trial")
-            trials = [] if isinstance(answer, Signal) else answer
-            if wrong := [each for each in trials if not isinstance(each, Trial)]:
-                raise TypeError(f"it gives {type(wrong[0]).__name__}, not Trial")
-        except TuningError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise TuningError(f"ask of the sampler {kind} failed: {first_line(error)}") from error
+        answer = asked(self.sampler, n)
         self.finished = answer is FINISHED
-        return trials
+        return [] if isinstance(answer, Signal) else answer
 
     def known(self, number: int) -> Outcome | None:
         """What the record had for its trial of that number, if it learns."""
@@ -230,13 +259,7 @@ class _Asked:
             outcomes.append(self._to_tell.pop(self._told))
             self._told += 1
         if outcomes:
-            try:
-                self.sampler.tell(outcomes)
-            except (Exception, SystemExit) as error:
-                kind = type(self.sampler).__name__
-                raise TuningError(
-                    f"tell of the sampler {kind} failed: {first_line(error)}"
-                ) from error
+            told(self.sampler, outcomes)
 
 
 class _Plan:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
 from tuning.errors import TuningError
-from tuning.execution.loop import Counted, Heard
+from tuning.execution.loop import Counted, Heard, asked, told
 from tuning.packing.axes import UNPACKED
 from tuning.packing.packs import Pack, Packer
 from tuning.samplers import FINISHED, Sampler
@@ -102,7 +102,7 @@ class OnTable(Sampler):
         """
         passed_over = 0
         while (room := min(n, self.n_trials - len(self._given))) > 0:
-            answer = self._sampler.ask(room)
+            answer = asked(self._sampler, room)
             if isinstance(answer, Signal):
                 return answer
             known = [trial for trial in answer if trial.point in self._known]
@@ -120,9 +120,8 @@ class OnTable(Sampler):
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Hear outcomes, and hand them on by the sampler's own numbers."""
-        self._sampler.tell(
-            [replace(each, trial=self._given[each.trial.number]) for each in outcomes]
-        )
+        own = [replace(each, trial=self._given[each.trial.number]) for each in outcomes]
+        told(self._sampler, own)
 
 
 class Memory:

@@ -1,4 +1,4 @@
-"""A run's tables as people read them: the trials and their learning curves, checked."""
+"""A run's tables, read and checked: its trials and their learning curves."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from tuning.space.grid import Grid
 if TYPE_CHECKING:
     import pandas as pd
 
+AGAIN = "again.csv"
 OLD_NAMES = {"number": "trial", "trial": "index"}  # of columns in format 1
 ROWS_AT_ONCE = 10_000  # as Python's own objects
 
@@ -110,6 +111,32 @@ def load_curves(path: str | Path) -> pd.DataFrame:
         table = table.merge(load_results(path)[["strategy", "trial", "index"]], on=keys)
         table = table[columns]
     return table
+
+
+def load_again(path: str | Path, metric: str) -> pd.DataFrame | None:
+    """The trials of a run that were trained again, the best first; None if none were.
+
+    Returns
+    -------
+    DataFrame
+        As `tuning.api.steadiness.train_again` returns it.
+
+    Raises
+    ------
+    TuningError
+        If the table is damaged.
+    """
+    import pandas as pd
+
+    file = Path(path) / AGAIN
+    if not file.exists():
+        return None
+    columns = {"index": int, metric: float, "again": float, "moved": float}
+    try:
+        found = pd.read_csv(file).rename(columns=OLD_NAMES)  # of any age, as it has no other trial
+        return found.astype(columns)
+    except (ValueError, KeyError) as error:
+        raise TuningError(f"{file} is damaged: write it anew with --again") from error
 
 
 def refuse_empty(results: pd.DataFrame, path: str | Path) -> None:
