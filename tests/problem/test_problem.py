@@ -136,7 +136,7 @@ def test_a_missing_file_is_refused(name, says):
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("return 3", "has to return a dict of train, validation, test, not int"),
+        ("return 3", "has to return a dict of train and validation, and of test .*, not int"),
         ("return {'train': 1}", r"not \['train'\]"),
         ("1 / 0", "failed: ZeroDivisionError: division by zero"),
         ("return dict.fromkeys(SPLITS, X)", r"train has to be \(x, y\)"),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tuning.compatibility.keras import let_tensorflow_come_back
 from tuning.errors import TuningError, first_line, quoted
-from tuning.problem.data import SPLITS, Data, checked_split
+from tuning.problem.data import NEEDED_SPLITS, SPLITS, Data, checked_split, splits_of
 from tuning.problem.unread import unread_name
 from tuning.space.grid import Configuration, Grid, Value
 from tuning.trial import KERAS_EPOCHS, batch_size, epochs
@@ -74,10 +74,10 @@ class Problem:
         Axes called ``batch_size`` and ``epochs`` steer training, and default to Keras' 32 and 1;
         the others reach only `build_model`.
     load_data : callable
-        Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``; sample weights may
-        follow y. Each is what NumPy makes an array of, or a dict, list or tuple of such, whose
-        first dimension counts the samples; or a split is a `keras.utils.PyDataset` or a
-        `tf.data.Dataset`, whose batches are drawn once.
+        Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``, of which the test split
+        may be missing; sample weights may follow y. Each is what NumPy makes an array of, or a
+        dict, list or tuple of such, whose first dimension counts the samples; or a split is a
+        `keras.utils.PyDataset` or a `tf.data.Dataset`, whose batches are drawn once.
     build_model : callable
         Takes a configuration as a dict and returns a compiled Keras model.
     metric : str
@@ -171,10 +171,13 @@ def load_data(problem: Problem) -> Data:
         loaded = problem.load_data()
     except (Exception, SystemExit) as error:
         raise TuningError(f"{where} failed: {first_line(error)}") from error
-    if not isinstance(loaded, Mapping) or set(loaded) != set(SPLITS):
+    if not isinstance(loaded, Mapping) or not set(NEEDED_SPLITS) <= set(loaded) <= set(SPLITS):
         found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
-        raise TuningError(f"{where} has to return a dict of {', '.join(SPLITS)}, not {found}")
-    return {split: checked_split(loaded[split], f"{where}: {split}") for split in SPLITS}
+        raise TuningError(
+            f"{where} has to return a dict of train and validation, and of test if there is such "
+            f"data, not {found}"
+        )
+    return {split: checked_split(loaded[split], f"{where}: {split}") for split in splits_of(loaded)}
 
 
 def _find_problem_file(name_or_path: str) -> ProblemFile:
