@@ -32,6 +32,7 @@ OWN = (
     "            return 2 * x\n"
     "    model = keras",
 )
+COMPILE = "    model.compile("
 
 
 @pytest.fixture(scope="module")
@@ -239,16 +240,14 @@ def test_the_optimizer_goes_on_where_it_ended_if_asked(tiny, optimizer, tmp_path
             "Double does not tell how it was made",
         ),
         (
-            [("    model.compile(", "    model.layers[0].activation = abs\n    model.compile(")],
-            "abs is not registered",
+            [
+                ("def build_model", "def halved(x):\n    return x / 2\n\n\ndef build_model"),
+                (COMPILE, f"    model.layers[0].activation = halved\n{COMPILE}"),
+            ],
+            "halved is not registered",
         ),
         (
-            [
-                (
-                    "    model.compile(",
-                    "    model.layers[1].call = lambda x, training=False: 3 * x\n    model.compile(",
-                )
-            ],
+            [(COMPILE, f"    model.layers[1].call = lambda x, training=False: 3 * x\n{COMPILE}")],
             "its get_config leaves out",
         ),
     ],
