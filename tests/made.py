@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from tuning import Grid
-from tuning.analysis.grid_scores import Landscape, landscape
+from tuning.analysis.grid_scores import GridScores, grid_scores
 from tuning.runs.manifest import Machine, Manifest, ProblemFacts, read_manifest
 from tuning.runs.run import Run
 from tuning.runs.table import load_results
@@ -95,8 +95,8 @@ def write_run(
     return path
 
 
-def land_of(path: Path) -> Landscape:
-    return landscape(load_results(path), read_manifest(path))
+def grid_scores_of(path: Path) -> GridScores:
+    return grid_scores(load_results(path), read_manifest(path))
 
 
 class Climber(Sampler):

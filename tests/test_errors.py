@@ -320,7 +320,7 @@ def load_data():
 def load_data():
     raise SystemExit(3)
 """),
-    explained("load_data() of problem 'wrong' has to return a dict of train, validation, test", """
+    explained("load_data() of problem 'wrong' has to return a dict of train and validation", """
 def load_data():
     return {"train": 1, "test": 2}
 """),
@@ -574,7 +574,6 @@ OF_OPTIONS = [
     sampler("return [3]", "ask of the sampler Own failed: TypeError: it gives int, not Trial"),
     sampler("return 3", "of the sampler Own failed: TypeError: it gives int, not a list of Trial"),
     sampler("return [Trial(0, {}, 0, index=5)] * 101", "Own has asked for 10,100 trials in a row"),
-    sampler("return [Trial(0, {}, 0, index=1)]", "gives a configuration again, as its trial 1: a"),
     sampler("return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
     sampler("raise SystemExit(3)", "ask of the sampler Own failed: SystemExit"),
     sampler("return [Trial(0, {}, 0, index=1)]", "tell of the sampler Own failed: KeyError: 'deaf'",
@@ -684,7 +683,7 @@ OF_FILES = [
          given=own(then=locked_elsewhere)),
     Case(GO_ON, "cannot lock the run run: Input/output error", given=own(then=unlockable)),
     Case(GO_ON, "cannot open the run run: No such file", given=own(then=without("run/trials.csv"))),
-    Case(GO_ON, "run/trials.csv has index 0 a second time, in row 2",
+    Case(GO_ON, "run/trials.csv has trial 0 a second time, in row 2",
          given=own(then=lambda folder, _: twice(folder / "run" / "trials.csv"))),
     Case(GO_ON, "run/trials.csv is damaged in row 1 or behind it",
          given=edited("run/trials.csv", ",ok,", ",fine,", own())),

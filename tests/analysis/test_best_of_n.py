@@ -1,10 +1,12 @@
 """What n random trials find, against all draws there are."""
 
 import itertools
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuning.analysis.best_of_n import best_of, chance_of_top, needed_for
@@ -76,6 +78,7 @@ def test_nothing_is_lost_where_most_share_one_value():
     assert found.chosen_low[4999] == pytest.approx(0.05, abs=1e-3)
 
 
+@settings(deadline=None)  # the first call imports scipy.stats
 @given(st.integers(1, 8), st.data())
 def test_the_chance_of_the_top_is_counted(size, data):
     top, n = data.draw(st.integers(1, size)), data.draw(st.integers(1, size))
@@ -84,12 +87,25 @@ def test_the_chance_of_the_top_is_counted(size, data):
     assert chance_of_top(size, top, np.array([n])) == pytest.approx([counted])
 
 
+@pytest.mark.parametrize(("size", "top", "n"), [(43_200, 1, 1), (43_200, 432, 20), (10**6, 7, 9)])
+def test_the_chance_of_the_top_is_exact_in_large_grids(size, top, n):
+    missed = Fraction(math.comb(size - n, top), math.comb(size, top))
+    chance = chance_of_top(size, top, np.array(n))
+    assert chance == pytest.approx(float(1 - missed), rel=1e-9)
+
+
+@settings(deadline=None)
 @given(st.integers(1, 300), st.data())
 def test_what_is_needed_is_the_fewest_that_suffice(size, data):
     top = data.draw(st.integers(1, size))
     n = needed_for(size, top, 0.95)
     assert chance_of_top(size, top, np.array(n)) >= 0.95 - 1e-12
     assert n == 1 or chance_of_top(size, top, np.array(n - 1)) < 0.95
+
+
+def test_a_chance_that_is_met_exactly_is_enough():
+    assert needed_for(20, 1, 0.95) == 19
+    assert needed_for(100, 1, 0.95) == 95
 
 
 def test_three_hundred_draws_hold_one_of_the_best_hundredth():

@@ -1,11 +1,11 @@
-"""What the whole table says exactly: variance, noise, shorter trainings, sweeps stopped early."""
+"""What a whole grid tells exactly: variance, noise, shorter trainings, sweeps stopped early."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.made import AXES, by_rate, land_of
+from tests.made import AXES, by_rate, grid_scores_of
 from tuning import SweepSampler, TuningError
 from tuning.analysis.fidelity import fidelities
 from tuning.analysis.partial_sweep import log_spaced, stopped_early
@@ -39,29 +39,29 @@ def test_effects_are_where_they_were_put():
     assert np.isnan(shares_of(np.ones((2, 3)))["a0"])
 
 
-def test_a_landscape_has_each_configuration_once_in_grid_order(make_run):
-    land = land_of(make_run(trials=[9, 3, 5]))
-    assert land.trials.index.tolist() == [3, 5, 9]
-    assert not land.whole
-    assert land.ranks.tolist() == [3, 1, 2]
-    assert land_of(make_run(name="all")).whole
+def test_each_configuration_is_there_once_in_grid_order(make_run):
+    scores = grid_scores_of(make_run(trials=[9, 3, 5]))
+    assert scores.trials.index.tolist() == [3, 5, 9]
+    assert not scores.is_whole
+    assert scores.ranks.tolist() == [3, 1, 2]
+    assert grid_scores_of(make_run(name="all")).is_whole
 
 
 def test_without_any_result_there_is_none(make_run):
     with pytest.raises(TuningError, match="no trial of run run has a result"):
-        land_of(make_run(score=lambda *_: None, trials=range(3)))
+        grid_scores_of(make_run(score=lambda *_: None, trials=range(3)))
 
 
 @pytest.mark.parametrize("mode", ["max", "min"])
 def test_a_sweep_stopped_early_is_what_its_sampler_gives(make_run, mode):
-    land = land_of(make_run(mode=mode))
+    scores = grid_scores_of(make_run(mode=mode))
     best = max if mode == "max" else min
-    early = stopped_early(land)
+    early = stopped_early(scores)
     assert early["trials"].tolist() == list(range(1, 25))
     for row in early.itertuples():
-        assert row.grid == best(land.values[: row.trials])
-        spaced = SweepSampler(land.grid, n_trials=row.trials).ask(24)
-        assert row.spaced == best(land.values[spaced])
+        assert row.grid == best(scores.values[: row.trials])
+        spaced = SweepSampler(scores.grid, trials=row.trials).ask(24)
+        assert row.spaced == best(scores.values[[trial.index for trial in spaced]])
 
 
 @settings(max_examples=30)
@@ -73,9 +73,11 @@ def test_points_of_a_logarithmic_axis_are_distinct_and_reach_both_ends(size):
 
 
 def test_what_is_not_finite_is_no_result(make_run):
-    land = land_of(make_run(lambda c, t: float("inf") if t == 3 else by_rate(c, t), mode="max"))
-    assert np.isnan(land.values[3])
-    assert (land.without, land.whole, land.best) == (1, True, pytest.approx(0.9523))
+    scores = grid_scores_of(
+        make_run(lambda c, t: float("inf") if t == 3 else by_rate(c, t), mode="max")
+    )
+    assert np.isnan(scores.values[3])
+    assert (scores.without_result, scores.is_whole, scores.best) == (1, True, pytest.approx(0.9523))
 
 
 def test_shorter_trainings_are_judged_by_the_longest(make_run):
@@ -85,12 +87,12 @@ def test_shorter_trainings_are_judged_by_the_longest(make_run):
         late = configuration["epochs"] == 2
         return by_rate(configuration, trial) if late else by_rate({**configuration, "width": 8}, 0)
 
-    land = land_of(make_run(score))
-    (row,) = fidelities(land).itertuples()
+    scores = grid_scores_of(make_run(score))
+    (row,) = fidelities(scores).itertuples()
     assert (row.epochs, row.trajectories) == (1, 12)
     assert 0.8 < row.correlation < 0.999
     assert row.top_share == 0.25  # of the four, ordered at random
-    assert row.regret == pytest.approx(land.values[23] - land.values[[5, 11, 17, 23]].mean())
+    assert row.regret == pytest.approx(scores.values[23] - scores.values[[5, 11, 17, 23]].mean())
 
 
 def test_turned_about_shorter_trainings_mislead(make_run):
@@ -98,7 +100,7 @@ def test_turned_about_shorter_trainings_mislead(make_run):
         value = by_rate(configuration, trial - trial % 2)
         return value if configuration["epochs"] == 2 else 1 - value
 
-    (row,) = fidelities(land_of(make_run(score))).itertuples()
+    (row,) = fidelities(grid_scores_of(make_run(score))).itertuples()
     assert row.correlation == pytest.approx(-1.0)
     assert row.top_share == 0.0
     assert row.regret == pytest.approx(0.0500 + 0.0022)
@@ -106,8 +108,8 @@ def test_turned_about_shorter_trainings_mislead(make_run):
 
 def test_without_shorter_trainings_there_is_nothing_to_say(make_run):
     alike = {"width": [8, 16], "rate": [0.1, 0.01, 0.001]}
-    assert fidelities(land_of(make_run(axes=alike))).empty
-    assert fidelities(land_of(make_run(name="odd", trials=range(0, 24, 2)))).empty
+    assert fidelities(grid_scores_of(make_run(axes=alike))).empty
+    assert fidelities(grid_scores_of(make_run(name="odd", trials=range(0, 24, 2)))).empty
 
 
 def seeds(make_run, deviation, n=3, spread=1.0, **given):
@@ -119,7 +121,7 @@ def seeds(make_run, deviation, n=3, spread=1.0, **given):
         return float(true + generator.normal() * deviation)
 
     return [
-        land_of(make_run(score, axes=axes, name=f"seed-{seed}", seed=seed, **given))
+        grid_scores_of(make_run(score, axes=axes, name=f"seed-{seed}", seed=seed, **given))
         for seed in range(n)
     ]
 
@@ -152,11 +154,11 @@ def test_two_seeds_are_enough_and_one_twice_is_not(make_run):
 
 
 def test_seeds_of_another_problem_are_refused(make_run):
-    lands = [
-        land_of(make_run(name="one")),
-        land_of(make_run(name="other", seed=1, metric="val_loss")),
+    runs = [
+        grid_scores_of(make_run(name="one")),
+        grid_scores_of(make_run(name="other", seed=1, metric="val_loss")),
     ]
     with pytest.raises(
         TuningError, match="run other cannot tell the noise of run one: its metric is val_loss"
     ):
-        seed_noise(lands)
+        seed_noise(runs)

@@ -8,11 +8,12 @@ from hypothesis.extra import numpy as arrays
 
 from tests.conftest import PROBLEMS, TINY, changed, packing_of, train_pack, trial_at
 from tuning import TuningError
-from tuning.analysis.steady import AGAIN, steadiness, trained_again
 from tuning.api.steadiness import _some
 from tuning.engines.nudge import nudged
 from tuning.execution.worker import Job, train
 from tuning.problem.problem import load_data
+from tuning.report.answer import steadiness_sentence
+from tuning.runs.table import AGAIN, load_again
 
 
 @given(arrays.arrays(np.float32, 5), arrays.arrays(np.int32, 3))
@@ -75,18 +76,18 @@ def test_the_best_and_evenly_spaced_others_are_taken():
 
 def test_the_sentence_names_the_most_unsteady():
     found = pd.DataFrame({"index": [5, 7, 9, 2], "moved": [0.0, 0.001, 0.25, np.nan]})
-    said = steadiness(found, "val_accuracy")
-    assert "the best 2 moved by 0.001 at most" in said
+    said = steadiness_sentence(found, "val_accuracy")
+    assert "the best 2 moved by at most 0.001" in said
     assert "configuration 9, by 0.25." in said
-    assert steadiness(found.head(1), "val_loss").endswith("none moved in val_loss.")
-    assert steadiness(found.tail(1), "val_loss").endswith("none came to a result.")
+    assert steadiness_sentence(found.head(1), "val_loss").endswith("none moved in val_loss.")
+    assert steadiness_sentence(found.tail(1), "val_loss").endswith("none came to a result.")
 
 
 def test_a_damaged_file_is_told_of(tmp_path):
-    assert trained_again(tmp_path, "val_loss") is None
+    assert load_again(tmp_path, "val_loss") is None
     (tmp_path / AGAIN).write_text("trial,val_loss\n1,x\n")
     with pytest.raises(TuningError, match="write it anew with --again"):
-        trained_again(tmp_path, "val_loss")
+        load_again(tmp_path, "val_loss")
 
 
 @pytest.mark.slow

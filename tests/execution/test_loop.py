@@ -199,7 +199,6 @@ def raising():
         (raising, "ask of the sampler Broken failed: OSError: no"),
         (lambda: [7], "ask of the sampler Broken failed: TypeError: it gives int, not Trial"),
         (lambda: None, "ask of the sampler Broken failed: TypeError: it gives NoneType"),
-        (lambda: [Trial(i, {}, 0, index=3) for i in (0, 1)], "configuration again, as its trial 1"),
     ],
 )
 def test_a_broken_strategy_is_named(problem, table, answer, says):

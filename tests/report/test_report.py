@@ -2,13 +2,14 @@
 
 import errno
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from tests.runs.test_results import manifest, outcome, trial
 from tuning import RunStopped, TuningError
-from tuning.report.report import analyse
+from tuning.report.analyse import analyse
 from tuning.runs.run import Run
 from tuning.trial import Outcome
 
@@ -27,7 +28,7 @@ def run(tmp_path):
 
 def fail(run: Run, index: int) -> None:
     failed = Outcome(trial(index), "failed", "fit", "tensorflow", error="ValueError: [red] no")
-    run.append(run.rows(failed, [("random", index)]), [])
+    run.count([("random", replace(failed, trial=trial(index, index)))])
 
 
 def test_a_run_without_a_result_is_said_to_have_none(run):
@@ -42,7 +43,7 @@ def test_a_run_without_a_result_is_said_to_have_none(run):
 
 def test_a_strategy_without_a_result_is_not_compared(run):
     fail(run, 0)
-    run.append(run.rows(outcome(9), [("sweep", 0)]), [])
+    run.count([("sweep", outcome(9))])
     said = analysed(run.path)
     assert "a strategy without a result cannot be compared" in said
     assert len(list(run.path.glob("*.png"))) == 3
@@ -57,7 +58,7 @@ def test_a_full_disk_is_said_and_leaves_no_half_comparison(run, monkeypatch):
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    run.append(run.rows(outcome(0), [("random", 0)]), [])
+    run.count([("random", outcome(0))])
     monkeypatch.setattr("tuning.runs.manifest.os.fsync", full)
     with pytest.raises(RunStopped, match=r"cannot write .*comparison.csv: the disk is full"):
         analysed(run.path)

@@ -11,14 +11,14 @@ import sys
 import pytest
 
 from tests.conftest import REPOSITORY, TINY, command, packing_of
-from tests.made import land_of
+from tests.made import grid_scores_of
+from tuning.analysis.axis_means import axis_means
 from tuning.analysis.compare import compare
 from tuning.api.estimate import Estimate, estimate_tables
 from tuning.api.explain import explanation_tables
 from tuning.api.replay import find_sampler, replays
 from tuning.callbacks.terminal import TerminalProgress
 from tuning.report.tables import (
-    axis_means,
     axis_table,
     best_table,
     comparison_table,
@@ -38,20 +38,19 @@ def tables(tmp_path_factory, worker):
     from tests.made import write_run
 
     run = write_run(tmp_path_factory.mktemp("made"))
-    results, manifest, land = load_results(run), read_manifest(run), land_of(run)
+    results, manifest, scores = load_results(run), read_manifest(run), grid_scores_of(run)
     problem, packing = packing_of(TINY)
     estimate = Estimate(problem.grid, [0.5, 1.5], 2.0, 8, 32)
-    found = replays(land, find_sampler("random"), 3, range(5), 1)
-    means = axis_means(results, land.metric, land.grid)
-    axes = list(land.grid.axes)
+    found = replays(scores, find_sampler("random"), 3, range(5), 1)
+    means = axis_means(results, scores.metric, scores.grid)
 
     def made(width):
         yield from explanation_tables(packing, problem.grid)
         yield from estimate_tables(estimate, 2)
         yield comparison_table(compare(results, manifest))
-        yield replay_table(found, land, None)
-        yield best_table(results, land.metric, land.mode, axes, width=width)
-        yield axis_table(means, land.metric, land.mode)
+        yield replay_table(found, scores, None)
+        yield best_table(scores, results, width=width)
+        yield axis_table(means, scores.metric, scores.mode)
 
     return made
 

@@ -12,7 +12,7 @@ from tests.conftest import REPOSITORY
 from tuning import TuningError, load_curves, load_problem, load_results
 from tuning.analysis.best_of_n import best_of
 from tuning.analysis.compare import compare
-from tuning.analysis.grid_scores import landscape
+from tuning.analysis.grid_scores import grid_scores
 from tuning.analysis.seed_noise import seed_noise
 from tuning.api.merge import merge
 from tuning.report.answer import answer, random_trials
@@ -75,12 +75,12 @@ def test_a_tenth_was_trained_with_other_seeds(seed):
 
 def test_the_readme_says_what_it_says(trials):
     manifest = read_manifest(PUBLISHED)
-    land = landscape(trials, manifest)
+    scores = grid_scores(trials, manifest)
     others = [PUBLISHED / f"seed-{seed}" for seed in SEEDS]
-    noise = seed_noise([land, *(landscape(load_results(p), read_manifest(p)) for p in others)])
-    found = best_of(land.values, land.mode, land.tests, most=random_trials(land))
+    noise = seed_noise([scores, *(grid_scores(load_results(p), read_manifest(p)) for p in others)])
+    found = best_of(scores.values, scores.mode, scores.tests, most=random_trials(scores))
     readme = (REPOSITORY / "README.md").read_text().replace("\n> ", " ")
-    for sentence in answer(compare(trials, manifest), land, found, noise):
+    for sentence in answer(compare(trials, manifest), scores, found, noise):
         assert sentence in readme
     assert f"{duration(manifest.published.cpu_seconds)} of CPU time" in readme
 

@@ -1,4 +1,4 @@
-"""What n random trials of a finite table find: exact, neither simulated nor approximated."""
+"""The best of n random trials of a finite table: exact, neither simulated nor approximated."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class BestOf:
     chosen_high: np.ndarray
 
     def optimism(self, mode: Mode) -> np.ndarray:
-        """By how much the best is better than the other value of the same trial, on average."""
+        """The mean advantage of the best over the other value of the same trial, for each n."""
         gap: np.ndarray = self.mean - self.chosen_mean
         return gap if mode == "max" else -gap
 
@@ -42,7 +42,7 @@ class BestOf:
 def best_of(
     values: np.ndarray, mode: Mode, chosen: np.ndarray | None = None, most: int | None = None
 ) -> BestOf:
-    r"""The distribution of the best of n values drawn without replacement.
+    r"""Give the distribution of the best of n values drawn without replacement, for each n.
 
     With the N values sorted from worst to best, the best of n drawn is among the k worst with
     probability
@@ -111,7 +111,7 @@ def best_of(
 
 
 def _quantiles(values: np.ndarray, chances: np.ndarray) -> np.ndarray:
-    """The quantiles of `BAND` of values that lie in order, with their probabilities."""
+    """The quantiles at `BAND` of sorted values with these probabilities."""
     places = np.searchsorted(np.cumsum(chances), BAND)
     return np.asarray(values[np.minimum(places, len(values) - 1)])
 
@@ -119,8 +119,7 @@ def _quantiles(values: np.ndarray, chances: np.ndarray) -> np.ndarray:
 def chance_of_top(size: int, top: int, n: np.ndarray) -> np.ndarray:
     r"""The probability that n draws without replacement hold one of the best `top` of `size`.
 
-    Hypergeometric: :math:`1 - \binom{N-K}{n} \Big/ \binom{N}{n}
-    = 1 - \prod_{i<K} \frac{N-n-i}{N-i}` for the K best of N.
+    Hypergeometric: :math:`1 - \binom{N-K}{n} \Big/ \binom{N}{n}` for the K best of N.
 
     Parameters
     ----------
@@ -133,15 +132,17 @@ def chance_of_top(size: int, top: int, n: np.ndarray) -> np.ndarray:
     array of float
         In the shape of `n`.
     """
-    i = np.arange(top)
-    with np.errstate(divide="ignore"):
-        missed = np.log(np.maximum(size - n[..., None] - i, 0)) - np.log(size - i)
-    chances: np.ndarray = -np.expm1(missed.sum(axis=-1))
-    return chances
+    from scipy.stats import hypergeom
+
+    return np.asarray(hypergeom.sf(0, size, top, n))
 
 
 def needed_for(size: int, top: int, chance: float = 0.95) -> int:
-    """The fewest draws that hold one of the best `top` of `size` with at least this probability."""
+    """The fewest draws that hold one of the best `top` of `size` with at least this probability.
+
+    Counted in integers: a probability may be met exactly, as 0.95 is by 19 of 20 draws, and that of
+    `chance_of_top` is rounded.
+    """
     miss, whole = (1 - Fraction(str(chance))).as_integer_ratio()
     draws = math.comb(size, top)
     low, high = 1, size - top + 1

@@ -1,4 +1,4 @@
-"""A sweep stopped early: what it has found after n trials, in grid order or evenly spaced."""
+"""The best that a sweep has found after n trials, in grid order or evenly spaced."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 
 from tuning.analysis.compare import best_so_far
-from tuning.analysis.grid_scores import Landscape
+from tuning.analysis.grid_scores import GridScores
 from tuning.problem.problem import Mode
 
 POINTS = 240  # of a logarithmic axis
 
 
-def stopped_early(land: Landscape) -> pd.DataFrame:
-    """The incumbent of sweeps of a whole grid, by how many trials they were given.
+def stopped_early(scores: GridScores) -> pd.DataFrame:
+    """Give the best of a sweep of a whole grid that is stopped after n trials, for many n.
 
-    In grid order a longer sweep goes on from a shorter one; n evenly spaced trials are others for
-    every n (`tuning.SweepSampler`).
+    In grid order a longer sweep continues a shorter one; the n evenly spaced trials, those of
+    `tuning.SweepSampler`, are others for every n.
 
     Parameters
     ----------
-    land : Landscape
+    scores : GridScores
         Of the whole grid.
 
     Returns
@@ -29,13 +29,13 @@ def stopped_early(land: Landscape) -> pd.DataFrame:
         Columns ``trials`` (n), and the metric of the best of them in ``grid`` and ``spaced`` order;
         NaN where none of them has a result.
     """
-    size = land.grid.size
+    size = scores.grid.size
     n = log_spaced(size)
     spaced = []
     for trials in n:
-        asked = np.arange(trials) * size // trials  # as SweepSampler spaces them
-        spaced.append(incumbents(land.values[asked], land.mode)[-1])
-    in_order = incumbents(land.values, land.mode)[n - 1]
+        places = np.arange(trials) * size // trials
+        spaced.append(incumbents(scores.values[places], scores.mode)[-1])
+    in_order = incumbents(scores.values, scores.mode)[n - 1]
     return pd.DataFrame({"trials": n, "grid": in_order, "spaced": spaced})
 
 

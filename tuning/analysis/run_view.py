@@ -1,7 +1,8 @@
-"""By what a run's trials are judged."""
+"""What the statistics of a run have in common: its manifest, and the scores that judge trials."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +13,8 @@ from tuning.runs.manifest import Manifest
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Something made from a run's tables.
+class RunView:
+    """A view of a run's tables.
 
     Attributes
     ----------
@@ -29,9 +30,14 @@ class Judged:
         return self.manifest.problem.metric
 
     @property
-    def test_metric(self) -> str:
-        """The same metric on the test data."""
-        return test_metric(self.metric)
+    def test_metric(self) -> str | None:
+        """The same metric on the test data; None if the data has no test split."""
+        return self.metric.replace("val_", "test_", 1) if self.manifest.has_test else None
+
+    @property
+    def score_names(self) -> list[str]:
+        """The metric that chooses and, if the data has a test split, the same on that."""
+        return [self.metric, *([self.test_metric] if self.test_metric else [])]
 
     @property
     def mode(self) -> Mode:
@@ -39,12 +45,19 @@ class Judged:
         return self.manifest.problem.mode
 
 
-def test_metric(metric: str) -> str:
-    """The metric on the test data that goes with one on the validation data."""
-    return metric.replace("val_", "test_", 1)
-
-
 def scores_of(rows: pd.DataFrame, column: str) -> np.ndarray:
     """A column of scores: NaN for trials without a result, or with one that is not finite."""
     scores = rows[column].where(rows["status"] == "ok").to_numpy(dtype=float, na_value=np.nan)
     return np.where(np.isfinite(scores), scores, np.nan)
+
+
+def complete_scores(rows: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    """Columns of scores, with NaN in all of them for a trial that lacks one.
+
+    Returns
+    -------
+    array of float, shape (columns, rows)
+    """
+    scores = np.array([scores_of(rows, column) for column in columns])
+    scores[:, np.isnan(scores).any(axis=0)] = np.nan
+    return scores

@@ -1,4 +1,4 @@
-"""The noise between seeds: how far two configurations can be told apart at all."""
+"""The noise between seeds: how large a difference of two configurations has to be to count."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from tuning.analysis.grid_scores import Landscape
+from tuning.analysis.grid_scores import GridScores
 from tuning.errors import TuningError, listed
 from tuning.runs.manifest import differences
 
 TENTH = 0.1
+ROUNDING = 1e-12  # of a difference of scores
 DEVIATIONS = 1.96  # hold 95% of a normal distribution
 
 
 @dataclass(frozen=True)
 class Noise:
-    """Variance between seeds beside variance between configurations.
+    """The variance between seeds beside the variance between configurations.
 
     Attributes
     ----------
@@ -31,8 +32,8 @@ class Noise:
     top_trials : int
         The best tenth of them.
     top_deviation : float
-        Standard deviation between seeds in the best tenth by the mean over all seeds, which tells
-        nothing of how far they are apart.
+        Standard deviation between seeds in the best tenth, which is taken by the mean over all
+        seeds, as the mean is independent of how far a configuration's seeds are apart.
     correlation : float
         Mean of Spearman's rank correlations between two seeds; NaN where nothing varies.
     top_correlation : float
@@ -57,7 +58,7 @@ class Noise:
 
     @property
     def resolution(self) -> float:
-        """The least difference of two good configurations, trained once each, beyond noise (95 %).
+        """The difference of two good configurations, trained once each, that noise rarely exceeds.
 
         1.96 √2 standard deviations: of two normal results with this noise, and no true difference,
         5 % differ by more.
@@ -71,8 +72,8 @@ class Noise:
         return self.between / total if total else math.nan
 
 
-def seed_noise(lands: Sequence[Landscape]) -> Noise:
-    r"""The components of variance of trials that were trained with several seeds.
+def seed_noise(runs: Sequence[GridScores]) -> Noise:
+    r"""Estimate the components of variance of trials that were trained with several seeds.
 
     One-way random effects: with s seeds, mean square within
     :math:`MS_w = \operatorname{mean}_i \operatorname{var}_j x_{ij}` estimates the variance between
@@ -83,7 +84,7 @@ def seed_noise(lands: Sequence[Landscape]) -> Noise:
 
     Parameters
     ----------
-    lands : sequence of Landscape
+    runs : sequence of GridScores
         One a seed, of the same problem.
 
     Raises
@@ -92,25 +93,25 @@ def seed_noise(lands: Sequence[Landscape]) -> Noise:
         If two are of one seed or of different problems, or fewer than two configurations have a
         result for every seed.
     """
-    first = lands[0]
-    for other in lands[1:]:
+    first = runs[0]
+    for other in runs[1:]:
         if found := differences(replace(other.manifest, seed=0), replace(first.manifest, seed=0)):
             raise TuningError(
                 f"run {_name(other)} cannot tell the noise of run {_name(first)}: {listed(found)}"
             )
-    seeds = [land.manifest.seed for land in lands]
+    seeds = [run.manifest.seed for run in runs]
     if len(set(seeds)) < len(seeds):
         twice = max(seeds, key=seeds.count)
-        names = [_name(land) for land in lands if land.manifest.seed == twice]
+        names = [_name(run) for run in runs if run.manifest.seed == twice]
         raise TuningError(
             f"runs {' and '.join(names[:2])} both have seed {twice}: each needs a seed of its own"
         )
-    columns = [pd.Series(land.values, land.trials.index) for land in lands]
+    columns = [pd.Series(run.values, run.trials.index) for run in runs]
     scores = pd.concat(columns, axis=1).dropna().to_numpy()
     if len(scores) < 2:
         raise TuningError(
             f"fewer than two configurations have a result in each of the runs "
-            f"{', '.join(map(_name, lands))}: train the same with other seeds"
+            f"{', '.join(map(_name, runs))}: train the same with other seeds"
         )
     within = float(scores.var(axis=1, ddof=1).mean())
     between = float(scores.mean(axis=1).var(ddof=1)) - within / len(seeds)
@@ -134,13 +135,18 @@ def seed_noise(lands: Sequence[Landscape]) -> Noise:
     )
 
 
-def _name(land: Landscape) -> str:
-    """The name of the run it is of."""
-    return str(land.trials["run"].iloc[0])
+def within_noise(scores: GridScores, noise: Noise) -> int:
+    """How many configurations, the best included, are within seed-to-seed noise of the best."""
+    return int((np.abs(scores.values - scores.best) <= noise.resolution + ROUNDING).sum())
+
+
+def _name(run: GridScores) -> str:
+    """The name of a run."""
+    return str(run.trials["run"].iloc[0])
 
 
 def _mean_correlation(scores: np.ndarray) -> float:
-    """The mean of the rank correlations of all pairs of columns; NaN with one column."""
-    matrix = pd.DataFrame(scores).rank().corr().to_numpy()
+    """The mean of Spearman's correlations of all pairs of columns; NaN with one column."""
+    matrix = pd.DataFrame(scores).corr("spearman").to_numpy()
     pairs = matrix[np.triu_indices(len(matrix), 1)]
     return float(pairs.mean()) if len(pairs) else math.nan

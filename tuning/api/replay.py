@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tuning.analysis.compare import best_so_far
-from tuning.analysis.grid_scores import Landscape
+from tuning.analysis.grid_scores import GridScores
 from tuning.errors import TuningError, first_line
 from tuning.execution.loop import search
 from tuning.execution.table import Memory, OnTable, TableExecutor
@@ -22,7 +22,7 @@ from tuning.samplers import FixedSampler, RandomSampler, Sampler, strategies, st
 from tuning.space.grid import Grid
 from tuning.trial import Outcome
 
-MakeSampler = Callable[[Landscape, int, int], Sampler]
+MakeSampler = Callable[[GridScores, int, int], Sampler]
 """From a table, a number of trials and a seed."""
 
 
@@ -38,18 +38,18 @@ class _Listed(FixedSampler):
         return self._indices[number]
 
 
-def _random(scores: Landscape, trials: int, seed: int) -> Sampler:
-    if scores.whole:
+def _random(scores: GridScores, trials: int, seed: int) -> Sampler:
+    if scores.is_whole:
         return RandomSampler(scores.grid, trials, seed)
     known = scores.trials.index.tolist()
     return _Listed(scores.grid, random.Random(seed).sample(known, trials), seed)
 
 
-def _sweep(scores: Landscape, trials: int, seed: int) -> Sampler:
+def _sweep(scores: GridScores, trials: int, seed: int) -> Sampler:
     return _Listed(scores.grid, scores.trials.index.tolist()[:trials], seed)
 
 
-def _spaced(scores: Landscape, trials: int, seed: int) -> Sampler:
+def _spaced(scores: GridScores, trials: int, seed: int) -> Sampler:
     known = scores.trials.index.tolist()
     return _Listed(scores.grid, [known[i * len(known) // trials] for i in range(trials)], seed)
 
@@ -93,13 +93,13 @@ def replay(
 
 
 def replays(
-    scores: Landscape, make: MakeSampler, trials: int, seeds: Sequence[int], workers: int = 1
+    scores: GridScores, make: MakeSampler, trials: int, seeds: Sequence[int], workers: int = 1
 ) -> pd.DataFrame:
     """What a search finds, again and again with other seeds.
 
     Parameters
     ----------
-    scores : Landscape
+    scores : GridScores
     make : callable
         Gives the sampler, from table, number of trials and seed.
     trials : int
@@ -126,6 +126,7 @@ def replays(
         each.trial.point: each for each in outcomes_of(rows, scores.manifest)
     }
     places: dict[Any, int] = {int(index): i for i, index in enumerate(scores.trials.index)}
+    nothing = [np.nan] * len(scores.score_names)
     found = []
     for seed in seeds:
         outcomes, _ = replay(make(scores, trials, seed), table, trials, workers)
@@ -133,13 +134,13 @@ def replays(
         best = best_so_far(scores.values[asked], scores.mode)
         spent = sum(outcome.seconds for outcome in outcomes)
         if len(best) == 0 or best[-1] < 0:
-            found.append((seed, len(asked), np.nan, np.nan, -1, np.nan, spent))
+            found.append((seed, len(asked), *nothing, -1, np.nan, spent))
             continue
         place = asked[best[-1]]
         index = int(scores.trials.index[place])
-        chosen = (scores.values[place], scores.tests[place], index, scores.ranks[place])
-        found.append((seed, len(asked), *chosen, spent))
-    names = ["seed", "trials", scores.metric, scores.test_metric, "index", "rank", "cpu_seconds"]
+        reached = [scores.values[place], *([] if scores.tests is None else [scores.tests[place]])]
+        found.append((seed, len(asked), *reached, index, scores.ranks[place], spent))
+    names = ["seed", "trials", *scores.score_names, "index", "rank", "cpu_seconds"]
     return pd.DataFrame(found, columns=names)
 
 
@@ -176,7 +177,7 @@ def find_sampler(text: str) -> MakeSampler:
     if name not in names:
         raise TuningError(f"{file} has no class {name!r} to take as the sampler")
 
-    def make(scores: Landscape, trials: int, seed: int) -> Sampler:
+    def make(scores: GridScores, trials: int, seed: int) -> Sampler:
         try:
             sampler: Sampler = names[name](scores.grid, trials, seed)
         except (Exception, SystemExit) as error:

@@ -197,7 +197,7 @@ def _loading(problem: Problem, verbose: bool) -> Iterator[Future[tuple[Data, str
         with quiet(verbose):
             data = load_data(problem)
         digest = data_fingerprint(data)
-        from tuning.report import report  # noqa: F401  pandas takes its time
+        from tuning.report import analyse  # noqa: F401  pandas takes its time
 
         return data, digest
 

@@ -9,7 +9,6 @@ import pandas as pd
 from rich.console import Console
 
 from tuning.analysis.run_view import scores_of
-from tuning.analysis.steady import AGAIN
 from tuning.api.settings import Request, settle
 from tuning.errors import TuningError
 from tuning.execution import worker
@@ -17,7 +16,7 @@ from tuning.execution.quiet import quiet
 from tuning.problem.data import data_fingerprint
 from tuning.problem.problem import Problem, load_data
 from tuning.runs.manifest import read_manifest, write_text
-from tuning.runs.table import as_csv, load_results
+from tuning.runs.table import AGAIN, as_csv, load_results
 from tuning.trial import Trial, epochs
 
 

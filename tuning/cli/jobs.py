@@ -110,22 +110,22 @@ def run_or_else(options: Options, caller: Caller) -> int:
 
 def analyse(options: Options, caller: Caller) -> int:
     """Print and draw what a run's files say."""
-    from tuning.report import report
+    from tuning.report.analyse import analyse
 
     console = Output()
     if options["again"] is not None:
         from tuning.api.steadiness import train_again
 
         train_again(options["run"], options["again"], Output(stderr=True))
-    report.analyse(options["run"], options["others"], console)
+    analyse(options["run"], options["others"], console)
     return 0
 
 
 def replay(options: Options, caller: Caller) -> int:
     """Search over the results of a run, many times."""
-    from tuning.report import report
+    from tuning.cli.replaying import print_replays
 
-    report.print_replays(options.pop("table"), Output(), **options)
+    print_replays(options.pop("table"), Output(), **options)
     return 0
 
 

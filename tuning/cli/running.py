@@ -70,9 +70,9 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
                 console=errors,
             ) as progress:
                 search.go(progress, request.keep_optimizer)
-        from tuning.report.report import report
+        from tuning.report.analyse import print_comparison
 
-        report(settings.out, console)
+        print_comparison(settings.out, console)
     except (KeyboardInterrupt, RunStopped):
         _say_how_to_go_on(settings.out, _go_on_command(settings, request), errors)
         raise

@@ -236,29 +236,14 @@ class _Asked:
         self.finished = False
         self.queued: set[Hashable] = set()
         self._known = known
-        self._points: set[Hashable] = set()
         self._to_tell: dict[int, Outcome] = {}
         self._told = 0
 
     def ask(self, n: int) -> list[Trial]:
-        """The next trials, at most `n`; none if it waits or has finished.
-
-        Raises
-        ------
-        TuningError
-            If the sampler fails, or gives a configuration again.
-        """
+        """The next trials, at most `n`; none if it waits or has finished."""
         answer = ask(self.sampler, n)
         self.finished = answer is FINISHED
-        trials = [] if isinstance(answer, Signal) else answer
-        for trial in trials:
-            if trial.point in self._points:
-                raise TuningError(
-                    f"the strategy {self.name!r} gives a configuration again, as its trial "
-                    f"{trial.number:,}: a run has each once"
-                )
-            self._points.add(trial.point)
-        return trials
+        return [] if isinstance(answer, Signal) else answer
 
     def known(self, number: int) -> Outcome | None:
         """What the record had for its trial of that number, if it learns."""

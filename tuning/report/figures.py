@@ -1,11 +1,11 @@
-"""The figures of a run's report, one message each; every function draws on one pair of axes."""
+"""The figures of a run, one message each; every function but one draws on one pair of axes.
+
+`ax` is such a pair, of Matplotlib; an axis is one of the grid.
+"""
 
 from __future__ import annotations
 
-import io
-import re
-import zlib
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,126 +13,183 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
+from tuning.analysis.axis_means import axis_positions, with_result
 from tuning.analysis.best_of_n import BestOf, chance_of_top
+from tuning.analysis.compare import Comparison
 from tuning.analysis.fidelity import by_epochs
-from tuning.analysis.grid_scores import Landscape
+from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.partial_sweep import log_spaced
-from tuning.analysis.seed_noise import Noise
-from tuning.report.answer import within_noise
-from tuning.report.plots import COLOURS, GREY, STYLE
-from tuning.report.tables import value_text
+from tuning.analysis.run_view import RunView
+from tuning.analysis.seed_noise import Noise, within_noise
+from tuning.report.style import (
+    COLOURS,
+    GREY,
+    OTHER,
+    RANDOM,
+    STYLE,
+    SWEEP,
+    TEST,
+    count_scale,
+    legend,
+    padded,
+    trials_scale,
+)
+from tuning.report.text import counted, value_text
+from tuning.samplers import title_of
+from tuning.space.grid import Grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-RANDOM, SWEEP, TEST, OTHER = COLOURS["random"], COLOURS["sweep"], "#009E73", "#CC79A7"
-ON_PAGE: Any = {
-    **STYLE,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "",
-    "font.size": 10.5,
-    "font.family": "sans-serif",
-}
-WIDTH, HEIGHT = 4.4, 3.2  # inches: a figure is read at half of a page, and at the whole of a phone
 MOST_EFFECTS = 12
-MOST_TICKS = 7
 MOST_LETTERS = 40  # of an axis's values side by side
-FEW = 8  # trials, from which on a figure shows all
+FEW = 8  # trials, from which on a figure of many shows all
+MANY = 100  # trials, drawn small and faint
+WORST = 0.1  # the share of a strategy's trials, the first, whose best may be out of sight
 
 
-def svg(draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
-    """A figure as an SVG element whose width follows the page's.
+def best_so_far(ax: Axes, comparison: Comparison) -> None:
+    """The best result of each strategy over its trials."""
+    metric, up = comparison.metric, comparison.mode == "max"
+    most = 1
+    limits: list[float] = []
+    for strategy, rows in comparison.table.groupby("strategy"):
+        colour = COLOURS.get(str(strategy), GREY)
+        trials, best = rows["trials"], rows[metric]
+        ax.step(trials, best, where="post", color=colour, label=title_of(str(strategy)), lw=2)
+        ax.plot(trials.iloc[-1], best.iloc[-1], "o", color=colour)
+        if strategy == "sweep":
+            label = "the sweep's trials in random order (expected)"
+            ax.plot(trials, rows[f"expected_{metric}"], "--", color=colour, label=label)
+        most = max(most, int(trials.max()))
+        if (known := best.dropna()).size:
+            worst = known.quantile(WORST if up else 1 - WORST)
+            limits += [float(worst), float(known.iloc[-1])]
+    for reference, n, value in _published(comparison, metric):
+        name = reference.get("strategy", "published")
+        ax.plot(n, value, "D", color=GREY, mfc="none", label=name)
+        most = max(most, int(n))
+        limits.append(value)
+    trials_scale(ax, most)
+    ax.set_ylim(*padded(min(limits), max(limits)))
+    ax.set_ylabel(f"best {metric} so far")
+    legend(ax)
+
+
+def _published(view: RunView, metric: str) -> Iterator[tuple[Mapping[str, Any], float, float]]:
+    """The results published elsewhere that have the metric: each, its trials and its value."""
+    for reference in view.manifest.problem.references:
+        if metric in reference and "trials" in reference:
+            yield reference, reference["trials"], reference[metric]
+
+
+def value_panels(
+    results: pd.DataFrame, means: pd.DataFrame, grid: Grid, metric: str, path: Path
+) -> None:
+    """Draw every trial by the value of each axis, with the means, as a PNG file.
 
     Parameters
     ----------
-    draw : callable
-        Draws on the axes it is given.
-    height : float
-        Inches, at a width of 4.4.
+    results : DataFrame
+        As `tuning.load_results` returns it.
+    means : DataFrame
+        As `tuning.analysis.axis_means.axis_means` returns it.
+    grid : Grid
+    metric : str
+    path : Path
+        The file to write.
     """
-    file = io.StringIO()
-    with mpl.rc_context(ON_PAGE):
-        figure = _drawn(draw, WIDTH, height)
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    text = file.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    # Several in one page must not share names.
-    name = f"f{zlib.crc32(text.encode()):08x}"
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text)
-    hidden = '<svg aria-hidden="true" '  # its caption says it
-    return re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', rf"{hidden}\1", text, count=1)
-
-
-def png(draw: Callable[[Axes], None], path: Path) -> None:
-    """A figure as a PNG file, for where a page is too much."""
-    with mpl.rc_context(STYLE):
-        _drawn(draw, 7, 4.2).savefig(path)
-
-
-def _drawn(draw: Callable[[Axes], None], width: float, height: float) -> Figure:
     import matplotlib.figure
-    import matplotlib.ticker
 
-    figure = matplotlib.figure.Figure(figsize=(width, height))
-    axes = figure.add_subplot()
-    draw(axes)
-    if isinstance(axes.yaxis.get_major_locator(), matplotlib.ticker.AutoLocator):
-        # As many as fit would change with the layout, which is made for the labels there were.
-        axes.locator_params("y", nbins=MOST_TICKS)
-    return figure
+    names = list(grid.axes)
+    ok = with_result(results, metric)
+    positions = axis_positions(ok["index"], grid)
+    columns = min(4, len(names))
+    lines = -(-len(names) // columns)
+    generator = np.random.default_rng(0)
+    size, alpha = (4, 0.35) if len(ok) > MANY else (7, 0.7)
+    with mpl.rc_context(STYLE):
+        figure = matplotlib.figure.Figure(figsize=(max(5.2, 2.6 * columns), 2.5 * lines + 0.4))
+        panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
+        for ax in panels.flat[len(names) :]:
+            ax.set_visible(False)
+        for ax, name in zip(panels.flat, names, strict=False):
+            mine = means[means["axis"] == name]
+            x = positions[name] + generator.uniform(-0.22, 0.22, len(ok))
+            ax.plot(x, ok[metric], ".", color=GREY, alpha=alpha, ms=size, mew=0)
+            ax.plot(mine["position"], mine["mean"], "_", color=SWEEP, ms=18, mew=2.5)
+            _label_values(ax, grid, name, most_letters=16)
+            ax.grid(axis="y", alpha=0.25)
+        for line in panels:
+            line[0].set_ylabel(metric)
+        figure.suptitle(
+            f"{len(ok):,} trials by the value of each axis; a bar is their mean",
+            x=0.01, ha="left", fontweight="bold",
+        )  # fmt: skip
+        figure.savefig(path)
 
 
-def best_of_n(axes: Axes, land: Landscape, found: BestOf) -> None:
-    """What the best of n random trials has, and what it has on the test data."""
+def _label_values(ax: Axes, grid: Grid, axis: str, most_letters: int) -> None:
+    """Label the horizontal axis with the values of an axis of the grid."""
+    values = [value_text(value) for value in grid.axes[axis]]
+    turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+    is_long = len("".join(values)) > most_letters
+    ax.set_xticks(range(len(values)), values, **(turned if is_long else {}))
+    ax.set_xlim(-0.6, len(values) - 0.4)
+    ax.set_xlabel(axis)
+
+
+def best_of_n(ax: Axes, scores: GridScores, found: BestOf) -> None:
+    """The best of n random trials, and the score of the same trial on the test data."""
     n = np.arange(1, len(found.mean) + 1)
     shown = log_spaced(len(n)) - 1
-    for mean, low, high, colour, name in (
-        (found.mean, found.low, found.high, RANDOM, land.metric),
-        (found.chosen_mean, found.chosen_low, found.chosen_high, TEST, f"its {land.test_metric}"),
-    ):
-        axes.fill_between(n[shown], low[shown], high[shown], color=colour, alpha=0.18, lw=0)
-        axes.plot(n[shown], mean[shown], color=colour, lw=2, label=name)
-    for reference in land.manifest.problem.references:
-        for metric, colour in ((land.metric, RANDOM), (land.test_metric, TEST)):
-            if metric in reference and "trials" in reference:
-                axes.plot(reference["trials"], reference[metric], "D", color=colour, mfc="none")
-    _log_trials(axes)
-    axes.set_ylabel("best of n: mean, 5 to 95%")
-    _focus(axes, found.low, found.high, found.chosen_low, found.chosen_high)
-    _legend(axes)
+    curves = [(found.mean, found.low, found.high, RANDOM, scores.metric, scores.metric)]
+    if test := scores.test_metric:
+        chosen = (found.chosen_mean, found.chosen_low, found.chosen_high)
+        curves.append((*chosen, TEST, test, f"its {test}"))
+    most, marks, bands = len(n), [], []
+    for mean, low, high, colour, metric, name in curves:
+        ax.fill_between(n[shown], low[shown], high[shown], color=colour, alpha=0.18, lw=0)
+        ax.plot(n[shown], mean[shown], color=colour, lw=2, label=name)
+        for _, trials, value in _published(scores, metric):
+            ax.plot(trials, value, "D", color=colour, mfc="none")
+            most = max(most, int(trials))
+            marks.append(value)
+        bands += [low, high]
+    trials_scale(ax, most)
+    ax.set_ylabel("best of n: mean, 5 to 95%")
+    _focus(ax, *bands, marks=marks)
+    legend(ax)
 
 
-def chances(axes: Axes, size: int, tops: dict[str, int]) -> None:
+def chances(ax: Axes, size: int, tops: dict[str, int]) -> None:
     """The chance that n random trials hold one of the best."""
     n = log_spaced(size)
     for (name, top), colour in zip(tops.items(), (RANDOM, SWEEP, TEST), strict=False):
-        axes.plot(n, 100 * chance_of_top(size, top, n), color=colour, lw=2, label=name)
-    axes.axhline(95, color=GREY, lw=1, ls=":")
-    axes.text(1, 95, "95%", color=GREY, va="bottom")
-    _log_trials(axes)
-    axes.set_ylim(0, 103)
-    axes.set_ylabel("chance of holding one, %")
-    _legend(axes)
+        ax.plot(n, 100 * chance_of_top(size, top, n), color=colour, lw=2, label=name)
+    ax.axhline(95, color=GREY, lw=1, ls=":")
+    ax.text(1, 95, "95%", color=GREY, va="bottom")
+    trials_scale(ax, size)
+    ax.set_ylim(0, 103)
+    ax.set_ylabel("chance of holding one, %")
+    legend(ax)
 
 
-def early_sweeps(axes: Axes, land: Landscape, found: BestOf, early: pd.DataFrame) -> None:
+def early_sweeps(ax: Axes, scores: GridScores, found: BestOf, early: pd.DataFrame) -> None:
     """A sweep stopped after n trials, beside random search."""
     n = early["trials"].to_numpy()
     low, high = found.low[n - 1], found.high[n - 1]
-    axes.fill_between(n, low, high, color=RANDOM, alpha=0.18, lw=0)
-    axes.plot(n, found.mean[n - 1], color=RANDOM, lw=2, label="random, mean, 5 to 95%")
-    axes.step(n, early["grid"], where="post", color=SWEEP, lw=2, label="sweep in grid order")
-    axes.plot(n, early["spaced"], ".", color=OTHER, ms=4, label="n evenly spaced")
-    _log_trials(axes)
-    axes.set_ylabel(f"best {land.metric}")
-    _focus(axes, found.low, found.high)
-    _legend(axes)
+    ax.fill_between(n, low, high, color=RANDOM, alpha=0.18, lw=0)
+    ax.plot(n, found.mean[n - 1], color=RANDOM, lw=2, label="random, mean, 5 to 95%")
+    ax.step(n, early["grid"], where="post", color=SWEEP, lw=2, label="sweep in grid order")
+    ax.plot(n, early["spaced"], ".", color=OTHER, ms=4, label="n evenly spaced")
+    trials_scale(ax, len(scores.trials))
+    ax.set_ylabel(f"best {scores.metric}")
+    _focus(ax, found.low, found.high)
+    legend(ax)
 
 
-def effects(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
+def effects(ax: Axes, shares: dict[str, pd.DataFrame]) -> None:
     """The largest main effects and interactions, of one or more metrics."""
     tables = list(shares.items())
     first = tables[0][1]["axes"]
@@ -141,50 +198,52 @@ def effects(axes: Axes, shares: dict[str, pd.DataFrame]) -> None:
     for i, ((metric, table), colour) in enumerate(zip(tables, (RANDOM, SWEEP), strict=False)):
         values = 100 * table.set_index("axes")["share"].reindex(names).to_numpy()
         places = np.arange(len(names)) + (i - (len(tables) - 1) / 2) * thickness
-        axes.barh(places, values, thickness, color=colour, label=metric)
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.set_xlabel("share of the variance, %")
-    _legend(axes)
+        ax.barh(places, values, thickness, color=colour, label=metric)
+    ax.set_yticks(range(len(names)), names)
+    ax.invert_yaxis()
+    ax.set_xlabel("share of the variance, %")
+    legend(ax)
 
 
-def indistinguishable(axes: Axes, land: Landscape, noise: Noise) -> None:
+def indistinguishable(ax: Axes, scores: GridScores, noise: Noise) -> None:
     """The configurations by rank, and how many of them are within noise of the best."""
-    values = np.sort(land.values[~np.isnan(land.values)])
-    values = values[::-1] if land.mode == "max" else values
+    values = np.sort(scores.values[~np.isnan(scores.values)])
+    values = values[::-1] if scores.mode == "max" else values
     rank = log_spaced(len(values))
     best, limit = values[0], noise.resolution
-    edge = best - limit if land.mode == "max" else best + limit
-    axes.axhspan(min(best, edge), max(best, edge), color=OTHER, alpha=0.2, lw=0)
-    axes.plot(rank, values[rank - 1], color=RANDOM, lw=2)
-    within = within_noise(land, noise)
-    axes.plot(within, values[within - 1], "o", color=SWEEP)
-    axes.annotate(
-        f"{within:,} within noise", (within, values[within - 1]), xytext=(-8, -12),
-        textcoords="offset points", ha="right", va="top", color=SWEEP,
+    edge = best - limit if scores.mode == "max" else best + limit
+    ax.axhspan(min(best, edge), max(best, edge), color=OTHER, alpha=0.2, lw=0)
+    ax.plot(rank, values[rank - 1], color=RANDOM, lw=2)
+    within = within_noise(scores, noise)
+    ax.plot(within, values[within - 1], "o", color=SWEEP)
+    is_left = within**2 < len(values)  # of a logarithmic axis, where there is no room to its left
+    ax.annotate(
+        f"{within:,} within noise", (within, values[within - 1]),
+        xytext=(8, 4) if is_left else (-8, -12), textcoords="offset points",
+        ha="left" if is_left else "right", va="bottom" if is_left else "top", color=SWEEP,
     )  # fmt: skip
-    _log_scale(axes)
-    axes.set_xlabel("rank of the configuration")
-    axes.set_ylabel(land.metric)
+    count_scale(ax, len(values))
+    ax.set_xlabel("rank of the configuration")
+    ax.set_ylabel(scores.metric)
     shown = values[: max(2, len(values) // 2)]
-    axes.set_ylim(*_padded(shown.min(), shown.max()))
+    ax.set_ylim(*padded(shown.min(), shown.max()))
 
 
-def winners_curse(axes: Axes, land: Landscape, found: BestOf) -> None:
+def winners_curse(ax: Axes, scores: GridScores, found: BestOf) -> None:
     """By how much the chosen looks better in validation than on the test data."""
     shown = log_spaced(len(found.mean))
-    axes.axhline(0, color=GREY, lw=1)
-    axes.plot(shown, found.optimism(land.mode)[shown - 1], color=RANDOM, lw=2)
-    _log_trials(axes)
-    one, other = land.metric, land.test_metric
-    axes.set_ylabel(f"{one} − {other}" if land.mode == "max" else f"{other} − {one}")
+    ax.axhline(0, color=GREY, lw=1)
+    ax.plot(shown, found.optimism(scores.mode)[shown - 1], color=RANDOM, lw=2)
+    trials_scale(ax, len(found.mean))
+    one, other = scores.metric, scores.test_metric
+    ax.set_ylabel(f"{one} − {other}" if scores.mode == "max" else f"{other} − {one}")
 
 
-def shorter_trainings(axes: Axes, land: Landscape, epochs: int, longest: int) -> None:
+def shorter_trainings(ax: Axes, scores: GridScores, epochs: int, longest: int) -> None:
     """The rank of each trajectory after few epochs, and after the most."""
-    both = by_epochs(land)[[epochs, longest]].dropna()
-    ranks = both.rank(pct=True, ascending=land.mode == "max") * 100
-    axes.hexbin(
+    both = by_epochs(scores)[[epochs, longest]].dropna()
+    ranks = both.rank(pct=True, ascending=scores.mode == "max") * 100
+    ax.hexbin(
         ranks[epochs],
         ranks[longest],
         gridsize=28,
@@ -193,70 +252,45 @@ def shorter_trainings(axes: Axes, land: Landscape, epochs: int, longest: int) ->
         bins="log",
         linewidths=0.1,
     )
-    axes.set_xlabel(f"rank after {epochs} epochs, % (100 the best)")
-    axes.set_ylabel(f"rank after {longest} epochs, %")
+    ax.set_xlabel(f"rank after {counted(epochs, 'epoch')}, % (100 the best)")
+    ax.set_ylabel(f"rank after {counted(longest, 'epoch')}, %")
 
 
-def by_axis(axes: Axes, land: Landscape, axis: str, shown: tuple[float, float]) -> None:
+def by_axis(ax: Axes, scores: GridScores, axis: str, limits: tuple[float, float]) -> None:
     """The metric at each value of an axis: median, and where half and nine tenths of it lie."""
-    positions = land.grid.position(axis, land.trials.index.to_numpy())
-    values = [value_text(value) for value in land.grid.axes[axis]]
-    known = ~np.isnan(land.values)
-    for place in range(len(values)):
-        scores = land.values[known & (positions == place)]
-        if len(scores):
-            low, q1, median, q3, high = np.quantile(scores, [0.05, 0.25, 0.5, 0.75, 0.95])
-            axes.plot([place, place], [low, high], color=GREY, lw=1.2)
-            axes.plot([place, place], [q1, q3], color=RANDOM, lw=7, solid_capstyle="butt")
-            axes.plot(place, median, "_", color="white", ms=9, mew=2)
-    axes.set_xticks(range(len(values)), values)
-    axes.tick_params("x", rotation=25 if len("".join(values)) > MOST_LETTERS else 0)
-    axes.set_xlim(-0.6, len(values) - 0.4)
-    axes.set_ylim(*_padded(*shown))
-    axes.set_xlabel(axis)
-    axes.set_ylabel(land.metric)
+    positions = scores.grid.position(axis, scores.trials.index.to_numpy())
+    known = ~np.isnan(scores.values)
+    for place in range(len(scores.grid.axes[axis])):
+        own = scores.values[known & (positions == place)]
+        if len(own):
+            low, q1, median, q3, high = np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95])
+            ax.plot([place, place], [low, high], color=GREY, lw=1.2)
+            ax.plot([place, place], [q1, q3], color=RANDOM, lw=7, solid_capstyle="butt")
+            ax.plot(place, median, "_", color="white", ms=9, mew=2)
+    _label_values(ax, scores.grid, axis, most_letters=MOST_LETTERS)
+    ax.set_ylim(*padded(*limits))
+    ax.set_ylabel(scores.metric)
 
 
-def middle_and_best(land: Landscape) -> tuple[float, float]:
+def middle_and_best(scores: GridScores) -> tuple[float, float]:
     """From the worse end of the middle half, of all values of all axes, to the best score."""
-    known = ~np.isnan(land.values)
-    scores, trials = land.values[known], land.trials.index.to_numpy()[known]
-    worse = 0.25 if land.mode == "max" else 0.75
-    ends = [np.quantile(scores, worse)]
-    for axis, values in land.grid.axes.items():
-        positions = land.grid.position(axis, trials)
-        groups = [scores[positions == place] for place in range(len(values))]
-        ends += [np.quantile(group, worse) for group in groups if len(group)]
-    if land.mode == "max":
-        return min(ends), scores.max()
-    return scores.min(), max(ends)
+    known = ~np.isnan(scores.values)
+    values, indices = scores.values[known], scores.trials.index.to_numpy()[known]
+    worse = 0.25 if scores.mode == "max" else 0.75
+    ends = [np.quantile(values, worse)]
+    for axis in scores.grid.axes:
+        by_value = pd.Series(values).groupby(scores.grid.position(axis, indices))
+        ends += by_value.quantile(worse).tolist()
+    if scores.mode == "max":
+        return min(ends), values.max()
+    return values.min(), max(ends)
 
 
-def _legend(axes: Axes) -> None:
-    """Above the axes, where no curve is."""
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
-
-
-def _log_trials(axes: Axes) -> None:
-    _log_scale(axes)
-    axes.set_xlabel("trials")
-    axes.grid(alpha=0.25)
-
-
-def _log_scale(axes: Axes) -> None:
-    """A logarithmic axis of whole numbers, written out."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-
-
-def _focus(axes: Axes, *curves: np.ndarray) -> None:
-    """Leave out what the first few trials give, which would flatten all else."""
-    values = np.concatenate([curve[min(FEW, len(curve)) - 1 :] for curve in curves])
-    values = values[~np.isnan(values)]
+def _focus(ax: Axes, *curves: np.ndarray, marks: list[float] | None = None) -> None:
+    """Leave out what the first few trials give, which would flatten all else; show all marks."""
+    values = np.concatenate(
+        [curve[FEW - 1 :] if len(curve) > 2 * FEW else curve for curve in curves]
+    )
+    values = np.append(values[~np.isnan(values)], marks or [])
     if len(values):
-        axes.set_ylim(*_padded(values.min(), values.max()))
-
-
-def _padded(low: float, high: float) -> tuple[float, float]:
-    margin = 0.06 * max(high - low, 1e-6)
-    return low - margin, high + margin
+        ax.set_ylim(*padded(values.min(), values.max()))

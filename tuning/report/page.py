@@ -1,4 +1,4 @@
-"""The page a run is reported on: one file, which needs nothing else to be read."""
+"""The page of a run: one file of HTML, which needs nothing else to be read."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from tuning.analysis.best_of_n import BestOf
-from tuning.analysis.compare import Comparison, number_text
-from tuning.analysis.grid_scores import Landscape
+from tuning.analysis.compare import Comparison
+from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.seed_noise import Noise
-from tuning.report.answer import answer
+from tuning.report.answer import answer, caveat
 from tuning.report.sections import sections
-from tuning.report.tables import value_text
 from tuning.report.terminal import duration
+from tuning.report.text import number_text, value_text
 from tuning.runs.manifest import chosen_by, write_text
 
 PAGE = "report.html"
@@ -24,23 +24,23 @@ MOST_ROWS = 100
 def write_page(
     path: Path,
     comparison: Comparison,
-    land: Landscape,
+    scores: GridScores,
     found: BestOf,
     noise: Noise | None,
 ) -> None:
-    """Write a run's report.
+    """Write a run's page.
 
     Of a run that trained the whole grid it says what any random search of it would have found; of
-    any other only what the trials trained say of themselves.
+    any other it says what the trained configurations tell, and nothing of the rest.
 
     Parameters
     ----------
     path : Path
         The file to write.
     comparison : Comparison
-    land : Landscape
+    scores : GridScores
     found : BestOf
-        Of the landscape.
+        Of the scores.
     noise : Noise, optional
         Of the same problem trained with other seeds too.
     """
@@ -54,41 +54,40 @@ def write_page(
         undefined=jinja2.StrictUndefined,
     )
     html = environment.get_template("report.html.jinja").render(
-        title=f"{land.manifest.problem.name}: how good is a random search?",
-        problem=land.manifest.problem.name,
-        answer=answer(comparison, land, found, noise),
-        whole=land.whole,
-        sections=sections(land, found, noise),
-        best=_best(land),
-        made=_made(land, noise),
+        title=f"{scores.manifest.problem.name}: how good is a random search?",
+        problem=scores.manifest.problem.name,
+        answer=[*answer(comparison, scores, found, noise), *caveat(scores)],
+        whole=scores.is_whole,
+        sections=sections(scores, found, noise),
+        best=_best(scores),
+        made=_made(scores, noise),
     )
     write_text(path, html)
 
 
-def _best(land: Landscape) -> dict[str, Any]:
+def _best(scores: GridScores) -> dict[str, Any]:
     """The best trials as the page's table: names of columns, and rows of (text, sort key)."""
-    scores = [name for name in (land.metric, land.test_metric, "val_loss") if name in land.trials]
-    names = list(dict.fromkeys(scores))
-    order = np.argsort(land.ranks, kind="stable")[:MOST_ROWS]
-    order = order[~np.isnan(land.ranks[order])]
+    names = list(dict.fromkeys([*scores.score_names, "val_loss"]))
+    order = np.argsort(scores.ranks, kind="stable")[:MOST_ROWS]
+    order = order[~np.isnan(scores.ranks[order])]
     rows = []
     for place in order:
-        row = land.trials.iloc[place]
-        cells = [(f"{land.ranks[place]:.0f}", land.ranks[place])]
+        row = scores.trials.iloc[place]
+        cells = [(f"{scores.ranks[place]:.0f}", scores.ranks[place])]
         cells += [(number_text(row[name]), row[name]) for name in names]
-        cells += [(f"{land.trials.index[place]:,}", land.trials.index[place])]
-        cells += [(value_text(row[axis]), row[axis]) for axis in land.grid.axes]
+        cells += [(f"{scores.trials.index[place]:,}", scores.trials.index[place])]
+        cells += [(value_text(row[axis]), row[axis]) for axis in scores.grid.axes]
         rows.append(cells)
-    return {"columns": ["rank", *names, "index", *land.grid.axes], "rows": rows}
+    return {"columns": ["rank", *names, "index", *scores.grid.axes], "rows": rows}
 
 
-def _made(land: Landscape, noise: Noise | None) -> dict[str, str]:
+def _made(scores: GridScores, noise: Noise | None) -> dict[str, str]:
     """How the run was made, as names and values."""
-    manifest, trials = land.manifest, land.trials
+    manifest, trials = scores.manifest, scores.trials
     machine = manifest.machine
     status = trials["status"].value_counts()
     made = {
-        "trained": f"{len(trials):,} of {land.grid.size:,} configurations"
+        "trained": f"{len(trials):,} of {scores.grid.size:,} configurations"
         + "".join(f", {status[name]:,} {name}" for name in status.index if name != "ok"),
         "chosen by": chosen_by(manifest),
         "seed": str(manifest.seed)

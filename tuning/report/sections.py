@@ -1,4 +1,4 @@
-"""The parts of a run's report: what each says, and its figures."""
+"""The sections of a run's page: the text of each, and its figures."""
 
 from __future__ import annotations
 
@@ -8,47 +8,43 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuning.analysis.best_of_n import BestOf, needed_for
-from tuning.analysis.compare import counted, number_text
 from tuning.analysis.fidelity import fidelities
-from tuning.analysis.grid_scores import Landscape
+from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.partial_sweep import incumbents, stopped_early
 from tuning.analysis.run_view import scores_of
-from tuning.analysis.seed_noise import Noise
+from tuning.analysis.seed_noise import Noise, within_noise
 from tuning.analysis.variance import functional_anova
 from tuning.report import figures
-from tuning.report.answer import (
-    CONFIDENT,
-    as_good_as,
-    percent,
-    random_trials,
-    within_noise,
-)
+from tuning.report.answer import CONFIDENT, random_trials
+from tuning.report.style import svg
+from tuning.report.text import counted, number_text, percent
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, what it says, and its figures: each an SVG element and its caption."""
+    """A section of the page: heading, text, and figures, each an SVG element and its caption."""
 
     title: str
     text: list[str]
     figures: list[tuple[str, str]]
 
 
-def sections(land: Landscape, found: BestOf, noise: Noise | None) -> list[Section]:
-    """All that a landscape supports, in the order of the page."""
-    parts = [_random(land, found)]
-    if land.whole:
-        parts += [_reach(land)] if as_good_as(land) else []
-        parts += [_early(land, found), _variance(land)]
-    parts += [_curse(land, found)]
-    parts += [_noise(land, noise)] if noise else []
-    parts += _fidelity(land)
-    return [*parts, _axes(land), *([] if land.whole else [_unsaid(land)])]
+def sections(scores: GridScores, found: BestOf, noise: Noise | None) -> list[Section]:
+    """The sections that the scores support, in the order of the page."""
+    parts = [_random(scores, found)]
+    if scores.is_whole:
+        parts += [_reach(scores)] if scores.top_counts() else []
+        parts += [_early(scores, found), _variance(scores)]
+    parts += [_curse(scores, found)] if scores.test_metric else []
+    parts += [_noise(scores, noise)] if noise else []
+    parts += _fidelity(scores)
+    return [*parts, _axes(scores), *([] if scores.is_whole else [_unsaid(scores)])]
 
 
-def _random(land: Landscape, found: BestOf) -> Section:
-    size = len(land.trials)
-    of = f"all {size:,} configurations" if land.whole else f"the {size:,} trained"
+def _random(scores: GridScores, found: BestOf) -> Section:
+    size = len(scores.trials)
+    of = f"all {size:,} configurations" if scores.is_whole else f"the {size:,} trained"
+    test = ", and the test score of what was chosen" if scores.test_metric else ""
     rows = ", ".join(
         f"{number_text(found.mean[n - 1])} for n = {n:,}"
         for n in (1, 5, 20, 100, 1000)
@@ -57,25 +53,24 @@ def _random(land: Landscape, found: BestOf) -> Section:
     return Section(
         "What n random trials find",
         [
-            f"The best {land.metric} of n trials drawn from {of}, on average: {rows}.",
+            f"The best {scores.metric} of n trials drawn from {of}, on average: {rows}.",
             "Exact, from the order statistics of a draw without replacement; no simulation.",
         ],
         [
             (
-                figures.svg(functools.partial(figures.best_of_n, land=land, found=found)),
-                f"The best of n trials drawn from {of}, and the test score of what was chosen: "
-                "mean, and where it lies in nine of ten searches."
-                + (" ◇ published." if land.manifest.problem.references else ""),
+                svg(functools.partial(figures.best_of_n, scores=scores, found=found)),
+                f"The best of n trials drawn from {of}{test}: mean, and where it lies in nine of "
+                "ten searches." + (" ◇ published." if scores.manifest.problem.references else ""),
             )
         ],
     )
 
 
-def _reach(land: Landscape) -> Section:
-    size = land.grid.size
+def _reach(scores: GridScores) -> Section:
+    size = scores.grid.size
     top = {
         f"best {name}" + (f" ({count:,} with equals)" if count > whole else ""): count
-        for name, (whole, count) in as_good_as(land).items()
+        for name, (whole, count) in scores.top_counts().items()
     }
     return Section(
         "How many trials it takes",
@@ -86,19 +81,19 @@ def _reach(land: Landscape) -> Section:
         ],
         [
             (
-                figures.svg(functools.partial(figures.chances, size=size, tops=top)),
+                svg(functools.partial(figures.chances, size=size, tops=top)),
                 "The chance that n random trials hold one of the best.",
             )
         ],
     )
 
 
-def _early(land: Landscape, found: BestOf) -> Section:
-    early = stopped_early(land)
-    n = random_trials(land)
+def _early(scores: GridScores, found: BestOf) -> Section:
+    early = stopped_early(scores)
+    n = random_trials(scores)
     expected = float(found.mean[n - 1])
-    in_order = incumbents(land.values, land.mode)
-    as_good = int(np.argmax((in_order == expected) | land.better(in_order, expected))) + 1
+    in_order = incumbents(scores.values, scores.mode)
+    as_good = int(np.argmax((in_order == expected) | scores.is_better(in_order, expected))) + 1
     return Section(
         "A sweep stopped early",
         [
@@ -111,8 +106,8 @@ def _early(land: Landscape, found: BestOf) -> Section:
         ],
         [
             (
-                figures.svg(
-                    functools.partial(figures.early_sweeps, land=land, found=found, early=early)
+                svg(
+                    functools.partial(figures.early_sweeps, scores=scores, found=found, early=early)
                 ),
                 "The best after n trials: in grid order, evenly spaced, and at random.",
             )
@@ -120,23 +115,23 @@ def _early(land: Landscape, found: BestOf) -> Section:
     )
 
 
-def _variance(land: Landscape) -> Section:
+def _variance(scores: GridScores) -> Section:
     title = "What matters"
-    if land.without:
+    if scores.without_result:
         return Section(
             title,
             [
                 "The shares of variance are defined for a table without holes, and "
-                f"{land.without:,} trials have no result."
+                f"{scores.without_result:,} trials have no result."
             ],
             [],
         )
-    names = list(land.grid.axes)
-    shape = [len(values) for values in land.grid.axes.values()]
+    names = list(scores.grid.axes)
+    shape = [len(values) for values in scores.grid.axes.values()]
     shares = {
-        column: functional_anova(scores.reshape(shape), names)
-        for column in dict.fromkeys([land.metric, "val_loss"])
-        if np.isfinite(scores := scores_of(land.trials, column)).all() and np.ptp(scores) > 0
+        column: functional_anova(values.reshape(shape), names)
+        for column in dict.fromkeys([scores.metric, "val_loss"])
+        if np.isfinite(values := scores_of(scores.trials, column)).all() and np.ptp(values) > 0
     }
     if not shares:
         return Section(title, ["Nothing does: all configurations are equal."], [])
@@ -154,47 +149,47 @@ def _variance(land: Landscape) -> Section:
         [*said, "Exact functional ANOVA of the whole table (Hoeffding's decomposition)."],
         [
             (
-                figures.svg(functools.partial(figures.effects, shares=shares), height=4.6),
+                svg(functools.partial(figures.effects, shares=shares), height=4.6),
                 "The largest main effects and interactions of two axes (×).",
             )
         ],
     )
 
 
-def _curse(land: Landscape, found: BestOf) -> Section:
-    gap = found.optimism(land.mode)
+def _curse(scores: GridScores, found: BestOf) -> Section:
+    gap = found.optimism(scores.mode)
     said = [f"{gap[n - 1]:+.4f} after {n:,}" for n in (1, 20, 1000) if n <= len(gap)]
-    of = "" if land.whole else " of those trained"
+    of = "" if scores.is_whole else " of those trained"
     return Section(
         "The winner's curse",
         [
-            f"By how much the {land.metric} of what is chosen is better than its "
-            f"{land.test_metric}, on average: {', '.join(said)} random trials{of}.",
+            f"By how much the {scores.metric} of what is chosen is better than its "
+            f"{scores.test_metric}, on average: {', '.join(said)} random trials{of}.",
             "Of one trial nothing is chosen: its gap is the difference of the two sets of data. "
             "What is above that is the price of choosing.",
         ],
         [
             (
-                figures.svg(functools.partial(figures.winners_curse, land=land, found=found)),
+                svg(functools.partial(figures.winners_curse, scores=scores, found=found)),
                 "By how much the chosen looks better in validation than on the test data.",
             )
         ],
     )
 
 
-def _noise(land: Landscape, noise: Noise) -> Section:
-    known = len(land.trials) - land.without
+def _noise(scores: GridScores, noise: Noise) -> Section:
+    known = len(scores.trials) - scores.without_result
     said = [
         f"{noise.trials:,} configurations were trained with the seeds "
         f"{', '.join(map(str, noise.seeds))}: {percent(noise.share)} of the variance of "
-        f"{land.metric} is between configurations, the rest between seeds."
+        f"{scores.metric} is between configurations, the rest between seeds."
         if not np.isnan(noise.share)
         else f"{noise.trials:,} configurations were trained with several seeds, and are all equal.",
         f"Among the best {noise.top_trials:,} of them the standard deviation between seeds is "
         f"{number_text(noise.top_deviation)}, so that two trainings there differ by up to "
         f"{number_text(noise.resolution)} ({percent(CONFIDENT)}) for no reason but the seed: "
-        f"{within_noise(land, noise):,} of {known:,} configurations are no further from the best, "
-        f"{number_text(land.best)}.",
+        f"{within_noise(scores, noise):,} of {known:,} configurations are within this of the best, "
+        f"{number_text(scores.best)}.",
         f"The best by seed {noise.seeds[0]} among them, {number_text(noise.chosen)}, has "
         f"{number_text(noise.chosen_again)} with the others.",
     ]
@@ -209,60 +204,60 @@ def _noise(land: Landscape, noise: Noise) -> Section:
         said,
         [
             (
-                figures.svg(functools.partial(figures.indistinguishable, land=land, noise=noise)),
-                f"{land.metric} by rank; the band is what noise alone could take from the best.",
+                svg(functools.partial(figures.indistinguishable, scores=scores, noise=noise)),
+                f"{scores.metric} by rank; the band is what noise alone could take from the best.",
             )
         ],
     )
 
 
-def _fidelity(land: Landscape) -> list[Section]:
-    table = fidelities(land)
+def _fidelity(scores: GridScores) -> list[Section]:
+    table = fidelities(scores)
     if table.empty:
         return []
-    longest = int(land.trials["epochs"].max())
+    longest = int(scores.trials["epochs"].max())
     first = int(table["epochs"].iloc[0])
-    of = "" if land.whole else " of those trained"
+    of = "" if scores.is_whole else " of those trained"
     said = [
         f"Ranks of {row.trajectories:,} trainings after {row.epochs:,} and {longest:,} epochs have "
         f"a correlation of {row.correlation:.3f} (Spearman). Of the best 1%{of} after {longest:,}, "
         f"{share} are among the best 1% after {row.epochs:,} already; training only the one that "
-        f"leads then to the end costs {number_text(row.regret)} of {land.metric}."
+        f"leads then to the end costs {number_text(row.regret)} of {scores.metric}."
         for row, share in zip(table.itertuples(), map(percent, table["top_share"]), strict=True)
     ]
-    drawn = functools.partial(figures.shorter_trainings, land=land, epochs=first, longest=longest)
+    drawn = functools.partial(
+        figures.shorter_trainings, scores=scores, epochs=first, longest=longest
+    )
     return [
         Section(
             "What shorter trainings tell",
             said,
-            [(figures.svg(drawn), f"Ranks after {first} and after {longest} epochs.")],
+            [(svg(drawn), f"Ranks after {counted(first, 'epoch')} and after {longest:,}.")],
         )
     ]
 
 
-def _axes(land: Landscape) -> Section:
-    shown = figures.middle_and_best(land)
+def _axes(scores: GridScores) -> Section:
+    limits = figures.middle_and_best(scores)
+    of = "the whole grid" if scores.is_whole else "the trials trained"
     return Section(
         "By value of each axis",
-        [
-            f"{land.metric} over {'the whole grid' if land.whole else 'the trials trained'}. "
-            "Lines that end at the frame run on."
-        ],
+        [f"{scores.metric} over {of}. Whiskers cut at the frame extend beyond it."],
         [
             (
-                figures.svg(
-                    functools.partial(figures.by_axis, land=land, axis=axis, shown=shown),
+                svg(
+                    functools.partial(figures.by_axis, scores=scores, axis=axis, limits=limits),
                     height=2.6,
                 ),
                 f"{axis}: median, the middle half, and nine tenths.",
             )
-            for axis in land.grid.axes
+            for axis in scores.grid.axes
         ],
     )
 
 
-def _unsaid(land: Landscape) -> Section:
-    missing = land.grid.size - len(land.trials)
+def _unsaid(scores: GridScores) -> Section:
+    missing = scores.grid.size - len(scores.trials)
     return Section(
         "What this run cannot say",
         [

@@ -1,4 +1,4 @@
-"""A run's tables as people read them: the trials and their learning curves, checked."""
+"""A run's tables, read and checked: its trials and their learning curves."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from tuning.errors import TuningError, first_line
 from tuning.runs.columns import CURVES, STATUSES, TRIALS, cell_text, columns_of, curve_columns
 from tuning.runs.manifest import Manifest, read_manifest
 from tuning.runs.typed import typed
+from tuning.samplers import gives_each_once
 from tuning.space.grid import Grid
 
 if TYPE_CHECKING:
     import pandas as pd
 
+AGAIN = "again.csv"
 OLD_NAMES = {"number": "trial", "trial": "index"}  # of columns in format 1
 ROWS_AT_ONCE = 10_000  # as Python's own objects
 
@@ -71,9 +73,11 @@ def load_results(path: str | Path) -> pd.DataFrame:
     _to_numbers(table, [*scores, "train_seconds"], file)
     for name in columns[columns.index("engine") :]:
         table[name] = table[name].mask(table[name] == "")
-    for key in ("index", "trial"):
-        again = table.duplicated(["strategy", key])
-        _check(~again, key, table, file, "is there a second time")
+    once = table["strategy"].map(gives_each_once)  # others may ask for a configuration again
+    again = table.duplicated(["strategy", "index"]) & once.astype(bool)
+    _check(~again, "index", table, file, "is there a second time")
+    again = table.duplicated(["strategy", "trial"])
+    _check(~again, "trial", table, file, "is there a second time")
     _check_complete(table, _rows(manifest, "trials"), file)
     return table.sort_values(["strategy", "trial"], kind="stable", ignore_index=True)
 
@@ -110,6 +114,32 @@ def load_curves(path: str | Path) -> pd.DataFrame:
         table = table.merge(load_results(path)[["strategy", "trial", "index"]], on=keys)
         table = table[columns]
     return table
+
+
+def load_again(path: str | Path, metric: str) -> pd.DataFrame | None:
+    """The trials of a run that were trained again, the best first; None if none were.
+
+    Returns
+    -------
+    DataFrame
+        As `tuning.api.steadiness.train_again` returns it.
+
+    Raises
+    ------
+    TuningError
+        If the table is damaged.
+    """
+    import pandas as pd
+
+    file = Path(path) / AGAIN
+    if not file.exists():
+        return None
+    columns = {"index": int, metric: float, "again": float, "moved": float}
+    try:
+        found = pd.read_csv(file).rename(columns=OLD_NAMES)  # of any age, as it has no other trial
+        return found.astype(columns)
+    except (ValueError, KeyError) as error:
+        raise TuningError(f"{file} is damaged: write it anew with --again") from error
 
 
 def refuse_empty(results: pd.DataFrame, path: str | Path) -> None:

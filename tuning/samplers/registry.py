@@ -86,6 +86,12 @@ def title_of(name: str) -> str:
     return known[name].title if name in known else name
 
 
+def gives_each_once(name: str) -> bool:
+    """Whether a strategy is known to give no configuration twice."""
+    known = strategies()
+    return name in known and not known[name].learns
+
+
 def samplers_of(
     settings: Mapping[str, Mapping[str, Any]], space: Grid, seed: int
 ) -> dict[str, Sampler]:
