@@ -581,6 +581,7 @@ OF_RUNS = [
         ('"validation",', "", "its splits lack 'validation'"),
         ('"validation",', '"validation", "train",', "its splits repeat"),
         ('"model": "m",', "", "its fingerprint lacks 'model'"),
+        ('"epochs": [\n        1', '"epochs": [\n        0', "axis 'epochs' takes whole numbers"),
         ('"accuracy"\n', '"mae"\n', "its metrics are 'loss', 'mae'"),
         ('"accuracy"\n', '"accuracy", "loss"\n', "its metrics repeat"),
         ('"references": []', '"references": [3]', "its references: 3 is not a dict"),

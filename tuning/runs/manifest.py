@@ -23,7 +23,7 @@ from tuning.errors import TuningError, quoted
 from tuning.problem.data import SPLITS
 from tuning.problem.environment import differing
 from tuning.problem.fingerprint import changed
-from tuning.problem.problem import Mode, Problem, reference_fault
+from tuning.problem.problem import Mode, Problem, axes_fault, reference_fault
 from tuning.samplers import Shard, samplers_of, strategies
 from tuning.space.grid import Grid, listing
 from tuning.trial import now
@@ -356,6 +356,8 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     known = strategies()  # another one may be registered where the run was made
     own = {name: each for name, each in manifest.strategies.items() if name in known}
     try:
+        if fault := axes_fault(manifest.grid):
+            yield fault
         samplers_of(own, manifest.grid, manifest.seed)
         if manifest.shard:
             Shard.parse(manifest.shard)
