@@ -499,7 +499,11 @@ def taken_over(self: Any, samplers: Any, run: Any, progress: Any) -> None:
 
 def sampler(body: str, says: str) -> Case:
     """A sampler of one's own that misbehaves."""
-    code = f"class Own:\n    def __init__(self, *given): pass\n    {body}\n"
+    code = (
+        "from tuning.trial import Trial\n"
+        "def at(index): return Trial(0, {}, 0, index=index)\n"
+        f"class Own:\n    def __init__(self, *given): pass\n    {body}\n"
+    )
     given = made(trials=range(4))
     return Case(
         "replay run --sampler own.py:Own --trials 2 --repeats 1", says, {"own.py": code}, given
@@ -547,14 +551,14 @@ OF_OPTIONS = [
          {"bad.py": "1 / 0"}),
     Case("replay run --sampler own.py:Best", "own.py has no class 'Best' to take as the sampler",
          {"own.py": ""}),
-    sampler("def ask(self, n): return [99]", "the sampler Own asks for trial 99: those of this"),
-    sampler("def ask(self, n): return [5]", "Own has asked for 10,000 trials in a row that the"),
+    sampler("def ask(self, n): return [99]", "ask of the sampler Own failed: TypeError: it gives int"),
+    sampler("def ask(self, n): return n * [at(5)]", "Own has asked for 10,002 trials in a row that"),
     sampler("def ask(self, n): return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
     sampler("def ask(self, n): raise SystemExit(3)", "ask of the sampler Own failed: SystemExit"),
-    sampler("def ask(self, n): return [1]", "tell of the sampler Own failed: AttributeError"),
+    sampler("def ask(self, n): return [at(1)]", "tell of the sampler Own failed: AttributeError"),
     Case("replay run --sampler own.py:own", "own.py:own cannot be made: cannot sweep 99 configur",
          {"own.py": "from tuning import SweepSampler\n"
-          "def own(grid, n, seed): return SweepSampler(grid, n_trials=99)"}, made()),
+          "def own(grid, n, seed): return SweepSampler(grid, trials=99)"}, made()),
 ]  # fmt: skip
 
 OF_RUNS = [
@@ -573,9 +577,7 @@ OF_RUNS = [
         ('"mode": "max"', '"mode": "up"', "its mode is 'up'"),
         ('"seed": 0,', "", "it lacks 'seed'"),
         ('"points": "all"', '"points": "some"', "--sweep takes a number N"),
-        ('"points": "all",', "", "the strategy 'sweep' takes points and order"),
-        ('"points": "all"', '"points": 3', "points of the strategy 'sweep' is 3"),
-        ('"sweep": {', '"sweeep": {', "there is no strategy 'sweeep': take random or sweep"),
+        ('"points": "all"', '"points": 3', "a sweep's settings are points and order, not {'points': 3"),
         ('"format": 2', '"format": 1', "it lacks 'search'"),
         ('"format": 2', '"format": 1, "search": {}', "its search lacks 'random'"),
         ('"validation",', "", "its splits lack 'validation'"),
