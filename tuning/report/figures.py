@@ -63,7 +63,8 @@ def best_so_far(ax: Axes, comparison: Comparison) -> None:
             ax.plot(trials, rows[f"expected_{metric}"], "--", color=colour, label=label)
         most = max(most, int(trials.max()))
         if (known := best.dropna()).size:
-            limits += [known.quantile(WORST if up else 1 - WORST), known.iloc[-1]]
+            worst = known.quantile(WORST if up else 1 - WORST)
+            limits += [float(worst), float(known.iloc[-1])]
     for reference, n, value in _published(comparison, metric):
         name = reference.get("strategy", "published")
         ax.plot(n, value, "D", color=GREY, mfc="none", label=name)
@@ -131,7 +132,7 @@ def value_panels(
 def _label_values(ax: Axes, grid: Grid, axis: str, most_letters: int) -> None:
     """Label the horizontal axis with the values of an axis of the grid."""
     values = [value_text(value) for value in grid.axes[axis]]
-    turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+    turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
     is_long = len("".join(values)) > most_letters
     ax.set_xticks(range(len(values)), values, **(turned if is_long else {}))
     ax.set_xlim(-0.6, len(values) - 0.4)
