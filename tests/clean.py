@@ -11,13 +11,21 @@ from pathlib import Path
 
 import keras
 
+
+def numbers(value):
+    """A score as one number, or several for classes, each as ``[0]``."""
+    if isinstance(value, float):
+        return [("", value)]
+    return [(f"[{i}]", float(each)) for i, each in enumerate(value)]
+
+
 for line in sys.stdin:
     path = Path(line.strip())
     splits, batch_size = pickle.loads(path.with_suffix(".pickle").read_bytes())
     try:
         model = keras.saving.load_model(path)
         found = {
-            f"{name}_{score}": value if isinstance(value, float) else [float(v) for v in value]
+            f"{name}_{score}{place}": number
             for name, (x, y, *weights) in splits.items()
             for score, value in model.evaluate(
                 x,
@@ -27,6 +35,7 @@ for line in sys.stdin:
                 verbose=0,
                 return_dict=True,
             ).items()
+            for place, number in numbers(value)
         }
     except Exception as error:
         found = {"error": f"{type(error).__name__}: {error}"[:300]}

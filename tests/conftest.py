@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import collections
 import functools
+import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +67,29 @@ def trial_at(problem: Problem, index: int, seed: int = 0) -> Trial:
     """The trial of a grid index."""
     configuration = problem.grid[index]
     return Trial(index, configuration, seed, epochs(configuration), index)
+
+
+def evaluated_apart(
+    files: Mapping[Path, tuple[Mapping[str, Any], int]],
+) -> dict[Path, dict[str, float]]:
+    """What ``.keras`` files evaluate to in a process that has only Keras.
+
+    Parameters
+    ----------
+    files : mapping of Path to (dict, int)
+        The rows to score by the name to give the scores, and the batch size.
+    """
+    for path, given in files.items():
+        path.with_suffix(".pickle").write_bytes(pickle.dumps(given))
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "tests" / "clean.py"],
+        input="".join(f"{path}\n" for path in files),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tempfile.gettempdir(),
+    )
+    return dict(zip(files, map(json.loads, done.stdout.splitlines()), strict=True))
 
 
 def train_pack(

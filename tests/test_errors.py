@@ -12,6 +12,7 @@ import builtins
 import contextlib
 import errno
 import fcntl
+import functools
 import inspect
 import json
 import os
@@ -21,34 +22,38 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
 
 from tests.conftest import command
-from tests.made import write_run
-from tuning import errors
-from tuning.api import search
+from tests.made import Climber, write_run
+from tuning import Grid, errors, samplers
+from tuning.api import public, search
 from tuning.cli import commands as cli
-from tuning.execution import cluster, driver, worker
+from tuning.execution import cluster, loop, worker
 from tuning.execution.cluster import Cluster
+from tuning.execution.ray import RayExecutor
 from tuning.problem import file as file_of_problem
 from tuning.problem import problem
 from tuning.problem.data import data_fingerprint
 from tuning.runs import lock
+from tuning.runs.best import BestModels
 from tuning.runs.publish import publish
+from tuning.trial import KeptModel, Trial
 
 LONGEST = 300  # characters
 NO_SENTENCE = r"Traceback|<class |<function | object at |[.!?] [A-Z]|[.!]$"  # or several
 UNREACHED = {  # here; where it is provoked instead
-    "Driver._after_death": "integration/test_driver.py: by a worker set up otherwise",
-    "supervised": "test_supervisor.py: by processes that are killed",
-    "TableTrainer._outcome": "analysis/test_replay.py: only by Python code",
+    "RayExecutor._after_death": "integration/test_ray.py: by a worker set up otherwise",
+    "supervised": "execution/test_supervisor.py: by processes that are killed",
 }
 THROUGH = ("reason", "probe")  # what they say reaches an error in an object, not by a call
 TEXTS = ("str", "list[str]", "Iterator[str]")  # what a function returns that says what is wrong
@@ -59,13 +64,17 @@ Given = Callable[[Path, pytest.MonkeyPatch], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A command that goes wrong, and what it has to say; `given` makes its inputs."""
+    """A command that goes wrong, and what it has to say; `given` makes its inputs.
+
+    Where it is Python code that goes wrong, this is `call`, which takes the folder of the case.
+    """
 
     line: str
     says: str
     files: dict[str, str] = field(default_factory=dict)
     given: Given = lambda folder, patch: None
     code: int = 2
+    call: Callable[[Path], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,34 +88,27 @@ class Heard:
     lines: set[tuple[str, int]]
 
 
-class Here(driver.Driver):
-    """A driver that looks at models and trains them in this process, and counts nothing."""
+class Here(RayExecutor):
+    """An executor of a Ray that is not there: it loads nothing, and looks at no model."""
 
-    def __init__(self, problem: Any, *, seed: int, backend: str, **_: Any) -> None:
+    def __init__(self, problem: Any, job: worker.Job, **_: Any) -> None:
         self._problem = problem
-        self._job = worker.Job(seed, backend)
+        self._job = job
         self._may_pack = False
+        self._in_flight = {}
 
     def load(self, data: Any) -> None:
-        self._data = data
-
-    def _look(self, packs: bool) -> worker.Probe:
-        return worker.probe(self._problem, self._data, self._job, packs)
-
-    def train(self, trials: list[int]) -> list[Any]:
-        reports = worker.train(self._problem, self._data, trials, self._job)
-        return [outcome for report in reports for outcome in report.outcomes]
-
-    def search(self, samplers: Any, run: Any, progress: Any) -> None:
-        (outcome,) = self.train([0])
-        rows = run.rows(outcome, [("random", 0)])
-        run.append(rows, [(row, outcome.curve) for row in rows])
+        pass
 
 
-def here(folder: Path, patch: pytest.MonkeyPatch, **methods: Any) -> None:
-    """Search without Ray."""
-    patch.setattr(search, "_cluster", lambda _: contextlib.nullcontext(Cluster(1, 1)))
-    patch.setattr(search, "Driver", type("Here", (Here,), methods))
+def on_ray(says: str, error: Exception) -> Case:
+    """A search on a Ray where a look at the models ends so."""
+
+    def given(_: Path, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(search, "ray_cluster", lambda *_, **__: contextlib.nullcontext(Cluster(1, 1)))
+        patch.setattr(search, "RayExecutor", type("Here", (Here,), {"_look": raising(error)}))
+
+    return Case("run_ray --problem mine.py", says, MINE, given)
 
 
 PROBLEM = """
@@ -125,6 +127,9 @@ def build_model(config):
     model.compile("sgd", "mean_squared_error", metrics=["accuracy"])
     return model
 """
+
+
+MINE = {"mine.py": PROBLEM}
 
 
 def explained(says: str, more: str) -> Case:
@@ -149,16 +154,10 @@ def load_data():
     )
 
 
-def searched(
-    says: str,
-    more: str = "",
-    line: str = "run_ray --problem wrong.py",
-    code: int = 2,
-    **methods: Any,
-) -> Case:
-    """A search of a problem whose file says `more`, by a driver with these methods."""
+def searched(says: str, more: str = "", options: str = "") -> Case:
+    """A search of a problem whose file says `more`, in this process."""
     files = {"wrong.py": PROBLEM + textwrap.dedent(more)}
-    return Case(line, says, files, lambda *given: here(*given, **methods), code)
+    return Case(f"run_ray --problem wrong.py --workers 0 {options}", says, files)
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -294,21 +293,21 @@ def build_model(config):
 def build_model(config):
     return None
 """),
-    searched("'val_accuracy', but its models report val_loss, val_mae: let metric in its file be",
+    searched("'val_accuracy', but its models report val_loss, val_mae: let its metric be one of",
              METRIC.format(metric="'mae'")),
-    searched("judged by 'val_f1_score', which is an array: let metric in its file be", """
+    searched("'val_f1_score', which is an array: let its metric be a single number, one", """
 metric = "val_f1_score"
 """ + METRIC.format(metric="keras.metrics.F1Score()")),
-    searched("of which Keras does not know whether more or less is better: the problem's file has",
+    searched("of which Keras does not know whether more or less is better: say mode = 'max'",
              METRIC.format(
                  metric="keras.metrics.MeanMetricWrapper(lambda y, p: p, name='accuracy')")),
     searched("no epoch of problem 'wrong' could be timed: ValueError: ",
              STEP.format(name="train_step", takes="state, data"),
-             "run_ray --problem wrong.py --estimate"),
-    searched("a worker lacks the package 'wine', which has to be on every node", _look=raising(
-        ray.exceptions.RayTaskError("f", "", ModuleNotFoundError(name="wine")))),
-    searched("no model of problem 'wrong' can be tried: its worker process died", _look=raising(
-        ray.exceptions.WorkerCrashedError())),
+             "--estimate"),
+    on_ray("a worker lacks the package 'wine', which has to be on every node",
+           ray.exceptions.RayTaskError("f", "", ModuleNotFoundError(name="wine"))),
+    on_ray("no model of problem 'mine' can be tried: its worker process died",
+           ray.exceptions.WorkerCrashedError()),
 ]  # fmt: skip
 
 OF_DATA = [
@@ -320,7 +319,7 @@ def load_data():
 def load_data():
     raise SystemExit(3)
 """),
-    explained("load_data() of problem 'wrong' has to return a dict of train, validation, test", """
+    explained("load_data() of problem 'wrong' has to return a dict of train and validation", """
 def load_data():
     return {"train": 1, "test": 2}
 """),
@@ -397,9 +396,8 @@ def edited(file: str, old: str, new: str, make: Given = MADE) -> Given:
 def own(
     change: Callable[[dict[str, Any]], Any] = lambda about: None,
     then: Given = lambda folder, patch: None,
-    **methods: Any,
 ) -> Given:
-    """A run of the problem in `mine.py`, gone on with here; its manifest changed, and then more."""
+    """A run of the problem in `mine.py`, its manifest changed, and then more."""
 
     def given(folder: Path, patch: pytest.MonkeyPatch) -> Any:
         file = folder / "mine.py"
@@ -408,12 +406,11 @@ def own(
         data = problem.load_data(mine)
         model = worker.probe(mine, data, worker.Job(0, "jax"), False).model_fingerprint
         digests = {**mine.fingerprint, "model": model, "data": data_fingerprint(data)}
-        path = write_run(folder, lambda *_: 0.5, trials=[1], axes={"units": [1, 2]})
+        path = write_run(folder, lambda *_: 0.5, trials=[0], axes={"units": [1, 2]})
         about = json.loads((path / "manifest.json").read_text())
         about["problem"] |= {"name": "mine", "source": str(file), "fingerprint": digests}
         change(about)
         (path / "manifest.json").write_text(json.dumps(about))
-        here(folder, patch, **methods)
         return then(folder, patch)
 
     return given
@@ -492,22 +489,44 @@ def without(file: str) -> Given:
     return lambda folder, _: (folder / file).unlink()
 
 
-def taken_over(self: Any, samplers: Any, run: Any, progress: Any) -> None:
-    (run.path / "lock").write_text("process 7 on elsewhere\n")
-    Here.search(self, samplers, run, progress)
+def before_the_search(does: Given) -> Given:
+    """Something is done once the run is open and the models were looked at."""
+
+    def given(folder: Path, patch: pytest.MonkeyPatch) -> None:
+        begin = loop.search
+
+        def after(*given: Any, **options: Any) -> None:
+            does(folder, patch)
+            begin(*given, **options)
+
+        patch.setattr(loop, "search", after)
+
+    return given
 
 
-def sampler(body: str, says: str) -> Case:
+taken_over = before_the_search(
+    lambda folder, _: (folder / "run" / "lock").write_text("process 7 on elsewhere\n")
+)
+
+
+def sampler(ask: str, says: str, tell: str = "pass") -> Case:
     """A sampler of one's own that misbehaves."""
-    code = f"class Own:\n    def __init__(self, *given): pass\n    {body}\n"
+    code = f"""
+from tuning.samplers import WAIT, Sampler
+from tuning.trial import Trial
+
+class Own(Sampler):
+    def __init__(self, *given): self.n_trials = 2
+    def ask(self, n): {ask}
+    def tell(self, outcomes): {tell}
+"""
     given = made(trials=range(4))
     return Case(
         "replay run --sampler own.py:Own --trials 2 --repeats 1", says, {"own.py": code}, given
     )
 
 
-GO_ON = "run_ray --out run"
-MINE = {"mine.py": PROBLEM}
+GO_ON = "run_ray --out run --workers 0"
 
 OF_OPTIONS = [
     Case("run_ray --random x", "argument --random: invalid int value: 'x'"),
@@ -516,7 +535,7 @@ OF_OPTIONS = [
     Case("run_ray --nonsense", "unrecognized arguments: --nonsense"),
     Case("analyse", "the following arguments are required: DIR\n"),
     Case("run_ray --out s3://bucket/run", "s3://bucket/run is not a path: runs are kept in dir"),
-    Case("run_ray --workers 0", "--workers takes a number from 1, not 0"),
+    Case("run_ray --workers -1", "--workers takes a number from 0, not -1"),
     Case("run_ray --trial-timeout nan", "--trial-timeout takes a number of seconds above 0, not"),
     Case("run_ray --trial-memory much", "--trial-memory takes a size such as 2GB or 512MB, not"),
     Case("run_ray --shard 4/3", "--shard takes K/N with K from 1 to N, such as 3/16, not '4/3'"),
@@ -531,7 +550,7 @@ OF_OPTIONS = [
     Case("run_ray --random 0 --sweep 0", "nothing to search: both --random and --sweep are 0"),
     Case("run_ray --seed -1", "--seed takes a number from 0 to 4,294,967,295, not -1"),
     Case("run_ray --seed 4294967296", "--seed takes a number from 0 to 4,294,967,295, not 4"),
-    Case("run_ray --explain --engine fit", "only packs can be explained, which --engine auto trains"),
+    Case("run_ray --explain --engine fit", "only packs can be explained, which --engine auto"),
     Case(
         "run_ray --backend torch",
         "--backend torch needs the package torch, which is not installed",
@@ -547,14 +566,17 @@ OF_OPTIONS = [
          {"bad.py": "1 / 0"}),
     Case("replay run --sampler own.py:Best", "own.py has no class 'Best' to take as the sampler",
          {"own.py": ""}),
-    sampler("def ask(self, n): return [99]", "the sampler Own asks for trial 99: those of this"),
-    sampler("def ask(self, n): return [5]", "Own has asked for 10,000 trials in a row that the"),
-    sampler("def ask(self, n): return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
-    sampler("def ask(self, n): raise SystemExit(3)", "ask of the sampler Own failed: SystemExit"),
-    sampler("def ask(self, n): return [1]", "tell of the sampler Own failed: AttributeError"),
+    sampler("return [3]", "ask of the sampler Own failed: TypeError: it gives int, not Trial"),
+    sampler("return 3", "of the sampler Own failed: TypeError: it gives int, not a list of Trial"),
+    sampler("return [Trial(0, {}, 0, index=5)] * 101", "Own has asked for 10,100 trials in a row"),
+    sampler("return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
+    sampler("raise SystemExit(3)", "ask of the sampler Own failed: SystemExit"),
+    sampler("return [Trial(0, {}, 0, index=1)]", "tell of the sampler Own failed: KeyError: 'deaf'",
+            "raise KeyError('deaf')"),
+    sampler("return WAIT", "the strategy 'replay' waits for outcomes, but has heard of all its"),
     Case("replay run --sampler own.py:own", "own.py:own cannot be made: cannot sweep 99 configur",
          {"own.py": "from tuning import SweepSampler\n"
-          "def own(grid, n, seed): return SweepSampler(grid, n_trials=99)"}, made()),
+          "def own(grid, n, seed): return SweepSampler(grid, trials=99)"}, made()),
 ]  # fmt: skip
 
 OF_RUNS = [
@@ -573,9 +595,10 @@ OF_RUNS = [
         ('"mode": "max"', '"mode": "up"', "its mode is 'up'"),
         ('"seed": 0,', "", "it lacks 'seed'"),
         ('"points": "all"', '"points": "some"', "--sweep takes a number N"),
-        ('"points": "all",', "", "the strategy 'sweep' takes points and order"),
-        ('"points": "all"', '"points": 3', "points of the strategy 'sweep' is 3"),
-        ('"sweep": {', '"sweeep": {', "there is no strategy 'sweeep': take random or sweep"),
+        ('"points": "all",', "", "a sweep's settings are points and order, not {'order': 'grid'}"),
+        ('"points": "all"', '"points": 3', "a sweep's settings are points and order, not {'points"),
+        ('"order": "grid"', '"order": "odd"', "--sweep-order takes grid or spaced, not 'odd'"),
+        ('"sweep": {', '"random": {', "the strategy 'random' cannot be made: TypeError"),
         ('"format": 2', '"format": 1', "it lacks 'search'"),
         ('"format": 2', '"format": 1, "search": {}', "its search lacks 'random'"),
         ('"validation",', "", "its splits lack 'validation'"),
@@ -606,8 +629,16 @@ OF_RUNS = [
          own(lambda about: about["problem"]["axes"].update(units=[*range(9), 99, *range(10, 20)]))),
     Case(GO_ON, "run is another run: the problem's data has changed",
          given=own(lambda about: about["problem"]["fingerprint"].update(data="d"))),
-    Case(f"{GO_ON} --sweep 1", "the run's sweep is 2 in spaced order, and 1 in spaced order",
+    Case(GO_ON, "there is no strategy 'sweeep': did you mean 'sweep'?",
+         given=edited("run/manifest.json", '"sweep": {', '"sweeep": {', own())),
+    Case(GO_ON, "there is no strategy 'own': there are",
+         given=edited("run/manifest.json", '"sweep": {', '"own": {', own())),
+    Case(f"{GO_ON} --sweep 1", "and a sweep of 1 evenly spaced in grid order does not begin with",
          given=own(of_sweep(points="2", order="spaced"))),
+    Case(GO_ON, "trial 0 of the strategy 'sweep' is another configuration than the run has: the",
+         code=1, given=edited("run/trials.csv", "sweep,0,0,0,1,", "sweep,0,1,0,2,", own())),
+    Case(GO_ON, "Keras is not set up here as in the run: its KERAS_ODD is not set to 1", code=1,
+         given=own(then=before_the_search(lambda _, patch: patch.setenv("KERAS_ODD", "1")))),
     Case(f"{GO_ON} --sweep 1:2", "order does not begin with it: name another --out",
          given=own(of_sweep(points="0:1"))),
     Case("analyse run --again 1", "run cannot be trained again: the problem's data has changed",
@@ -645,7 +676,7 @@ OF_FILES = [
          given=own(then=locked_elsewhere)),
     Case(GO_ON, "cannot lock the run run: Input/output error", given=own(then=unlockable)),
     Case(GO_ON, "cannot open the run run: No such file", given=own(then=without("run/trials.csv"))),
-    Case(GO_ON, "run/trials.csv has index 1 a second time, in row 2",
+    Case(GO_ON, "run/trials.csv has trial 0 a second time, in row 2",
          given=own(then=lambda folder, _: twice(folder / "run" / "trials.csv"))),
     Case(GO_ON, "run/trials.csv is damaged in row 1 or behind it",
          given=edited("run/trials.csv", ",ok,", ",fine,", own())),
@@ -656,9 +687,8 @@ OF_FILES = [
     Case(GO_ON, "cannot write run/curves.csv: the disk is full", code=1,
          given=full_disk("curves.csv", own())),
     Case(GO_ON, "run was taken over by process 7 on elsewhere", code=1,
-         given=own(search=taken_over)),
-    searched("cannot make the run wrong.py/run: Not a directory", "",
-             "run_ray --problem wrong.py --out wrong.py/run"),
+         given=own(then=taken_over)),
+    searched("cannot make the run wrong.py/run: Not a directory", "", "--out wrong.py/run"),
     Case("run_ray --out " + 300 * "a", ": File name too long"),
     *(Case("analyse run", says, given=edited("run/trials.csv", old, new)) for old, new, says in [
         ("status", "state", "run/trials.csv is not of this run: it has no column 'status'"),
@@ -710,7 +740,7 @@ def ray_that(**does: Any) -> Given:
     """A Ray at an address that answers, and then does what is told of its functions."""
 
     def given(_: Path, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(search, "Driver", Here)
+        patch.setattr(search, "RayExecutor", Here)
         answers = subprocess.CompletedProcess([], does.pop("ends", 0), b"", does.pop("answer", b""))
         patch.setattr(subprocess, "run", does.pop("run", lambda *_, **__: answers))
         for name in ("init", "shutdown"):
@@ -732,6 +762,118 @@ def of_ray(
     return Case(line, says, MINE, ray_that(**does), code)
 
 
+def python(
+    says: str,
+    call: Callable[[Path], Any],
+    given: Given = lambda folder, patch: None,
+    code: int = 2,
+) -> Case:
+    """A call from Python code."""
+    return Case("python", says, {}, given, code, call)
+
+
+def build(config: dict[str, Any]) -> Any:
+    """A model for Python code."""
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(config["units"])])
+    model.compile("sgd", "mean_squared_error", metrics=["accuracy"])
+    return model
+
+
+PART = np.zeros((4, 2)), np.zeros((4, 1))
+
+
+def asked(says: str, /, *, given: Given = lambda folder, patch: None, **options: Any) -> Case:
+    """A call of `tuning.search` with these arguments, and else good ones."""
+    options = {
+        "build_model": build,
+        "space": {"units": [1, 2]},
+        "load_data": dict.fromkeys(("train", "validation", "test"), PART),
+        "workers": 0,
+        **options,
+    }
+    return python(says, lambda _: public.search(out="run", **options), given)
+
+
+def of_results(says: str, call: Callable[[Any], Any], given: Given = MADE, code: int = 2) -> Case:
+    """A call of a method of a run's results."""
+    return python(says, lambda _: call(public.open_results("run")), given, code)
+
+
+def of_functions(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A run of another `build` than that below."""
+    digests = {"code": "c", "model": "m", "data": "d", "function build_model": "another"}
+    own = made(score=lambda *_: 0.5, axes={"units": [1, 2]}, source="", fingerprint=digests)
+    edited("run/manifest.json", '"name": "made"', '"name": "search"', own)(folder, patch)
+
+
+def with_weights(folder: Path, _: pytest.MonkeyPatch) -> None:
+    """A run of functions, with nothing but the weights of its best trial."""
+    path = write_run(folder, trials=[0], source="")
+    best = BestModels(path, 1, "val_accuracy", "max")
+    model = KeptModel(Trial(0, {}, 0, index=0), (("sweep", 0),), False, b"", "of the class Own")
+    best.write([model])
+
+
+def with_lock(lock: Any) -> Callable[[dict[str, Any]], Any]:
+    """A function that cannot be sent to another process."""
+    return lambda config: (lock, build(config))
+
+
+def wrong_pickle(self: Any) -> Any:
+    raise TypeError("no")
+
+
+OF_PYTHON = [
+    asked("--keep takes a number of models from 0, not -1", keep=-1),
+    asked("nothing to search: both --random and --sweep are 0", trials=0),
+    asked("there is no strategy 'radnom': did you mean 'random'?", strategy="radnom"),
+    asked("there are 2 configurations to start with, and only 1 trials", trials=1,
+          start=[{"units": 1}, {"units": 2}]),
+    asked("run is another run: its function build_model has changed", given=of_functions),
+    asked("problem 'search': build_model has to be a function, not int", build_model=3),
+    asked("build_model uses 'lock', of type _thread.lock, which cannot be sent to workers: make",
+          build_model=with_lock(threading.Lock())),
+    asked("build_model cannot be sent to workers: ", build_model=type(
+        "Own", (), {"__call__": lambda *_: None, "__reduce__": wrong_pickle})()),
+    asked("validation_split takes a number above 0 and below 1, not 2", validation_split=2),
+    asked("its data has splits already, so leave out validation_split", validation_split=0.5),
+    asked("data has to be a function, a dict of splits, or (x, y) with validation", load_data=3),
+    asked("validation_split=0.9 leaves none of 4 rows to train with", load_data=PART,
+          validation_split=0.9),
+    asked("Keras runs on jax in this process already, so tensorflow needs workers of their own",
+          backend="tensorflow"),
+    asked("a trial's time and memory are limited by ending its process: let there be workers, at",
+          trial_timeout=5),
+    python("cannot sweep 9 configurations: there are 2",
+           lambda _: samplers.SweepSampler(Grid({"a": [1, 2]}), trials=9)),
+    python("'a b' cannot name a strategy: take letters, digits and _",
+           lambda _: samplers.register("a b")),
+    python("learns from outcomes, so no shard of it can be trained alone",
+           lambda _: samplers.ShardSampler(Climber(Grid({"a": [1, 2]}), 2, 0), lambda _: True)),
+    python("cannot write best/sweep-0.keras: the disk is full",
+           lambda _: BestModels(Path(), 1, "val_loss", "min").write(
+               [KeptModel(Trial(0, {}, 0), (("sweep", 0),), True, b"model")]),
+           full_disk(".sweep-0.keras.draft", lambda *_: None), 1),
+    of_results("no trial of the strategy 'other' has a result: the column error of the table says",
+               lambda results: results.best(1, "other")),
+    of_results("no trial has a result: the column", lambda results: results.best(),
+               made(score=lambda *_: None)),
+    of_results("run has no trials yet", lambda results: results.best(), made(trials=[])),
+    of_results("the model of trial 3 of sweep was not kept: a search with keep=N keeps the best N",
+               lambda results: results.best_model(), made(score=lambda _, i: float(i == 3))),
+    of_results("only weights were kept (of the class Own), and the run was made by functions: best",
+               lambda results: results.best_model(), with_weights),
+    of_results("run is there already: name a new directory",
+               lambda results: results.save(results.path)),
+    of_results("cannot make file/new: Not a directory",
+               lambda results: results.save(results.path.parent / "file" / "new"),
+               lambda *given: [MADE(*given), (given[0] / "file").touch()]),
+    python("there is no run at run", lambda _: public.open_results("run")),
+]  # fmt: skip
+
+
 OF_RAY = [
     of_ray("no Ray answers at host:6379: gave up after 20 seconds",
            run=raising(subprocess.TimeoutExpired("python", 20))),
@@ -748,7 +890,9 @@ OF_RAY = [
 
 CASES = {
     f"{i}: {case.says}": case
-    for i, case in enumerate((*OF_OPTIONS, *OF_PROBLEMS, *OF_DATA, *OF_RUNS, *OF_FILES, *OF_RAY))
+    for i, case in enumerate(
+        (*OF_OPTIONS, *OF_PROBLEMS, *OF_DATA, *OF_RUNS, *OF_FILES, *OF_PYTHON, *OF_RAY)
+    )
 }
 known: dict[str, Heard] = {}
 
@@ -773,7 +917,10 @@ def heard_of(
             (folder / file).write_text(text)
         kept = case.given(folder, patch)
         before = _content(folder)
-        code = getattr(cli, script)(arguments)
+        if case.call is None:
+            code = getattr(cli, script)(arguments)
+        else:  # it ends as a command does
+            code = cli._exit_code(functools.partial(case.call, folder))
         del kept
     said = capsys.readouterr()
     left = sorted(name for name, _ in before.items() ^ _content(folder).items())

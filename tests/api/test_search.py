@@ -21,11 +21,12 @@ def test_an_array_does_not_judge_but_one_of_its_numbers_may(tmp_path):
         path.write_text(f"{beside}{F1.read_text()}metric = {metric!r}\n")
         problem = load_problem(str(path))
         found = probe(problem, load_data(problem), Job(0, "jax"), pack=False)
-        return _probe(problem, SimpleNamespace(probe=lambda: found))  # a driver without Ray
+        executor = SimpleNamespace(probe=lambda: found)
+        return _probe(problem, executor, ["train", "validation", "test"])
 
     assert probed("val_f1_score[1]").metrics == ["loss", "accuracy"] + [
         f"f1_score[{i}]" for i in range(3)
     ]
-    says = r"which is an array: let metric .* one of val_f1_score\[0\] to val_f1_score\[2\]$"
+    says = r"which is an array: let its metric .*, one of val_f1_score\[0\] to val_f1_score\[2\]$"
     with pytest.raises(TuningError, match=says):
         probed("val_f1_score")

@@ -6,15 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from tuning.execution.driver import Pack
 
-from tuning.callbacks.terminal import TerminalProgress, TimeLeft, duration
+from tuning.callbacks.terminal import TerminalProgress
+from tuning.callbacks.time_left import TimeLeft
 from tuning.engines.reports import Report
-from tuning.problem.problem import Work
+from tuning.packing.packs import Pack, Work
+from tuning.report.terminal import duration
+from tuning.trial import Trial
 
 
 def pack(seconds: float, epochs: int) -> Pack:
-    return Pack([0], Work(seconds, epochs))
+    return Pack([Trial(0, {}, 0)], Work(seconds, epochs))
 
 
 def seconds(pack: Pack) -> float:
@@ -87,12 +89,12 @@ def test_the_time_left_is_said_once_a_pack_has_begun():
     )
     begun = pack(40.0, 10)
     progress.planned(begun)
-    assert progress._text() == "0/4 trials · timing the first trials"
+    assert progress.text() == "0/4 trials · timing the first trials"
     progress.trained(begun, report(begun, 4, 1.5), [])
-    assert progress._text() == "0/4 trials · 13 s left"
+    assert progress.text() == "0/4 trials · 13 s left"
     progress.ended(begun)
     progress.kept(4)
-    assert progress._text() == "4/4 trials"
+    assert progress.text() == "4/4 trials"
 
 
 @pytest.mark.parametrize(

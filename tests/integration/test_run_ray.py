@@ -117,7 +117,7 @@ def test_the_same_again_elsewhere_compiles_nothing(undisturbed, run):
     again = run("run_ray.py", "--problem", TINY, "--random", 3, "--sweep", SWEEP, "--out", "b")
     assert again.returncode == 0, again.stderr
     assert {path.name for path in kept.glob("*-cache")} == before
-    first = load_results(undisturbed[0] / "a run").query("strategy == 'sweep' or number < 3")
+    first = load_results(undisturbed[0] / "a run").query("strategy == 'sweep' or trial < 3")
     pd.testing.assert_frame_equal(
         load_results("b").drop(columns=UNTIMED),
         first.drop(columns=UNTIMED).reset_index(drop=True),

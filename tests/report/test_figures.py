@@ -2,7 +2,14 @@
 
 import re
 
+import pytest
+from matplotlib.figure import Figure
+
+from tuning import load_results
+from tuning.analysis.compare import compare
+from tuning.report.figures import best_so_far
 from tuning.report.style import svg
+from tuning.runs.manifest import read_manifest
 
 
 def test_a_label_is_not_cut_off_where_the_layout_changes_the_ticks():
@@ -16,3 +23,26 @@ def test_a_label_is_not_cut_off_where_the_layout_changes_the_ticks():
 
     (left,) = re.findall(r'x="([-\d.]+)"[^>]*>accuracy<', svg(draw))
     assert float(left) > 8  # the height of a letter
+
+
+def drawn(make_run, metric="val_accuracy", **reference):
+    """The plot of a run's best so far, beside a published result."""
+    references = [{"strategy": "original study", metric: 0.99, "trials": 20, **reference}]
+    path = make_run(trials=range(3), references=references)
+    ax = Figure().add_subplot()
+    best_so_far(ax, compare(load_results(path), read_manifest(path)))
+    return ax
+
+
+@pytest.mark.parametrize("value", [0.5, 0.99])
+def test_a_published_result_is_in_sight(make_run, value):
+    ax = drawn(make_run, val_accuracy=value)
+    (mark,) = [line for line in ax.lines if line.get_label() == "original study"]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (20, value)
+    for limits, place in ((ax.get_xlim(), 20), (ax.get_ylim(), value)):
+        assert limits[0] < place < limits[1]
+
+
+def test_trials_are_whole(make_run):
+    ax = drawn(make_run, trials=4)
+    assert all(tick == round(tick) for tick in ax.get_xticks())

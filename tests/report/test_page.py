@@ -198,3 +198,23 @@ def test_a_browser_shows_it_at_any_width(make_run, tmp_path):
         assert (found["width"], found["over"], found["wide"]) == (width, 0, [])
         assert found["cut"] == []
         assert found["trials"] == sorted(found["trials"])
+
+
+@pytest.mark.parametrize("trials", [range(24), range(0, 24, 3)], ids=["whole", "part"])
+def test_without_test_data_nothing_is_said_of_it(make_run, trials, tmp_path):
+    path = make_run(has_test=False, trials=trials)
+    printed = io.StringIO()
+    analyse(path, [], Console(file=printed, width=200, markup=False))
+    page = (path / "report.html").read_text(encoding="utf-8")
+    assert "The winner&#39;s curse" not in headings(page)
+    table = (path / "comparison.csv").read_text()
+    for text in (printed.getvalue().replace(str(tmp_path), ""), page, table):
+        assert "val_accuracy" in text
+        assert "test" not in text
+        assert "nan" not in text.lower().split()
+    assert "–" not in printed.getvalue()
+
+
+def test_equals_without_test_data_are_counted(make_run):
+    text = Text(report(make_run(lambda _, trial: 0.9 - 0.1 * (trial % 2), has_test=False))).text
+    assert "the best 12 are equal in val_accuracy at 0.9000." in text

@@ -190,8 +190,9 @@ def _add(
     names = list(map(str, curves))
     measured = names[names.index("epoch") :]
     for log in _records(curves):
-        logs.setdefault(_key(log), []).append({name: log[name] for name in measured})
-    rows: list[Row] = []
+        key = log["strategy"], log["trial"]
+        logs.setdefault(key, []).append({name: log[name] for name in measured})
+    counted: list[tuple[Row, list[Row]]] = []
     for row in _records(table):
         strategy, index = key = row["strategy"], row["index"]
         if key not in own:
@@ -202,15 +203,11 @@ def _add(
                 f"configuration {index:,}"
             )
         number = numbers[strategy][index] if strategy in numbers else row["trial"]
-        rows.append({**row, "run": name, "trial": number})
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        part = rows[start : start + ROWS_AT_ONCE]
-        run.append(part, [{**row, **log} for row in part for log in logs.get(_key(row), [])])
-
-
-def _key(row: Row) -> tuple[str, int]:
-    """What a trial has in common in all runs."""
-    return row["strategy"], row["index"]
+        curve = logs.get((strategy, row["trial"]), [])
+        counted.append(({**row, "run": name, "trial": number}, curve))
+    for start in range(0, len(counted), ROWS_AT_ONCE):
+        part = counted[start : start + ROWS_AT_ONCE]
+        run.append([row for row, _ in part], [{**row, **log} for row, logs in part for log in logs])
 
 
 def _adopt_models(run: Run, folders: Sequence[Path], tables: Sequence[pd.DataFrame]) -> None:

@@ -21,7 +21,7 @@ from tuning.errors import TuningError
 from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem, load_data
-from tuning.report.report import report
+from tuning.report.analyse import print_comparison
 from tuning.report.terminal import WIDTH
 from tuning.runs.best import about_model, model_file
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
@@ -198,7 +198,8 @@ class Results:
             If there are no trials.
         """
         text = io.StringIO()
-        report(self.path, Console(file=text, width=WIDTH, emoji=False, markup=False))
+        console = Console(file=text, width=WIDTH, emoji=False, markup=False)
+        print_comparison(self.path, console, write=False)
         return Shown(text.getvalue().strip("\n"), self._repr_html_())
 
     def how_to_repeat(self, row: pd.Series[Any] | int, strategy: str | None = None) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from tuning.api.settings import Request, Settings, refuse_another
 from tuning.engines.keeping import Keep
-from tuning.errors import TuningError, shortened
+from tuning.errors import RunStopped, TuningError, shortened
 from tuning.execution import loop
 from tuning.execution.cluster import ray_cluster
 from tuning.execution.local import LocalExecutor
@@ -98,25 +98,24 @@ class Search:
 
         Raises
         ------
-        TuningError
-            If a strategy fails.
         RunStopped
-            If the run cannot go on.
+            If the run cannot go on, or a strategy fails.
         """
         manifest = self.run.manifest
         problem = manifest.problem
         keep = Keep(problem.metric, problem.mode, manifest.keep, optimizer)
         packer = self.executor.packer
-        loop.search(
-            self.settings.samplers, self.executor, self.run, packer, progress,
-            keep=keep if manifest.keep else None,
-        )  # fmt: skip
+        try:
+            loop.search(
+                self.settings.samplers, self.executor, self.run, packer, progress,
+                keep=keep if manifest.keep else None,
+            )  # fmt: skip
+        except TuningError as error:  # what was counted stays
+            raise RunStopped(str(error)) from error
         for trial, wanted in self._without_model():  # counted for another strategy before
             again = dataclasses.replace(keep, wanted={trial.key: wanted})
-            self.executor.submit(packer.pack([trial]), again)
-            while self.executor.busy:
-                for heard in self.executor.hear():
-                    self.run.keep(heard.report.models)
+            for report in loop.train_all(self.executor, [packer.pack([trial])], again):
+                self.run.keep(report.models)
         self.run.best.settle()
 
     def _without_model(self) -> list[tuple[Trial, tuple[tuple[str, int], ...]]]:

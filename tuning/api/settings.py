@@ -159,7 +159,7 @@ def settle(request: Request) -> Settings:
             shard = Shard.parse(manifest.shard)
     strategies = _strategies(request, manifest, problem.grid, engine)
     samplers = samplers_of(strategies, problem.grid, seed)
-    if not samplers:
+    if not any(sampler.n_trials for sampler in samplers.values()):
         raise TuningError("nothing to search: both --random and --sweep are 0")
     kept = strategies
     if manifest:

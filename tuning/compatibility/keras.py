@@ -236,12 +236,17 @@ def describe(model: keras.Model) -> str:
     return re.sub(r"0x[0-9a-f]+", "", text)  # addresses, in what has no better name
 
 
+LIBRARIES = {"jax", "jaxlib", "keras", "numpy", "optree", "tensorflow", "torch"}
+
+
 def parts_of_users(model: keras.Model) -> Iterator[Any]:
-    """The model, its layers, optimizer, loss and metrics, as far as their class is a user's."""
-    compiled = model.get_compile_config() if model._compile_config is None else {}
-    compiled = getattr(model._compile_config, "config", compiled) or {}
-    for part in (*model._flatten_layers(), *_parts(compiled), model.optimizer._learning_rate):
-        if type(part).__module__.partition(".")[0] not in ("keras", "builtins", "numpy", "jaxlib"):
+    """The model, its layers, their parts and what it is compiled with, of a user's own classes."""
+    layers = model._flatten_layers()
+    compiled = getattr(model._compile_config, "config", {})
+    inner = (vars(layer) for layer in model._flatten_layers())
+    for part in (*layers, *_parts([compiled, *inner]), model.optimizer._learning_rate):
+        package = type(part).__module__.partition(".")[0]
+        if package not in LIBRARIES and package not in sys.stdlib_module_names:
             yield part
 
 

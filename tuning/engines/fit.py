@@ -25,7 +25,7 @@ from tuning.engines.nudge import nudged
 from tuning.engines.scores import divergence, score_metrics, shortest_float32
 from tuning.engines.weights import Weights, weights_of
 from tuning.errors import TuningError, first_line
-from tuning.problem.data import SPLITS, Data, map_arrays
+from tuning.problem.data import Data, map_arrays, splits_of
 from tuning.problem.environment import settings_of
 from tuning.problem.problem import Problem
 from tuning.space.grid import Configuration
@@ -83,7 +83,8 @@ def fit(
         model = compiled_model(problem, trial.configuration, trial.seed)
         if backend == "tensorflow" and model.steps_per_execution == 1:
             model.steps_per_execution = STEPS_A_CALL  # the same steps, 1.3 to 1.6 times as fast
-        train, validation, test = (Split(data[split]) for split in SPLITS)
+        splits = {split: Split(data[split]) for split in splits_of(data)}
+        train, validation = splits["train"], splits["validation"]
         rows = trial.batch_size
         if nudge:
             build_with_loss(model, map_arrays(lambda array: in_floatx(array[:rows]), data["train"]))
@@ -109,7 +110,9 @@ def fit(
         if status == "ok":
             if keeper is not None and keeper.wants(trial):
                 trained = weights_of(model)
-            metrics = score_metrics(curve[-1], _evaluate(model, test.batches(rows)))
+            test = splits.get("test")
+            tested = evaluated(model, test.batches(rows)) if test else {}
+            metrics = score_metrics(curve[-1], tested)
     except Exception as exception:
         status, error, metrics = "failed", reason(exception), {}
     seconds = time.perf_counter() - started
@@ -264,10 +267,11 @@ def score_names(model: keras.Model, data: Data) -> list[str]:
         build_with_loss(model, batch)
         results = in_floats(model.get_metrics_result())
     except Exception:  # of models that cannot be built without numbers
-        results = _evaluate(model, Split(batch).batches(rows))
+        results = evaluated(model, Split(batch).batches(rows))
     return sorted(results, key=lambda name: name != "loss")
 
 
-def _evaluate(model: keras.Model, batches: Any) -> dict[str, float]:
+def evaluated(model: keras.Model, batches: Any) -> dict[str, float]:
+    """A model's scores of some batches, as in a trial's metrics."""
     scores = in_floats(model.evaluate(batches, verbose=0, return_dict=True))
     return {name: shortest_float32(value) for name, value in scores.items()}

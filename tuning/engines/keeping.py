@@ -190,7 +190,7 @@ def trained_model(
         If the model that `build_model` makes has other variables.
     """
     model = compiled_model(problem, trial.configuration, trial.seed)
-    _build(model, _rows(model, data, "train", trial))
+    build(model, data, trial)
     kept = model.optimizer.variables
     new = values_of(kept)
     _assign(model.trainable_variables, weights.trainable)
@@ -215,8 +215,20 @@ def _rows(model: keras.Model, data: Data, split: str, trial: Trial) -> tuple[Any
     return batch
 
 
+def build(model: keras.Model, data: Data, trial: Trial) -> None:
+    """Create all variables of the model of a trial, as before its training or its weights' loading.
+
+    Parameters
+    ----------
+    model : keras.Model
+    data : dict
+        Of which the first rows are looked at.
+    trial : Trial
+    """
+    _build(model, _rows(model, data, "train", trial))
+
+
 def _build(model: keras.Model, batch: tuple[Any, ...]) -> None:
-    """Create all variables of a model."""
     try:
         build_state(model, batch)
     except Exception:  # of models that cannot be built without numbers

@@ -16,7 +16,7 @@ from tuning.engines.rewrites.unmoved import range_of, unmoved
 from tuning.engines.rewrites.zero_columns import LEAST, Columns, columns_of_input
 from tuning.packing.sameness import Steps, numbers_that_differ
 from tuning.packing.trace import Trace
-from tuning.problem.data import SPLITS, Data, map_arrays, n_samples
+from tuning.problem.data import Data, map_arrays, n_samples, splits_of
 
 LARGE = 256  # numbers of a constant from which it is an argument of the program
 EVALUATION_ROWS = (128, 1024)  # a batch that scores takes a divisor of the rows in this range
@@ -88,10 +88,12 @@ class Sizes:
         scored_rows : int, optional
             Rows of a batch that scores, where the model takes no other number.
         """
-        rows = {split: n_samples(data[split]) for split in SPLITS}
-        at_once = {split: scored_rows or _divisor(rows[split]) for split in SPLITS[1:]}
-        alike = shapes_of(data, "validation", 1) == shapes_of(data, "test", 1)
-        steps = {"validation": "test", "test": "test" if alike else OTHER_TEST}
+        rows = {split: n_samples(data[split]) for split in splits_of(data)}
+        at_once = {split: scored_rows or _divisor(rows[split]) for split in splits_of(data)[1:]}
+        own = shapes_of(data, "validation", 1)
+        steps = {
+            split: "test" if shapes_of(data, split, 1) == own else OTHER_TEST for split in at_once
+        }
         scored: dict[tuple[str, int], tuple[str, int]] = {}
         for split, size in at_once.items():
             for n in _cuts(rows[split], size):
@@ -194,9 +196,10 @@ def without_zero_columns(
         The parts without them, the numbers of the columns that are kept, and the places of the
         variables whose first axis counts columns; None where all are kept.
     """
-    arrays = [x for split in SPLITS if isinstance(x := data[split][0], np.ndarray)]
+    splits = splits_of(data)
+    arrays = [x for split in splits if isinstance(x := data[split][0], np.ndarray)]
     shapes = {array.shape[1:] for array in arrays}
-    if len(arrays) < len(SPLITS) or len(shapes) > 1 or () in shapes:
+    if len(arrays) < len(splits) or len(shapes) > 1 or () in shapes:
         return None
     used = np.zeros(math.prod(*shapes), bool)
     for array in arrays:

@@ -15,7 +15,7 @@ from tuning.engines.parts import Retrace, Sizes, parts_of, shapes_of, without_ze
 from tuning.engines.stacking import stacked_variables, stacking_axes
 from tuning.packing.sameness import Steps
 from tuning.packing.trace import Slot, Trace
-from tuning.problem.data import SPLITS, Arrays, Data, map_arrays, n_samples
+from tuning.problem.data import Arrays, Data, map_arrays, n_samples, splits_of
 
 if TYPE_CHECKING:
     import jax
@@ -121,7 +121,7 @@ class Program:
         axes = [0 if each else None for each in self._stacked]
         axes = axes if apart else stacking_axes(self._training, self._stacked)
         self._axes = axes[self._groups.variables]
-        self._data = {split: self._rows(data[split]) for split in SPLITS}
+        self._data = {split: self._rows(data[split]) for split in splits_of(data)}
         self._scored = {
             split: _in_batches(self._data[split], n) for split, n in sizes.scored_at_once.items()
         }
@@ -194,7 +194,12 @@ class Program:
         return State(variables, state.members), logs
 
     def test(self, state: State) -> dict[str, Any]:
-        """The scores on the test data, each of shape (members,), as if training ended here."""
+        """The scores on the test data, each of shape (members,), as if training ended here.
+
+        None where there is no test data.
+        """
+        if "test" not in self._scored:
+            return {}
         function = self._compiled[len(state.members)]["test"]
         given = self._given(state)
         scores: dict[str, Any] = function(state.variables, given, self._scored["test"])
@@ -292,7 +297,8 @@ class Program:
         if tails is not None:
             found["step"] = self._step, (carried, given, tails), ()
         found["validation"] = self._validated, (carried, given, scored["validation"]), ()
-        found["test"] = self._tested, (state.variables, given, scored["test"]), ()
+        if "test" in scored:
+            found["test"] = self._tested, (state.variables, given, scored["test"]), ()
         return found
 
     def _steps(self, carried: Any, given: Any, batches: Any) -> Any:

@@ -22,7 +22,7 @@ def divergence(logs: Mapping[str, float], epoch: int) -> str:
 
 
 def score_metrics(last_epoch: dict[str, float], test: dict[str, float]) -> dict[str, float]:
-    """A trial's metrics: the logs of its last epoch, and its scores on the test data."""
+    """A trial's metrics: the logs of its last epoch, and its scores on any test data."""
     metrics = {f"test_{name}": value for name, value in test.items()}
     for name, value in last_epoch.items():
         metrics[name if name.startswith("val_") else f"train_{name}"] = value

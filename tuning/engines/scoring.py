@@ -21,7 +21,7 @@ from tuning.engines.batches import in_floatx
 from tuning.engines.fit import compiled_fast
 from tuning.packing.sameness import Steps
 from tuning.packing.trace import Body, Slot, Trace
-from tuning.problem.data import SPLITS, Arrays, Data, map_arrays, named_arrays
+from tuning.problem.data import Arrays, Data, map_arrays, named_arrays, splits_of
 
 if TYPE_CHECKING:
     import keras
@@ -56,7 +56,9 @@ def adds_up(model: keras.Model, steps: Steps, data: Data, rows: int) -> bool:
     key = f"{_outline(steps.test)} {_outline(steps.results)} {marks}"
     if key not in _known:
         try:
-            of_a_kind = {len(data[split]): data[split] for split in SPLITS[1:]}  # weighted or not
+            of_a_kind = {
+                len(data[split]): data[split] for split in splits_of(data)[1:]
+            }  # weighted or not
             _known[key] = all(_tried(model, steps, split) for split in of_a_kind.values())
         except (TypeError, ValueError, RuntimeError):  # of models that take no such batch
             _known[key] = False

@@ -167,25 +167,28 @@ def search(
         plan.take(executor.hear())
 
 
-def train_all(executor: Executor, packs: Sequence[Pack]) -> Iterator[Report]:
+def train_all(
+    executor: Executor, packs: Sequence[Pack], keep: Keep | None = None
+) -> Iterator[Report]:
     """Train packs and count nothing: their reports, as they come."""
     waiting = list(packs)
     while waiting or executor.busy:
         while waiting and executor.free > 0:
-            executor.submit(waiting.pop(0))
+            executor.submit(waiting.pop(0), keep)
         for heard in executor.hear():
             yield heard.report
             waiting += heard.again
 
 
-def asked(sampler: Sampler, n: int) -> list[Trial] | Signal:
-    """A sampler's answer when it is asked for at most `n` trials.
+def ask(sampler: Sampler, n: int) -> list[Trial] | Signal:
+    """What a sampler answers when it is asked for at most `n` trials.
 
     Raises
     ------
     TuningError
-        If it fails, or answers with anything else than trials.
+        If it fails, or gives something else.
     """
+    kind = type(sampler).__name__
     try:
         answer = sampler.ask(n)
         if not isinstance(answer, list | Signal):
@@ -196,12 +199,11 @@ def asked(sampler: Sampler, n: int) -> list[Trial] | Signal:
     except TuningError:
         raise
     except (Exception, SystemExit) as error:
-        kind = type(sampler).__name__
         raise TuningError(f"ask of the sampler {kind} failed: {first_line(error)}") from error
     return answer
 
 
-def told(sampler: Sampler, outcomes: Sequence[Outcome]) -> None:
+def tell(sampler: Sampler, outcomes: Sequence[Outcome]) -> None:
     """Tell a sampler outcomes.
 
     Raises
@@ -209,12 +211,12 @@ def told(sampler: Sampler, outcomes: Sequence[Outcome]) -> None:
     TuningError
         If it fails.
     """
+    kind = type(sampler).__name__
     try:
         sampler.tell(outcomes)
     except TuningError:
         raise
     except (Exception, SystemExit) as error:
-        kind = type(sampler).__name__
         raise TuningError(f"tell of the sampler {kind} failed: {first_line(error)}") from error
 
 
@@ -239,7 +241,7 @@ class _Asked:
 
     def ask(self, n: int) -> list[Trial]:
         """The next trials, at most `n`; none if it waits or has finished."""
-        answer = asked(self.sampler, n)
+        answer = ask(self.sampler, n)
         self.finished = answer is FINISHED
         return [] if isinstance(answer, Signal) else answer
 
@@ -259,7 +261,7 @@ class _Asked:
             outcomes.append(self._to_tell.pop(self._told))
             self._told += 1
         if outcomes:
-            told(self.sampler, outcomes)
+            tell(self.sampler, outcomes)
 
 
 class _Plan:

@@ -10,10 +10,10 @@ from dataclasses import replace
 from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
 from tuning.errors import TuningError
-from tuning.execution.loop import Counted, Heard, asked, told
+from tuning.execution.loop import Counted, Heard, ask, tell
 from tuning.packing.axes import UNPACKED
 from tuning.packing.packs import Pack, Packer
-from tuning.samplers import FINISHED, Sampler
+from tuning.samplers import FINISHED, WAIT, Sampler
 from tuning.samplers.protocol import Signal
 from tuning.trial import KeptModel, Outcome, Trial
 
@@ -98,20 +98,20 @@ class OnTable(Sampler):
         Raises
         ------
         TuningError
-            If the sampler gives many in a row that the table does not have.
+            If the sampler fails, or gives many in a row that the table does not have.
         """
         passed_over = 0
         while (room := min(n, self.n_trials - len(self._given))) > 0:
-            answer = asked(self._sampler, room)
-            if isinstance(answer, Signal):
-                return answer
+            answer = ask(self._sampler, room)
+            if isinstance(answer, Signal) or not answer:
+                return answer or WAIT
             known = [trial for trial in answer if trial.point in self._known]
             first = len(self._given)
             self._given += known
             if known:
                 return [replace(trial, number=first + i) for i, trial in enumerate(known)]
             passed_over += len(answer)
-            if not answer or passed_over > PATIENCE:
+            if passed_over > PATIENCE:
                 raise TuningError(
                     f"the sampler {type(self._sampler).__name__} has asked for {passed_over:,} "
                     "trials in a row that the table does not have: train the whole grid"
@@ -120,8 +120,8 @@ class OnTable(Sampler):
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
         """Hear outcomes, and hand them on by the sampler's own numbers."""
-        own = [replace(each, trial=self._given[each.trial.number]) for each in outcomes]
-        told(self._sampler, own)
+        known = [replace(each, trial=self._given[each.trial.number]) for each in outcomes]
+        tell(self._sampler, known)
 
 
 class Memory:

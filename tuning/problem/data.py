@@ -16,9 +16,15 @@ Data: TypeAlias = dict[str, tuple[Arrays, ...]]
 """By split (x, y) or (x, y, sample_weight); the first dimension of all arrays counts the rows."""
 
 SPLITS = ("train", "validation", "test")
+NEEDED_SPLITS = SPLITS[:2]  # the test split is optional
 PARTS = ("x", "y", "sample_weight")
 FORMS = "(x, y), (x, y, sample_weight), a keras.utils.PyDataset or a tf.data.Dataset"
 MEMORY_SHARE = 0.5  # of the machine's memory that a drawn dataset may fill
+
+
+def splits_of(data: Mapping[str, Any]) -> list[str]:
+    """The splits that the data has, in their order: the test split may be missing."""
+    return [split for split in SPLITS if split in data]
 
 
 def map_arrays(function: Callable[[Any], Any], arrays: Any) -> Any:
@@ -53,7 +59,7 @@ def text_of(data: Data) -> str:
 def data_fingerprint(data: Data) -> str:
     """SHA-256 of every array's name, type, shape and bytes."""
     digest = hashlib.sha256()
-    for split in SPLITS:
+    for split in splits_of(data):
         for part, arrays in zip(PARTS, data[split], strict=False):
             for name, array in named_arrays(arrays):
                 digest.update(f"{split} {part} {name} {array.dtype} {array.shape}\n".encode())
@@ -272,6 +278,6 @@ def _is_of(value: Any, name: str, package: str) -> bool:
 
 
 def _places(data: Data) -> Iterator[tuple[str, np.ndarray]]:
-    for split in SPLITS:
+    for split in splits_of(data):
         for part, arrays in zip(PARTS, data[split], strict=False):
             yield from named_arrays(arrays, f"{split} {part}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tuning.errors import TuningError, first_line, quoted
-from tuning.problem.data import SPLITS, Data, checked_split
+from tuning.problem.data import NEEDED_SPLITS, SPLITS, Data, checked_split, splits_of
 from tuning.space.grid import Configuration, Grid
 from tuning.trial import KERAS_EPOCHS, epochs
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Mode: TypeAlias = Literal["max", "min"]
 
 DEFAULT_METRIC = "val_accuracy"
-OPTIONAL_SPLIT = "test"
 
 
 class Code(Protocol):
@@ -183,14 +182,10 @@ def load_data(problem: Problem) -> Data:
         loaded = problem.load_data()
     except (Exception, SystemExit) as error:
         raise TuningError(f"{where} failed: {first_line(error)}") from error
-    if not isinstance(loaded, Mapping) or {*loaded, OPTIONAL_SPLIT} != set(SPLITS):
+    if not isinstance(loaded, Mapping) or not set(NEEDED_SPLITS) <= set(loaded) <= set(SPLITS):
         found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
         raise TuningError(
             f"{where} has to return a dict of {', '.join(SPLITS)} (test may be left out), "
             f"not {found}"
         )
-    return {
-        split: checked_split(loaded[split], f"{where}: {split}")
-        for split in SPLITS
-        if split in loaded
-    }
+    return {split: checked_split(loaded[split], f"{where}: {split}") for split in splits_of(loaded)}

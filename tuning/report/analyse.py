@@ -29,8 +29,16 @@ from tuning.runs.typed import shown
 SAID = {"timeout": "took too long"}  # of a status, where it is no verb
 
 
-def print_comparison(path: Path, console: Console) -> None:
-    """Print a run's comparison and write it to comparison.csv.
+def print_comparison(path: Path, console: Console, *, write: bool = True) -> None:
+    """Print a run's comparison, and write it to comparison.csv.
+
+    Parameters
+    ----------
+    path : Path
+        A run directory.
+    console : rich.console.Console
+    write : bool
+        Whether to write it, too.
 
     Raises
     ------
@@ -45,7 +53,15 @@ def print_comparison(path: Path, console: Console) -> None:
     if scores and scores.is_whole:
         found = best_of(scores.values, scores.mode, scores.tests, most=random_trials(scores))
     comparison = compare(results, manifest)
-    _print(path, results, comparison, answer(comparison, scores, found, None), console)
+    if write:
+        _write(path, comparison)
+    _print(results, comparison, answer(comparison, scores, found, None), console)
+
+
+def _write(path: Path, comparison: Comparison) -> None:
+    """Write the comparison beside the run's rows."""
+    with writing(file := path / "comparison.csv"):
+        write_text(file, as_csv(comparison.table))
 
 
 def _scores(results: pd.DataFrame, manifest: Manifest) -> GridScores | None:
@@ -55,15 +71,12 @@ def _scores(results: pd.DataFrame, manifest: Manifest) -> GridScores | None:
 
 
 def _print(
-    path: Path,
     results: pd.DataFrame,
     comparison: Comparison,
     said: Sequence[str],
     console: Console,
 ) -> None:
-    """Print the comparison, sentences and the first error of each kind; write comparison.csv."""
-    with writing(file := path / "comparison.csv"):
-        write_text(file, as_csv(comparison.table))
+    """Print the comparison, sentences and the first error of each kind."""
     print_table(console, comparison_table(comparison))
     for sentence in (*said, f"Chosen by {chosen_by(comparison.manifest)}."):
         say(console, sentence)
@@ -104,14 +117,16 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     scores = _scores(results, manifest)
     comparison = compare(results, manifest)
     if scores is None:
-        _print(path, results, comparison, answer(comparison, None, None, None), console)
+        _write(path, comparison)
+        _print(results, comparison, answer(comparison, None, None, None), console)
         console.print("No trial has a result: there is nothing to rank or to draw.")
         return
     noise = seed_noise([scores, *again]) if again else None
     metric, grid = scores.metric, scores.grid
     repeated = load_again(path, metric)
     found = best_of(scores.values, scores.mode, scores.tests)
-    _print(path, results, comparison, answer(comparison, scores, found, noise), console)
+    _write(path, comparison)
+    _print(results, comparison, answer(comparison, scores, found, noise), console)
     console.print("\nThe ten best configurations", style="bold")
     print_table(console, best_table(scores, results, repeated, width=console.width))
     if repeated is not None:

@@ -124,11 +124,8 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
         for strategy, row in comparison.last.iterrows()
     ]
     n = comparison.equal_budget
-    if n and not {"random", "sweep"} <= set(comparison.last.index):
+    if n == 0 or not {"random", "sweep"} <= set(comparison.last.index):
         return found
-    if n == 0:
-        only = "a sweep" if "random" in comparison.last.index else "a random search"
-        return [*found, f"With only one strategy there is nothing to compare it with: add {only}."]
     random, sweep = (comparison.after(strategy, n) for strategy in ("random", "sweep"))
     gain = random[metric] - sweep[metric]
     if np.isnan(gain):

@@ -34,7 +34,7 @@ from tuning.report.style import (
     padded,
     trials_scale,
 )
-from tuning.report.text import value_text
+from tuning.report.text import counted, value_text
 from tuning.samplers import title_of
 from tuning.space.grid import Grid
 
@@ -43,14 +43,16 @@ if TYPE_CHECKING:
 
 MOST_EFFECTS = 12
 MOST_LETTERS = 40  # of an axis's values side by side
-FEW = 8  # trials, from which on a figure shows all
-WORST = 0.1  # share of the trials whose incumbents may be out of sight
+FEW = 8  # trials, from which on a figure of many shows all
+MANY = 100  # trials, drawn small and faint
+WORST = 0.1  # the share of a strategy's trials, the first, whose best may be out of sight
 
 
 def best_so_far(ax: Axes, comparison: Comparison) -> None:
     """The best result of each strategy over its trials."""
-    metric = comparison.metric
+    metric, up = comparison.metric, comparison.mode == "max"
     most = 1
+    limits: list[float] = []
     for strategy, rows in comparison.table.groupby("strategy"):
         colour = COLOURS.get(str(strategy), GREY)
         trials, best = rows["trials"], rows[metric]
@@ -60,12 +62,9 @@ def best_so_far(ax: Axes, comparison: Comparison) -> None:
             label = "the sweep's trials in random order (expected)"
             ax.plot(trials, rows[f"expected_{metric}"], "--", color=colour, label=label)
         most = max(most, int(trials.max()))
-    shown = comparison.table[metric].dropna()
-    up = comparison.mode == "max"
-    limits = [
-        float(shown.quantile(WORST if up else 1 - WORST)),
-        float(shown.max() if up else shown.min()),
-    ]
+        if (known := best.dropna()).size:
+            worst = known.quantile(WORST if up else 1 - WORST)
+            limits += [float(worst), float(known.iloc[-1])]
     for reference, n, value in _published(comparison, metric):
         name = reference.get("strategy", "published")
         ax.plot(n, value, "D", color=GREY, mfc="none", label=name)
@@ -74,8 +73,7 @@ def best_so_far(ax: Axes, comparison: Comparison) -> None:
     trials_scale(ax, most)
     ax.set_ylim(*padded(min(limits), max(limits)))
     ax.set_ylabel(f"best {metric} so far")
-    ax.set_title("The best network found after n trials")
-    ax.legend(frameon=False, loc="best")
+    legend(ax)
 
 
 def _published(view: RunView, metric: str) -> Iterator[tuple[Mapping[str, Any], float, float]]:
@@ -109,6 +107,7 @@ def value_panels(
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
     generator = np.random.default_rng(0)
+    size, alpha = (4, 0.35) if len(ok) > MANY else (7, 0.7)
     with mpl.rc_context(STYLE):
         figure = matplotlib.figure.Figure(figsize=(max(5.2, 2.6 * columns), 2.5 * lines + 0.4))
         panels = figure.subplots(lines, columns, sharey=True, squeeze=False)
@@ -117,7 +116,7 @@ def value_panels(
         for ax, name in zip(panels.flat, names, strict=False):
             mine = means[means["axis"] == name]
             x = positions[name] + generator.uniform(-0.22, 0.22, len(ok))
-            ax.plot(x, ok[metric], ".", color=GREY, alpha=0.35, ms=4, mew=0)
+            ax.plot(x, ok[metric], ".", color=GREY, alpha=alpha, ms=size, mew=0)
             ax.plot(mine["position"], mine["mean"], "_", color=SWEEP, ms=18, mew=2.5)
             _label_values(ax, grid, name, most_letters=16)
             ax.grid(axis="y", alpha=0.25)
@@ -133,8 +132,9 @@ def value_panels(
 def _label_values(ax: Axes, grid: Grid, axis: str, most_letters: int) -> None:
     """Label the horizontal axis with the values of an axis of the grid."""
     values = [value_text(value) for value in grid.axes[axis]]
-    ax.set_xticks(range(len(values)), values)
-    ax.tick_params("x", rotation=30 if len("".join(values)) > most_letters else 0)
+    turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+    is_long = len("".join(values)) > most_letters
+    ax.set_xticks(range(len(values)), values, **(turned if is_long else {}))
     ax.set_xlim(-0.6, len(values) - 0.4)
     ax.set_xlabel(axis)
 
@@ -216,9 +216,11 @@ def indistinguishable(ax: Axes, scores: GridScores, noise: Noise) -> None:
     ax.plot(rank, values[rank - 1], color=RANDOM, lw=2)
     within = within_noise(scores, noise)
     ax.plot(within, values[within - 1], "o", color=SWEEP)
+    is_left = within**2 < len(values)  # of a logarithmic axis, where there is no room to its left
     ax.annotate(
-        f"{within:,} within noise", (within, values[within - 1]), xytext=(-8, -12),
-        textcoords="offset points", ha="right", va="top", color=SWEEP,
+        f"{within:,} within noise", (within, values[within - 1]),
+        xytext=(8, 4) if is_left else (-8, -12), textcoords="offset points",
+        ha="left" if is_left else "right", va="bottom" if is_left else "top", color=SWEEP,
     )  # fmt: skip
     count_scale(ax, len(values))
     ax.set_xlabel("rank of the configuration")
@@ -250,8 +252,8 @@ def shorter_trainings(ax: Axes, scores: GridScores, epochs: int, longest: int) -
         bins="log",
         linewidths=0.1,
     )
-    ax.set_xlabel(f"rank after {epochs} epochs, % (100 the best)")
-    ax.set_ylabel(f"rank after {longest} epochs, %")
+    ax.set_xlabel(f"rank after {counted(epochs, 'epoch')}, % (100 the best)")
+    ax.set_ylabel(f"rank after {counted(longest, 'epoch')}, %")
 
 
 def by_axis(ax: Axes, scores: GridScores, axis: str, limits: tuple[float, float]) -> None:
@@ -286,7 +288,9 @@ def middle_and_best(scores: GridScores) -> tuple[float, float]:
 
 def _focus(ax: Axes, *curves: np.ndarray, marks: list[float] | None = None) -> None:
     """Leave out what the first few trials give, which would flatten all else; show all marks."""
-    values = np.concatenate([curve[min(FEW, len(curve)) - 1 :] for curve in curves])
+    values = np.concatenate(
+        [curve[FEW - 1 :] if len(curve) > 2 * FEW else curve for curve in curves]
+    )
     values = np.append(values[~np.isnan(values)], marks or [])
     if len(values):
         ax.set_ylim(*padded(values.min(), values.max()))

@@ -232,7 +232,7 @@ def _fidelity(scores: GridScores) -> list[Section]:
         Section(
             "What shorter trainings tell",
             said,
-            [(svg(drawn), f"Ranks after {first} and after {longest} epochs.")],
+            [(svg(drawn), f"Ranks after {counted(first, 'epoch')} and after {longest:,}.")],
         )
     ]
 

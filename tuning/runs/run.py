@@ -35,6 +35,7 @@ from tuning.runs.manifest import (
     read_manifest,
     write_text,
 )
+from tuning.samplers import gives_each_once
 from tuning.trial import KeptModel, Outcome, Trial
 
 Row = dict[str, Any]
@@ -307,16 +308,12 @@ class Run:
                     right = len(row) == len(self._columns) and row[seed] == own_seed
                     if not right or row[status] not in STATUSES or not 0 <= point < size:
                         raise ValueError
-                    points = seen.setdefault(row[strategy], set())
-                    for name, value, own in (
-                        ("index", point, points),
-                        ("trial", number, self._points.get(row[strategy], {})),
-                    ):
-                        if value in own:
-                            raise TuningError(
-                                f"{path} has {name} {value} a second time, in row {n:,}"
-                            )
-                    points.add(point)
+                    known = seen.setdefault(row[strategy], set())
+                    again = number in self._points.get(row[strategy], ())
+                    if again or (point in known and gives_each_once(row[strategy])):
+                        what = f"trial {number}" if again else f"index {point}"
+                        raise TuningError(f"{path} has {what} a second time, in row {n:,}")
+                    known.add(point)
                     self._note(row[strategy], number, point)
                     if row[status] == "ok":
                         self.best.rank(row[strategy], number, float(row[score]))

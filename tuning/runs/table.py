@@ -16,6 +16,7 @@ from tuning.errors import TuningError, first_line
 from tuning.runs.columns import CURVES, STATUSES, TRIALS, cell_text, columns_of, curve_columns
 from tuning.runs.manifest import Manifest, read_manifest
 from tuning.runs.typed import typed
+from tuning.samplers import gives_each_once
 from tuning.space.grid import Grid
 
 if TYPE_CHECKING:
@@ -72,9 +73,11 @@ def load_results(path: str | Path) -> pd.DataFrame:
     _to_numbers(table, [*scores, "train_seconds"], file)
     for name in columns[columns.index("engine") :]:
         table[name] = table[name].mask(table[name] == "")
-    for key in ("index", "trial"):
-        again = table.duplicated(["strategy", key])
-        _check(~again, key, table, file, "is there a second time")
+    once = table["strategy"].map(gives_each_once)  # others may ask for a configuration again
+    again = table.duplicated(["strategy", "index"]) & once.astype(bool)
+    _check(~again, "index", table, file, "is there a second time")
+    again = table.duplicated(["strategy", "trial"])
+    _check(~again, "trial", table, file, "is there a second time")
     _check_complete(table, _rows(manifest, "trials"), file)
     return table.sort_values(["strategy", "trial"], kind="stable", ignore_index=True)
 

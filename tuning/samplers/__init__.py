@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from tuning.samplers.protocol import FINISHED, WAIT, FixedSampler, Sampler, every_trial, trial_at
 from tuning.samplers.random import RandomSampler
-from tuning.samplers.registry import register, samplers_of, strategies, strategy, title_of
+from tuning.samplers.registry import (
+    gives_each_once,
+    register,
+    samplers_of,
+    strategies,
+    strategy,
+    title_of,
+)
 from tuning.samplers.shard import Shard, ShardSampler
 from tuning.samplers.sweep import SweepSampler
 
@@ -18,6 +25,7 @@ __all__ = [
     "ShardSampler",
     "SweepSampler",
     "every_trial",
+    "gives_each_once",
     "register",
     "samplers_of",
     "strategies",

@@ -76,7 +76,10 @@ class Sampler(ABC):
 
     @abstractmethod
     def ask(self, n: int) -> list[Trial] | Signal:
-        """The next trials, at most `n`; or `WAIT`, or `FINISHED`."""
+        """The next trials, at most `n`; or `WAIT`, or `FINISHED`.
+
+        Their numbers count from 0, and no configuration comes twice.
+        """
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:  # noqa: B027  many have nothing to learn
         """Hear outcomes of trials asked for before.

@@ -75,8 +75,8 @@ def strategy(name: str) -> type[Sampler]:
     known = strategies()
     if name not in known:
         near = difflib.get_close_matches(name, known, 1)
-        meant = f"did you mean {near[0]!r}? There are" if near else "there are"
-        raise TuningError(f"there is no strategy {name!r}: {meant} {', '.join(sorted(known))}")
+        meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+        raise TuningError(f"there is no strategy {name!r}: {meant}")
     return known[name]
 
 
@@ -84,6 +84,12 @@ def title_of(name: str) -> str:
     """What sentences call a strategy: its title, or its name where it is not registered."""
     known = strategies()
     return known[name].title if name in known else name
+
+
+def gives_each_once(name: str) -> bool:
+    """Whether a strategy is known to give no configuration twice."""
+    known = strategies()
+    return name in known and not known[name].learns
 
 
 def samplers_of(
