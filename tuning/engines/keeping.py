@@ -26,7 +26,7 @@ from tuning.engines.batches import in_floatx
 from tuning.engines.fit import compiled_model
 from tuning.engines.repeat import initial_model
 from tuning.engines.weights import Weights, values_of
-from tuning.errors import first_line
+from tuning.errors import TuningError, first_line
 from tuning.problem.data import Data, map_arrays
 from tuning.problem.problem import Problem
 from tuning.trial import KeptModel, Outcome, Trial
