@@ -25,7 +25,6 @@ from tuning.samplers import (
     strategy,
     trial_at,
 )
-from tuning.trial import Trial
 
 SETTINGS = {"sweep": {"points": "2:9", "order": "grid"}}  # where it is not a number of trials
 

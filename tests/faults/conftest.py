@@ -75,7 +75,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def check(undisturbed: Path) -> Callable[[Path], None]:
     """Checks that a run has what the undisturbed one has: no row lost, none twice, all the same.
 
-    The model of its best row is there. Its numbers to a relative 1e-4: packs that died were trained again in smaller ones.
+    The model of its best row is there. Its numbers to a relative 1e-4: packs that died were trained
+    again in smaller ones.
     """
 
     def same(run: Path) -> None:
