@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 import tuning
 from tests.conftest import PROBLEMS, command
+from tests.integration.test_run_ray import children_of
 from tuning import load_curves, load_problem, load_results
 from tuning.problem.problem import load_data
 from tuning.runs.best import BEST, model_file
@@ -52,6 +56,23 @@ def check_best(run: Path, *, settled: bool) -> None:
         stems = ("sweep", f"sweep-{row['trial']}")
         there = {path.name for path in (run / BEST).iterdir()}
         assert there == {f"{stem}.{kind}" for stem in stems for kind in ("keras", "json")}
+
+
+@contextlib.contextmanager
+def standing_still(process: subprocess.Popen[str]) -> Iterator[None]:
+    """All processes of a command stand still meanwhile."""
+    every = [psutil.Process(process.pid), *children_of(process)]
+
+    def send(number: int) -> None:
+        for one in every:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.send_signal(number)
+
+    send(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        send(signal.SIGCONT)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import command
-from tests.faults.conftest import SEARCH, check_best
+from tests.faults.conftest import SEARCH, check_best, standing_still
 from tests.integration.test_run_ray import children_of, start, wait_for_rows
 from tuning import load_results
 
@@ -126,18 +126,10 @@ def test_the_head_of_a_joined_cluster_dies(part, tmp_path, faults, check, monkey
             assert (table["status"] == "ok").all()
 
 
-def send(processes: list[psutil.Process], number: int) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-
-
 def sleep(process, seconds: float) -> None:
     """All processes of a command stand still for a while, as when their machine sleeps."""
-    every = [psutil.Process(process.pid), *children_of(process)]
-    send(every, signal.SIGSTOP)
-    time.sleep(seconds)
-    send(every, signal.SIGCONT)
+    with standing_still(process):
+        time.sleep(seconds)
 
 
 def test_the_machine_sleeps(tmp_path, faults, check):

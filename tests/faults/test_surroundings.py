@@ -1,6 +1,5 @@
 """The disk fills, the object store fills, the clock jumps, a second driver comes."""
 
-import contextlib
 import os
 import random
 import re
@@ -12,7 +11,7 @@ import time
 import pytest
 
 from tests.conftest import command
-from tests.faults.conftest import SEARCH, run_again
+from tests.faults.conftest import SEARCH, run_again, standing_still
 from tests.integration.test_run_ray import start, wait_for_rows
 from tuning import load_results
 
@@ -155,11 +154,11 @@ def test_a_second_driver_is_refused_while_the_first_lives(tmp_path, faults, chec
         out = tmp_path / f"run {i}"
         first = start(*SEARCH, "--out", out)
         wait_for_rows(out, 10, first)
-        second = run_again(out)
-        assert second.returncode == 2
-        assert f"is being written by process {first.pid} on " in second.stderr
-        assert second.stderr.count("\n") == 1
-        with contextlib.suppress(ProcessLookupError):
+        with standing_still(first):  # or it might end meanwhile
+            second = run_again(out)
+            assert second.returncode == 2
+            assert f"is being written by process {first.pid} on " in second.stderr
+            assert second.stderr.count("\n") == 1
             first.kill()
         first.communicate()
         third = run_again(out)
