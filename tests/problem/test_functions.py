@@ -70,6 +70,7 @@ class Block(keras.layers.Layer):
 """
 SCRIPT = """
 import functools, pickle
+import jax
 import numpy as np
 import keras
 import helpers
@@ -89,6 +90,10 @@ keras.config.set_epsilon(1e-5)
 @functools.cache
 def more(n):
     return n + 1
+
+@jax.jit
+def doubled(x):
+    return 2 * x
 
 def of(*layers):
     model = keras.Sequential([keras.Input((2,)), *layers])
@@ -120,11 +125,18 @@ class Known(keras.layers.Layer):
     def call(self, x):
         return 2 * x
 
+class Unknown(keras.layers.Layer):
+    def call(self, x):
+        return 3 * x
+
+own = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3), Unknown(), Known()])
+
 builders = {
     "global value": lambda c: sized(c["units"] + UNITS),  # 5
     "attribute of a module": lambda c: sized(helpers.width(c["units"])),  # 4
     "function of a module": lambda c: of(dense(7)),
     "cached function": lambda c: sized(more(8)),  # 9
+    "compiled function": lambda c: of(keras.layers.Dense(6, activation=doubled)),
     "layer of a module": lambda c: of(Block(6)),  # 9
     "late import": late,  # 11
     "closure": closure(rows),  # 2
@@ -134,6 +146,7 @@ builders = {
     "registered layer": lambda c: of(keras.layers.Dense(3), Known()),
     "adapted layer": lambda c: of(normal, keras.layers.Dense(int(normal.mean[0, 0]))),  # 3
     "frozen model": lambda c: of(backbone, keras.layers.Dense(2)),
+    "frozen model of own layers": lambda c: of(own, keras.layers.Dense(4)),
     "large array": lambda c: sized(int(large.sum()) // 36_000),  # 10
 }
 problems = {name: problem_of(f, {"units": [1, 2]}, (rows, rows), validation_split=0.25)
@@ -179,9 +192,11 @@ def test_whatever_build_model_is_it_works_on_a_worker_of_another_backend(tmp_pat
     told = python(worker, "-", "../caller/problems.pickle", text=WORKER)
     assert json.loads(told.splitlines()[-1]) == {
         "global value": [5, 2], "attribute of a module": [4, 2], "function of a module": [7, 2],
-        "cached function": [9, 2], "layer of a module": [9, 2], "late import": [11, 2],
+        "cached function": [9, 2], "compiled function": [6, 2],
+        "layer of a module": [9, 2], "late import": [11, 2],
         "closure": [2, 2], "partial": [12, 2], "callable object": [13, 2], "method": [14, 2],
         "registered layer": [3, 2], "adapted layer": [3, 2], "frozen model": [2, 2],
+        "frozen model of own layers": [4, 4],
         "large array": [10, 2], "registered": ["mine>Known"], "epsilon": "1e-05",
     }  # fmt: skip
 

@@ -269,6 +269,13 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, json.dumps(value, default=repr)
 
 
+def layers_within(value: Any) -> list[keras.Layer]:
+    """The layers that a Keras model or layer is made of; none of what is neither."""
+    if "keras" not in sys.modules or not isinstance(value, sys.modules["keras"].Layer):
+        return []
+    return list(value._flatten_layers(include_self=False))
+
+
 def own_loop(model: keras.Model) -> str:
     """Which method around the training step is not Keras' own: of the model, its class, or all."""
     for name in NOT_FIT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import linecache
@@ -135,16 +136,22 @@ def value_text(value: Any) -> str:
     """
     if is_plain(value):
         return _plain_text(value)
-    weights = getattr(value, "get_weights", None)
-    if callable(weights) and not isinstance(value, type):
-        return f"{_type_name(value)} {[value_text(each) for each in weights()]}"
-    if hasattr(value, "__array__") and not isinstance(value, type):
-        array = np.asarray(value)
-        if not array.dtype.hasobject:
-            digest = hashlib.sha256(np.ascontiguousarray(array).view(np.uint8).data)
-            return f"{array.dtype} {array.shape} {digest.hexdigest()}"
     name = getattr(value, "__qualname__", None)
-    return f"{value.__module__}.{name}" if isinstance(name, str) else _type_name(value)
+    if isinstance(name, str):  # a function or class of a library
+        return f"{getattr(value, '__module__', '')}.{name}"
+    with contextlib.suppress(Exception):  # of any type, as objects raise them
+        if callable(weights := getattr(value, "get_weights", None)):
+            return f"{_type_name(value)} {[value_text(each) for each in weights()]}"
+        if hasattr(value, "__array__"):
+            return _array_text(np.asarray(value))
+    return _type_name(value)
+
+
+def _array_text(array: np.ndarray) -> str:
+    if array.dtype.hasobject:
+        return str(array.dtype)
+    digest = hashlib.sha256(np.ascontiguousarray(array).view(np.uint8).data)
+    return f"{array.dtype} {array.shape} {digest.hexdigest()}"
 
 
 def _plain_text(value: Any) -> str:

@@ -77,7 +77,7 @@ def problem_of(
             f"{where}: build_model has to be a function, not {type(build_model).__name__}"
         )
     found = reached(build_model)
-    pickled, buffers = _pickled(build_model, found)
+    known, pickled, buffers = _pickled(build_model, found)
     functions = Functions(
         name,
         grid,
@@ -87,6 +87,7 @@ def problem_of(
         fingerprint(found),
         portable_settings() if "keras" in sys.modules else None,
         tuple(path for path in map(str, sys.path) if not is_installed(path)),
+        known,
         pickled,
         buffers,
     )
@@ -109,7 +110,11 @@ class Functions:
         Keras' settings in the process of the caller, if Keras was imported there.
     path : tuple of str
         Folders of the caller's in which modules are looked for that are imported late.
+    known : bytes
+        What Keras has to know before the rest is unpickled: the user's classes and functions that
+        are registered with it, by their registered names, and all classes by their own.
     pickled : bytes
+        The function.
     buffers : tuple of numpy.ndarray
         The bytes of large arrays, apart from the rest so that nobody copies them.
     """
@@ -122,6 +127,7 @@ class Functions:
     fingerprint: dict[str, str] = field(compare=False)
     settings: dict[str, Any] | None = field(compare=False)
     path: tuple[str, ...] = field(compare=False)
+    known: bytes = field(compare=False, repr=False)
     pickled: bytes = field(compare=False, repr=False)
     buffers: tuple[Any, ...] = field(compare=False, repr=False)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -158,13 +164,15 @@ def _unpickled(functions: Functions) -> Callable[[Configuration], Any]:
     import keras
 
     sys.path.extend(path for path in functions.path if path not in sys.path)
-    build_model, registered = cloudpickle.loads(functions.pickled, buffers=functions.buffers)
+    registered, classes = cloudpickle.loads(functions.known)
     for name, value in registered.items():
         package, separator, own = name.partition(">")
         if separator:
             keras.saving.register_keras_serializable(package, own)(value)
         else:
             keras.saving.get_custom_objects()[name] = value
+    with keras.saving.custom_object_scope(classes):  # which a model in a closure may be made of
+        build_model = cloudpickle.loads(functions.pickled, buffers=functions.buffers)
     return build_model  # type: ignore[no-any-return]
 
 
@@ -198,8 +206,8 @@ def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
     return functools.lru_cache(**parameters)(function)
 
 
-def _pickled(build_model: Any, found: Reached) -> tuple[bytes, tuple[Any, ...]]:
-    """The function and what it reaches, and the bytes of large arrays apart.
+def _pickled(build_model: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any, ...]]:
+    """What Keras has to know, the function with all it reaches, and apart large arrays' bytes.
 
     Raises
     ------
@@ -214,12 +222,13 @@ def _pickled(build_model: Any, found: Reached) -> tuple[bytes, tuple[Any, ...]]:
             buffers.append(buffer)
         return not large
 
-    what = build_model, _registered(found)
+    classes = {kind.__name__: kind for kind in found.classes.values()}
     try:
-        pickled = _dumps(what, found, buffer_callback=stays_in)
+        known = _dumps((_registered(found), classes), found)
+        pickled = _dumps(build_model, found, buffer_callback=stays_in)
     except Exception as error:  # of any type, as objects raise them
         raise TuningError(_why_not(found, error)) from error
-    return pickled, tuple(np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers)
+    return known, pickled, tuple(np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers)
 
 
 def _dumps(value: Any, found: Reached, **options: Any) -> bytes:

@@ -22,6 +22,8 @@ from types import (
 )
 from typing import Any
 
+from tuning.compatibility.keras import layers_within
+
 PLAIN = (type(None), bool, int, float, complex, str, bytes)
 ROOT = "build_model"
 LOADS = (  # of names from outside, in Python 3.11 and later
@@ -74,8 +76,9 @@ def is_users(module: str | None) -> bool:
         return True
     places = [getattr(loaded, "__file__", None), *getattr(loaded, "__path__", ())]
     known = [place for place in places if place]
-    if not known:
-        return getattr(loaded, "__spec__", None) is None  # made by hand
+    if not known:  # it was made by hand, or in an extension module
+        package = module.rpartition(".")[0]
+        return is_users(package) if package else getattr(loaded, "__spec__", None) is None
     return not any(map(is_installed, known))
 
 
@@ -121,6 +124,8 @@ class _Walk:
         elif isinstance(value, ModuleType):
             self._visit_module(value, [])
         elif parts := list(_parts(name, value)):
+            if hasattr(value, "__wrapped__"):
+                self._note(self.found.values, name, value)
             for part, each in parts:
                 self.visit(part, each)
         elif isinstance(value, enum.Enum):
@@ -131,11 +136,14 @@ class _Walk:
 
     def _visit_object(self, name: str, value: Any) -> None:
         kind = type(value)
+        for layer in layers_within(value):
+            if is_users(type(layer).__module__):
+                self.visit(type(layer).__qualname__, type(layer))
         if not is_users(kind.__module__):
             self._note(self.found.values, name, value)
             return
         self.visit(kind.__qualname__, kind)
-        if all(is_users(base.__module__) or base is object for base in kind.__mro__):
+        if all(is_users(base.__module__) or _is_of_python(base) for base in kind.__mro__):
             for attribute, each in _attributes(value):
                 self.visit(f"{name}.{attribute}", each)
         else:  # such as a layer, which holds much of Keras' own
@@ -247,6 +255,11 @@ def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}[{key!r}]", each) for key, each in value.items())
     elif isinstance(wrapped := getattr(value, "__wrapped__", None), FunctionType):
         yield name, wrapped  # by functools.cache, which makes no Python function
+
+
+def _is_of_python(kind: type) -> bool:
+    """Whether a class is of Python's own, such as `abc.ABC`."""
+    return kind.__module__.partition(".")[0] in sys.stdlib_module_names
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
