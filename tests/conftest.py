@@ -70,7 +70,7 @@ def trial_at(problem: Problem, index: int, seed: int = 0) -> Trial:
 
 
 def evaluated_apart(
-    files: Mapping[Path, tuple[Mapping[str, Any], int]],
+    files: Mapping[Path, tuple[Mapping[str, Any], int]], backend: str = "jax"
 ) -> dict[Path, dict[str, float]]:
     """What ``.keras`` files evaluate to in a process that has only Keras.
 
@@ -78,6 +78,8 @@ def evaluated_apart(
     ----------
     files : mapping of Path to (dict, int)
         The rows to score by the name to give the scores, and the batch size.
+    backend : str
+        That Keras runs on there.
     """
     for path, given in files.items():
         path.with_suffix(".pickle").write_bytes(pickle.dumps(given))
@@ -88,6 +90,7 @@ def evaluated_apart(
         text=True,
         check=True,
         cwd=tempfile.gettempdir(),
+        env={**os.environ, "KERAS_BACKEND": backend},
     )
     return dict(zip(files, map(json.loads, done.stdout.splitlines()), strict=True))
 

@@ -38,6 +38,7 @@ from tests.made import Climber, write_run
 from tuning import Grid, errors, samplers
 from tuning.api import public, search
 from tuning.cli import commands as cli
+from tuning.cli.jobs import exit_code
 from tuning.execution import cluster, loop, worker
 from tuning.execution.cluster import Cluster
 from tuning.execution.ray import RayExecutor
@@ -529,12 +530,16 @@ class Own(Sampler):
 GO_ON = "run_ray --out run --workers 0"
 
 OF_OPTIONS = [
+    Case("main rum", "there is no command 'rum'; did you mean 'run'?"),
+    Case("main xyz", "there is no command 'xyz'; take one of run, analyse, explain"),
+    Case("main run --random x", "argument --random: invalid int value: 'x'"),
     Case("run_ray --random x", "argument --random: invalid int value: 'x'"),
     Case("run_ray --sweep-order odd", "argument --sweep-order: invalid choice: 'odd'"),
     Case("run_ray --backend theano", "argument --backend: invalid choice: 'theano'"),
     Case("run_ray --nonsense", "unrecognized arguments: --nonsense"),
     Case("analyse", "the following arguments are required: DIR\n"),
     Case("run_ray --out s3://bucket/run", "s3://bucket/run is not a path: runs are kept in dir"),
+    Case("run_ray --keep -1", "--keep takes a number of models from 0, not -1"),
     Case("run_ray --workers -1", "--workers takes a number from 0, not -1"),
     Case("run_ray --trial-timeout nan", "--trial-timeout takes a number of seconds above 0, not"),
     Case("run_ray --trial-memory much", "--trial-memory takes a size such as 2GB or 512MB, not"),
@@ -601,9 +606,10 @@ OF_RUNS = [
         ('"sweep": {', '"random": {', "the strategy 'random' cannot be made: TypeError"),
         ('"format": 2', '"format": 1', "it lacks 'search'"),
         ('"format": 2', '"format": 1, "search": {}', "its search lacks 'random'"),
-        ('"validation",', "", "its splits lack 'validation'"),
+        ('"validation",', "", "'validation' is not in its splits"),
         ('"validation",', '"validation", "train",', "its splits repeat"),
-        ('"model": "m",', "", "its fingerprint lacks 'model'"),
+        ('"model": "m",', "", "'model' is not in its fingerprint"),
+        ('"epochs": [\n        1', '"epochs": [\n        0', "axis 'epochs' takes whole numbers"),
         ('"accuracy"\n', '"mae"\n', "its metrics are 'loss', 'mae'"),
         ('"accuracy"\n', '"accuracy", "loss"\n', "its metrics repeat"),
         ('"references": []', '"references": [3]', "its references: 3 is not a dict"),
@@ -627,6 +633,8 @@ OF_RUNS = [
     Case(f"{GO_ON} --problem wrong.py", "its axis 'units' has other values (name another --out",
          {"wrong.py": PROBLEM + "grid = Grid({'units': range(20)})"},
          own(lambda about: about["problem"]["axes"].update(units=[*range(9), 99, *range(10, 20)]))),
+    Case(GO_ON, "run is another run: the problem's code has changed",
+         given=own(lambda about: about["problem"]["fingerprint"].update(code="c"))),
     Case(GO_ON, "run is another run: the problem's data has changed",
          given=own(lambda about: about["problem"]["fingerprint"].update(data="d"))),
     Case(GO_ON, "there is no strategy 'sweeep': did you mean 'sweep'?",
@@ -743,7 +751,7 @@ def ray_that(**does: Any) -> Given:
         patch.setattr(search, "RayExecutor", Here)
         answers = subprocess.CompletedProcess([], does.pop("ends", 0), b"", does.pop("answer", b""))
         patch.setattr(subprocess, "run", does.pop("run", lambda *_, **__: answers))
-        for name in ("init", "shutdown"):
+        for name in ("init", "shutdown", "is_initialized"):
             patch.setattr(ray, name, does.pop(name, lambda *_, **__: None))
         patch.setattr(ray, "cluster_resources", lambda: {"CPU": does.get("cpus", 1)})
         if "load" in does:
@@ -798,7 +806,7 @@ def asked(says: str, /, *, given: Given = lambda folder, patch: None, **options:
 
 def of_results(says: str, call: Callable[[Any], Any], given: Given = MADE, code: int = 2) -> Case:
     """A call of a method of a run's results."""
-    return python(says, lambda _: call(public.open_results("run")), given, code)
+    return python(says, lambda _: call(public.open("run")), given, code)
 
 
 def of_functions(folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -812,8 +820,21 @@ def with_weights(folder: Path, _: pytest.MonkeyPatch) -> None:
     """A run of functions, with nothing but the weights of its best trial."""
     path = write_run(folder, trials=[0], source="")
     best = BestModels(path, 1, "val_accuracy", "max")
-    model = KeptModel(Trial(0, {}, 0, index=0), (("sweep", 0),), False, b"", "of the class Own")
+    model = KeptModel(Trial(0, {}, 0, index=0), (("sweep", 0),), False, b"junk", "of a class")
     best.write([model])
+
+
+def changing(folder: Path) -> None:
+    """A search whose model is another one when it is built for the third time, to be kept."""
+    built: list[int] = []
+
+    def build_model(config: dict[str, Any]) -> Any:
+        built.append(1)
+        return build({"units": len(built)})
+
+    parts = dict.fromkeys(("train", "validation", "test"), PART)
+    options = {"trials": 1, "workers": 0, "engine": "fit", "backend": "jax"}
+    public.search(build_model, {"a": [1]}, parts, **options).best_model()
 
 
 def with_lock(lock: Any) -> Callable[[dict[str, Any]], Any]:
@@ -826,7 +847,6 @@ def wrong_pickle(self: Any) -> Any:
 
 
 OF_PYTHON = [
-    asked("--keep takes a number of models from 0, not -1", keep=-1),
     asked("nothing to search: both --random and --sweep are 0", trials=0),
     asked("there is no strategy 'radnom': did you mean 'random'?", strategy="radnom"),
     asked("there are 2 configurations to start with, and only 1 trials", trials=1,
@@ -861,20 +881,31 @@ OF_PYTHON = [
     of_results("no trial has a result: the column", lambda results: results.best(),
                made(score=lambda *_: None)),
     of_results("run has no trials yet", lambda results: results.best(), made(trials=[])),
-    of_results("the model of trial 3 of sweep was not kept: a search with keep=N keeps the best N",
+    of_results("the model of trial 3 of sweep was not kept: a search with keep=N keeps the N best",
                lambda results: results.best_model(), made(score=lambda _, i: float(i == 3))),
-    of_results("only weights were kept (of the class Own), and the run was made by functions: best",
+    of_results("only weights were kept (of a class), and the run was made by functions: best_model",
                lambda results: results.best_model(), with_weights),
+    of_results("run/best/sweep-0.weights.h5 does not fit the model that build_model makes: OSError",
+               lambda results: results.best_model(build_model=lambda _: build({"units": 1})),
+               with_weights),
+    python("it cannot be saved: build_model returned other variables than those",
+           changing),
+    of_results("no trial 99: take a row of results.trials",
+               lambda results: results.how_to_repeat(99)),
+    of_results("several strategies have a trial 0: take a row", lambda r: r.how_to_repeat(0),
+               edited("run/trials.csv", "sweep,1,", "random,0,")),
     of_results("run is there already: name a new directory",
                lambda results: results.save(results.path)),
     of_results("cannot make file/new: Not a directory",
                lambda results: results.save(results.path.parent / "file" / "new"),
                lambda *given: [MADE(*given), (given[0] / "file").touch()]),
-    python("there is no run at run", lambda _: public.open_results("run")),
+    python("there is no run at run", lambda _: public.open("run")),
 ]  # fmt: skip
 
 
 OF_RAY = [
+    of_ray("connected to a Ray already: leave out the address host:6379, or call ray.shutdown()",
+           is_initialized=lambda: True),
     of_ray("no Ray answers at host:6379: gave up after 20 seconds",
            run=raising(subprocess.TimeoutExpired("python", 20))),
     of_ray("cannot look for Ray at host:6379: OSError", run=raising(OSError("no memory"))),
@@ -920,7 +951,7 @@ def heard_of(
         if case.call is None:
             code = getattr(cli, script)(arguments)
         else:  # it ends as a command does
-            code = cli._exit_code(functools.partial(case.call, folder))
+            code = exit_code(functools.partial(case.call, folder), f"{script}.py")
         del kept
     said = capsys.readouterr()
     left = sorted(name for name, _ in before.items() ^ _content(folder).items())
@@ -966,7 +997,9 @@ def test_an_error_is_one_sentence_and_leaves_nothing(name, tmp_path, monkeypatch
         assert (heard.out, heard.left) == ("", [])
     else:  # how to go on is said before
         line = heard.said.splitlines()[-1]
-    assert line.startswith(f"{case.line.split()[0]}.py: ")
+    script = case.line.split()[0]
+    program = f"{script}.py" if script != "main" else "tuning"
+    assert re.match(f"{program}( run)?: ", line)
     assert len(line) <= LONGEST + len(max(case.line.split(), key=len)), len(line)
     own = re.split(r"\w*Error: ", line)[0]  # without what it quotes
     assert not re.search(NO_SENTENCE, own)

@@ -51,7 +51,7 @@ def test_shards_in_one_directory_become_the_whole_run(tmp_path, capsys):
     assert manifest["strategies"] == {"sweep": {"points": "all", "order": "grid"}}
     assert manifest["shard"] == ""
     with Run.open(tmp_path / "out") as run:
-        assert run.done == {"sweep": set(ALL)}
+        assert [run.point("sweep", number) for number in ALL] == list(ALL)
 
 
 def test_what_is_missing_is_said(tmp_path, capsys):

@@ -2,17 +2,29 @@
 
 import io
 import math
+import os
+import pickle
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
 import pytest
 
-from tests.conftest import PROBLEMS, TINY, changed, evaluated_apart, packing_of, trial_at
+from tests.conftest import (
+    PROBLEMS,
+    REPOSITORY,
+    TINY,
+    changed,
+    evaluated_apart,
+    packing_of,
+    trial_at,
+)
 from tuning.engines import reports, vectorized
 from tuning.engines.batches import Split
 from tuning.engines.fit import compiled_model, evaluated
 from tuning.engines.keeping import Keep, Keeper, build
-from tuning.engines.weights import Weights
+from tuning.engines.weights import Weights, weights_of
 from tuning.execution.worker import Job, train
 from tuning.packing.axes import UNPACKED
 from tuning.problem.problem import load_data
@@ -57,13 +69,13 @@ def kept(problem, data, trials, packing, keep):
     return [o for r in found for o in r.outcomes], [m for r in found for m in r.models]
 
 
-def scores(problem, data, model, folder):
+def scores(problem, data, model, folder, backend="jax"):
     """What a plain file evaluates to in a process of its own."""
     assert model.plain, model.why
     file = folder / f"{model.trial.number}.keras"
     file.write_bytes(model.content)
     splits = {"val": data["validation"], "test": data["test"]}
-    return evaluated_apart({file: (splits, model.trial.batch_size)})[file]
+    return evaluated_apart({file: (splits, model.trial.batch_size)}, backend)[file]
 
 
 def value_of(outcomes, trial):
@@ -127,9 +139,8 @@ def test_only_what_still_leads_at_a_report_becomes_a_model(tiny):
     keeper = Keeper(Keep("val_loss", "min", wanted=wanted(trials, "all")), problem, data)
     model = compiled_model(problem, problem.grid[0], 0)
     build(model, data, trials[0])
-    from tuning.engines.weights import weights_of
-
     copies = []
+    assert keeper.models() == []
     for trial, value in zip(trials, [0.5, 0.4, 0.6, math.nan, 0.4, 0.3], strict=True):
         outcome = Outcome(trial, "ok", "fit", "jax", {"val_loss": value})
         keeper.offer(outcome, lambda: copies.append(1) or weights_of(model))
@@ -248,7 +259,7 @@ def test_the_optimizer_goes_on_where_it_ended_if_asked(tiny, optimizer, tmp_path
         ),
         (
             [(COMPILE, f"    model.layers[1].call = lambda x, training=False: 3 * x\n{COMPILE}")],
-            "its get_config leaves out",
+            "a get_config of its parts leaves out",
         ),
     ],
 )
@@ -296,6 +307,65 @@ def test_models_come_with_the_report_of_their_rows(tiny, monkeypatch):
     for report in train(problem, data, trials, Job(0, "jax", packing=packing), keep=keep):
         told |= {outcome.trial.key for outcome in report.outcomes}
         assert {model.trial.key for model in report.models} <= told
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
+def test_what_a_pack_keeps_loads_on_other_backends(tiny, backend, tmp_path):
+    pytest.importorskip(backend)
+    problem, data, packing = tiny
+    trials = asked(problem, batch_size=16, units=8, activation="tanh", learning_rate=0.001)
+    keep = Keep("val_loss", "min", wanted=wanted(trials, "all"))
+    outcomes, models = kept(problem, data, trials, packing, keep)
+    metrics = value_of(outcomes, models[-1].trial)
+    found = scores(problem, data, models[-1], tmp_path, backend)
+    assert found == pytest.approx({name: metrics[name] for name in found}, rel=1e-5)
+
+
+ELSEWHERE = """
+import pickle, sys
+from tuning.engines.keeping import Keep
+from tuning.execution.worker import Job, train
+from tuning.problem.problem import load_data, load_problem
+from tuning.trial import Trial
+
+problem = load_problem(sys.argv[1])
+trials = [Trial(i, problem.grid[i], 0, problem.grid[i]["epochs"], i) for i in (3, 1)]
+keep = Keep("val_loss", "min", wanted={trial.key: (("all", trial.number),) for trial in trials})
+job = Job(0, sys.argv[2])
+reports = list(train(problem, load_data(problem), trials, job, keep=keep))
+outcomes = [outcome for report in reports for outcome in report.outcomes]
+models = [model for report in reports for model in report.models]
+with open(sys.argv[3], "wb") as file:
+    pickle.dump((outcomes, models), file)
+"""
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("torch", marks=pytest.mark.slow)])
+def test_fit_on_another_backend_keeps_its_best(tiny, backend, tmp_path):
+    pytest.importorskip(backend)
+    problem, data, _ = tiny
+    told = tmp_path / "told.pickle"
+    words = [sys.executable, "-c", ELSEWHERE, TINY, backend, told]
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    subprocess.run(words, check=True, env=environment, cwd=REPOSITORY)
+    outcomes, models = pickle.loads(told.read_bytes())
+    best = min(outcomes, key=lambda outcome: outcome.metrics["val_loss"])
+    assert models[-1].trial == best.trial
+    found = scores(problem, data, models[-1], tmp_path, backend)
+    assert found == pytest.approx({name: best.metrics[name] for name in found}, rel=1e-6)
+
+
+def test_a_model_of_other_variables_is_not_kept_and_says_so(tiny):
+    problem, data, _ = tiny
+    small, large = Trial(0, problem.grid[0], 0), Trial(1, problem.grid[problem.grid.size - 1], 0)
+    assert small.configuration["units"] != large.configuration["units"]
+    other = compiled_model(problem, large.configuration, 0)
+    build(other, data, large)
+    keeper = Keeper(Keep("val_loss", "min", wanted=wanted([small], "all")), problem, data)
+    keeper.offer(Outcome(small, "ok", "fit", "jax", {"val_loss": 1.0}), lambda: weights_of(other))
+    (model,) = keeper.models()
+    assert (model.plain, model.content) == (False, b"")
+    assert "build_model returned other variables" in model.why
 
 
 def test_without_a_wish_nothing_is_kept(tiny):

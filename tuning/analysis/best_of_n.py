@@ -11,7 +11,7 @@ import numpy as np
 from tuning.problem.problem import Mode
 
 BAND = (0.05, 0.95)
-NEGLIGIBLE = 1e-18  # a share that changes no sum of doubles
+NEGLIGIBLE = 1e-18  # a share too small to change a sum of doubles
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tuning.analysis.compare import best_so_far
 from tuning.analysis.grid_scores import GridScores
 from tuning.problem.problem import Mode
 
-POINTS = 240  # of a logarithmic axis
+POINTS = 240  # numbers of trials, evenly spaced in their logarithm
 
 
 def stopped_early(scores: GridScores) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from tuning.runs.manifest import differences
 
 TENTH = 0.1
 ROUNDING = 1e-12  # of a difference of scores
-DEVIATIONS = 1.96  # hold 95% of a normal distribution
+DEVIATIONS = 1.96  # standard deviations on either side hold 95% of a normal distribution
 
 
 @dataclass(frozen=True)

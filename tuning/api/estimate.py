@@ -1,4 +1,4 @@
-"""How long the whole grid would take: a few configurations timed, the rest by arithmetic."""
+"""The time that the whole grid would take: a few configurations timed, the rest by arithmetic."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Estimate:
     start_seconds : float
         Seconds a start takes besides its epochs: building, compiling, scoring.
     starts, trained_epochs : int
-        Of the whole grid: programs and the epochs of their trajectories, or where none share one,
-        trials and their epochs.
+        Of the whole grid: its programs and the epochs of their trajectories; if no two trials share
+        a program, its trials and their epochs.
     """
 
     grid: Grid
@@ -62,10 +62,10 @@ def total_epochs(grid: Grid) -> int:
 
 
 def timed_trials(grid: Grid, seed: int) -> list[Trial]:
-    """Configurations to time: one for each batch size, on which an epoch's time depends most.
+    """The trials to time: one for each batch size, on which an epoch's time depends most.
 
-    At most eight, the other axes drawn at random, with the fewest epochs that leave one to time
-    after the first, which compiles.
+    At most eight. The other axes are drawn at random; of epochs it is the fewest above one, as the
+    first epoch, which compiles, is not timed.
     """
     generator = random.Random(seed)
     sizes = grid.axes.get("batch_size", (None,) * TIMED)
@@ -117,7 +117,7 @@ def estimate(executor: Trainer, problem: Problem, seed: int) -> Estimate:
 
 
 def estimate_tables(found: Estimate, workers: int) -> list[Table]:
-    """The estimate as the study printed it: the axes, then the sums, in seconds to days."""
+    """The estimate as two tables: the axes, then the sums, in seconds to days."""
     axes = new_table("axis", "values", "number", prose=["values"])
     for name, values in found.grid.axes.items():
         axes.add_row(name, ", ".join(map(str, values)), f"{len(values):,}")

@@ -1,4 +1,4 @@
-"""What packing makes of a grid, as a person reads it."""
+"""The packing of a grid, as tables: which axes share a program, and what that saves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OF_KIND = {
 
 
 def explanation_tables(packing: Packing, grid: Grid) -> list[Table]:
-    """Each axis with its kind and why; and what the whole grid comes to."""
+    """The packing as two tables: each axis's kind and the reason, then the grid's sums."""
     prose = ("", "what it changes")
     axes = new_table("axis", "values", "kind", *prose, left=["kind"], prose=prose)
     for name, axis in packing.axes.items():

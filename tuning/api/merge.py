@@ -1,4 +1,4 @@
-"""Runs of one search joined into one: its shards, or parts that several machines trained."""
+"""The join of several runs of one search: its shards, or parts that several machines trained."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ ROUNDING = 1e-4  # of a result, relative, between packs
 
 
 def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
-    """Join runs of the same problem, seed and engine; the result is a run that can be gone on with.
+    """Join runs of the same problem, seed and engine into a new run, which can be resumed.
 
-    A trial that several have is taken from the first in which it is ``ok``, or else from the first.
+    A trial that several of them have is taken from the first in which it is ``ok``; if it is in
+    none, from the first that has it.
 
     Parameters
     ----------
@@ -45,12 +46,13 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     out : Path
         The run to make; it appears whole or not at all.
     console : rich.console.Console
-        For what it says of the result.
+        For a summary of the result.
 
     Raises
     ------
     TuningError
-        If one is not a run, is damaged, or is of something else than the first; or `out` is taken.
+        If one is not a run, is damaged, or differs in problem, seed or engine from the first; or if
+        `out` is taken.
     """
     if out.exists():
         raise TuningError(f"{out} is there already: name a new directory")
@@ -103,7 +105,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
 
 
 def _folders(runs: Iterable[Path]) -> Iterator[Path]:
-    """The runs themselves, and those in directories that are none."""
+    """The run directories that are given, or that lie in the given directories."""
     for path in runs:
         if (path / MANIFEST).exists() or not path.is_dir():
             yield path
@@ -115,26 +117,25 @@ def _folders(runs: Iterable[Path]) -> Iterator[Path]:
 
 
 def _joined(manifests: Sequence[Manifest], folders: Sequence[Path]) -> Strategies:
-    """The strategies that all are parts of: shards of them, or sweeps that border on each other."""
+    """The strategies of the whole search: of each the longest, or neighbouring sweeps as one."""
     joined: Strategies = {}
     for manifest in manifests:
         for name, settings in manifest.strategies.items():
-            joined.setdefault(name, settings)
-    if "random" in joined:
-        numbers = [manifest.strategies.get("random", {"trials": 0}) for manifest in manifests]
-        joined["random"] = max(numbers, key=lambda settings: settings["trials"])
+            own = joined.setdefault(name, settings)
+            if settings.get("trials", 0) > own.get("trials", 0):
+                joined[name] = settings
     sweeps = [
-        (manifest.strategies["sweep"], folder)
+        ({"order": "grid"} | manifest.strategies["sweep"], folder)
         for manifest, folder in zip(manifests, folders, strict=True)
         if "sweep" in manifest.strategies
     ]
-    if any(sweep != joined["sweep"] for sweep, _ in sweeps):
+    if any(sweep != sweeps[0][0] for sweep, _ in sweeps):
         joined["sweep"] = {"points": _range(sweeps), "order": "grid"}
     return joined
 
 
 def _range(sweeps: Iterable[tuple[Mapping[str, Any], Path]]) -> str:
-    """The range of the grid that sweeps of neighbouring ranges make together."""
+    """The range of the grid that sweeps of neighbouring ranges cover together."""
     ranges = []
     for sweep, folder in sweeps:
         if sweep["order"] != "grid" or sweep["points"] == "all":
@@ -157,7 +158,7 @@ def _range(sweeps: Iterable[tuple[Mapping[str, Any], Path]]) -> str:
 
 
 def _owners(tables: Sequence[pd.DataFrame]) -> dict[tuple[str, int], int]:
-    """Which of the tables a strategy's trial is taken from."""
+    """The place of the table that each strategy's trial is taken from."""
     owner: dict[tuple[str, int], int] = {}
     for wanted in (True, False):
         for i, table in enumerate(tables):
@@ -168,7 +169,7 @@ def _owners(tables: Sequence[pd.DataFrame]) -> dict[tuple[str, int], int]:
 
 
 def _apart(tables: Iterable[pd.DataFrame], metric: str) -> int:
-    """The trials with a result in several tables that is not the same in all."""
+    """The number of trials that have different results in different tables."""
     import pandas as pd
 
     rows = pd.concat([table[table["status"] == "ok"] for table in tables])
@@ -185,7 +186,7 @@ def _add(
     numbers: Mapping[str, Mapping[int | None, int]],
     own: Container[tuple[str, int]],
 ) -> None:
-    """Count in `run` what it takes from a table."""
+    """Count in `run` those rows of a table that are taken from it."""
     logs: dict[tuple[str, int], list[Row]] = {}
     names = list(map(str, curves))
     measured = names[names.index("epoch") :]
@@ -224,7 +225,7 @@ def _adopt_models(run: Run, folders: Sequence[Path], tables: Sequence[pd.DataFra
 
 
 def _records(table: pd.DataFrame) -> Iterator[Row]:
-    """The rows as dicts, with None for what is missing."""
+    """The rows as dicts, with None for a missing value."""
     names = list(map(str, table))
     for cells in as_cells(table).itertuples(index=False, name=None):
         yield dict(zip(names, cells, strict=True))

@@ -1,4 +1,4 @@
-"""Searches run over a table of results in place of training: thousands in seconds."""
+"""Searches over a table of results, which takes the place of training: thousands in seconds."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MakeSampler = Callable[[GridScores, int, int], Sampler]
 
 
 class _Listed(FixedSampler):
-    """Gives these grid points, one after another."""
+    """A sampler of the given grid points, one after another."""
 
     def __init__(self, space: Grid, indices: Sequence[int], seed: int) -> None:
         super().__init__(space, len(indices), seed)
@@ -95,7 +95,7 @@ def replay(
 def replays(
     scores: GridScores, make: MakeSampler, trials: int, seeds: Sequence[int], workers: int = 1
 ) -> pd.DataFrame:
-    """What a search finds, again and again with other seeds.
+    """Run a search over a table once for each seed.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def replays(
 
 
 def find_sampler(text: str) -> MakeSampler:
-    """A built-in sampler by name, or a class of one's own, as ``FILE.py:NAME``.
+    """Find a built-in sampler by its name, or a user's class as ``FILE.py:NAME``.
 
     The class is called with the grid, the number of trials and a seed; what is returned raises
     TuningError if that fails.

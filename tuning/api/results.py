@@ -18,6 +18,7 @@ from rich.console import Console
 from tuning.analysis.run_view import scores_of
 from tuning.engines.repeat import lines_to_repeat
 from tuning.errors import TuningError
+from tuning.execution.quiet import quiet
 from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem, load_data
@@ -198,7 +199,10 @@ class Results:
             If there are no trials.
         """
         text = io.StringIO()
-        console = Console(file=text, width=WIDTH, emoji=False, markup=False)
+        console = Console(
+            file=text, width=WIDTH, force_terminal=False, force_jupyter=False,
+            emoji=False, markup=False, highlight=False,
+        )  # fmt: skip
         print_comparison(self.path, console, write=False)
         return Shown(text.getvalue().strip("\n"), self._repr_html_())
 
@@ -278,6 +282,12 @@ class Results:
         self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
     ) -> keras.Model:
         """The model that was kept of a row, for whichever strategy."""
+        with quiet():  # what TensorFlow says where it is imported and first used
+            return self._loaded(row, build_model)
+
+    def _loaded(
+        self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
+    ) -> keras.Model:
         from tuning.engines.keeping import load_kept, load_weights
 
         same = self.trials[self.trials["index"] == row["index"]]

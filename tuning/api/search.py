@@ -112,6 +112,7 @@ class Search:
             )  # fmt: skip
         except TuningError as error:  # what was counted stays
             raise RunStopped(str(error)) from error
+        self.run.share_models()
         for trial, wanted in self._without_model():  # counted for another strategy before
             again = dataclasses.replace(keep, wanted={trial.key: wanted})
             for report in loop.train_all(self.executor, [packer.pack([trial])], again):

@@ -1,4 +1,4 @@
-"""Train some of a run's trials again, as near to the same as can be, and see how far they move."""
+"""A second training of some of a run's trials, from almost the same weights."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from tuning.errors import TuningError
 from tuning.execution import worker
 from tuning.execution.quiet import quiet
 from tuning.problem.data import data_fingerprint
-from tuning.problem.problem import Problem, load_data
+from tuning.problem.problem import load_data
 from tuning.runs.manifest import read_manifest, write_text
 from tuning.runs.table import AGAIN, as_csv, load_results
-from tuning.trial import Trial, epochs
+from tuning.samplers import trial_at
 
 
 def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
-    """Train n of a run's trials again from weights moved by a rounding error, and write it down.
+    """Train n of a run's trials again from weights moved by a rounding error; write ``again.csv``.
 
-    Half of them are the best, the others evenly spaced among the rest by their score. See
+    Half of them are the best, the others are evenly spaced among the rest by their score. See
     `tuning.engines.nudge` for what is moved and why.
 
     Parameters
     ----------
     path : Path
-        A run directory, whose problem is still what it was.
+        A run directory, whose problem has not changed.
     n : int
     console : rich.console.Console
         For progress.
@@ -38,8 +38,8 @@ def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
     -------
     DataFrame
         A row a trial, the best first: ``index`` (of its configuration in the grid), the metric that
-        chooses, ``again`` (the same metric, trained again) and ``moved`` (how far apart they are).
-        It is in ``again.csv``, too.
+        chooses, ``again`` (the same metric of the second training) and ``moved`` (the distance of
+        the two). The table in ``again.csv`` is the same.
 
     Raises
     ------
@@ -65,25 +65,19 @@ def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
         )
         probe = worker.probe(problem, data, job, settings.engine == "auto")
         job = worker.Job(**{**vars(job), "packing": probe.packing})
+        again = [
+            trial_at(problem.grid, int(index), number, settings.seed)
+            for number, index in enumerate(trials["index"])
+        ]
         moved = {
             outcome.trial.index: outcome.metrics.get(metric, np.nan)
-            for report in worker.train(
-                problem,
-                data,
-                [_trial(problem, settings.seed, int(index)) for index in trials["index"]],
-                job,
-            )
+            for report in worker.train(problem, data, again, job)
             for outcome in report.outcomes
         }
     found = trials.assign(again=trials["index"].map(moved))
     found["moved"] = (found["again"] - found[metric]).abs()
     write_text(path / AGAIN, as_csv(found))
     return found
-
-
-def _trial(problem: Problem, seed: int, index: int) -> Trial:
-    configuration = problem.grid[index]
-    return Trial(index, configuration, seed, epochs(configuration), index)
 
 
 def _some(results: pd.DataFrame, metric: str, mode: str, n: int) -> pd.DataFrame:

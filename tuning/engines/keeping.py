@@ -186,7 +186,7 @@ def trained_model(
 
     Raises
     ------
-    TuningError
+    ValueError
         If the model that `build_model` makes has other variables.
     """
     model = compiled_model(problem, trial.configuration, trial.seed)
@@ -240,7 +240,7 @@ def _build(model: keras.Model, batch: tuple[Any, ...]) -> None:
 
 def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
     if [tuple(v.shape) for v in variables] != [np.shape(value) for value in values]:
-        raise TuningError("build_model returned other variables than those that were trained")
+        raise ValueError("build_model returned other variables than those that were trained")
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
@@ -334,7 +334,7 @@ def _told_apart(model: keras.Model, path: Path, batch: tuple[Any, ...]) -> str:
     same = all(map(functools.partial(np.array_equal, equal_nan=True), one, other))
     if same and _scoring(model, batch) == _scoring(loaded, batch):
         return ""
-    return "its get_config leaves out what its scores depend on"
+    return "a get_config of its parts leaves out what scores depend on, as that of Huber does"
 
 
 def _scoring(model: keras.Model, batch: tuple[Any, ...]) -> Any:

@@ -129,12 +129,8 @@ def check_problem(problem: Problem, where: str) -> Problem:
             raise TuningError(
                 f"{where}: {name} has to be a function, not {type(function).__name__}"
             )
-    for axis in ("batch_size", "epochs"):
-        for value in grid.axes.get(axis, ()):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise TuningError(
-                    f"{where}: axis {axis!r} takes whole numbers from 1, not {value!r}"
-                )
+    if fault := axes_fault(grid):
+        raise TuningError(f"{where}: {fault}")
     if not isinstance(metric, str) or not metric.startswith("val_"):
         raise TuningError(
             f"{where}: metric has to name a validation metric (val_…), not {quoted(metric)}"
@@ -147,6 +143,15 @@ def check_problem(problem: Problem, where: str) -> Problem:
         if fault := reference_fault(reference):
             raise TuningError(f"{where}: references: {fault}")
     return dataclasses.replace(problem, references=tuple(references))
+
+
+def axes_fault(grid: Grid) -> str:
+    """What is wrong with the axes that steer training, in a few words; nothing if all is right."""
+    for axis in ("batch_size", "epochs"):
+        for value in grid.axes.get(axis, ()):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                return f"axis {axis!r} takes whole numbers from 1, not {value!r}"
+    return ""
 
 
 def reference_fault(reference: Any) -> str:

@@ -26,7 +26,7 @@ from tuning.runs.manifest import Manifest, cannot_write, chosen_by, read_manifes
 from tuning.runs.table import as_csv, load_again, load_results, refuse_empty
 from tuning.runs.typed import shown
 
-SAID = {"timeout": "took too long"}  # of a status, where it is no verb
+SAID = {"timeout": "took too long"}  # instead of a status that is no verb
 
 
 def print_comparison(path: Path, console: Console, *, write: bool = True) -> None:

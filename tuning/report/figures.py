@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 MOST_EFFECTS = 12
 MOST_LETTERS = 40  # of an axis's values side by side
-FEW = 8  # trials, from which on a figure of many shows all
-MANY = 100  # trials, drawn small and faint
+FEW = 8  # trials: a figure of many need not show what fewer than these give
+MANY = 100  # more trials than this are drawn small and faint
 WORST = 0.1  # the share of a strategy's trials, the first, whose best may be out of sight
 
 
@@ -273,7 +273,7 @@ def by_axis(ax: Axes, scores: GridScores, axis: str, limits: tuple[float, float]
 
 
 def middle_and_best(scores: GridScores) -> tuple[float, float]:
-    """From the worse end of the middle half, of all values of all axes, to the best score."""
+    """The range from the lower quartile, the least of all values of all axes, to the best score."""
     known = ~np.isnan(scores.values)
     values, indices = scores.values[known], scores.trials.index.to_numpy()[known]
     worse = 0.25 if scores.mode == "max" else 0.75
@@ -287,7 +287,7 @@ def middle_and_best(scores: GridScores) -> tuple[float, float]:
 
 
 def _focus(ax: Axes, *curves: np.ndarray, marks: list[float] | None = None) -> None:
-    """Leave out what the first few trials give, which would flatten all else; show all marks."""
+    """Set vertical limits that show all marks, but not the first few trials, which lie far off."""
     values = np.concatenate(
         [curve[FEW - 1 :] if len(curve) > 2 * FEW else curve for curve in curves]
     )

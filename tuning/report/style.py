@@ -38,7 +38,7 @@ ON_PAGE: Any = {
 }
 WIDTH, HEIGHT = 4.4, 3.2  # inches: a figure is read at half of a page, and at the whole of a phone
 MOST_TICKS = 7
-LOGARITHMIC = 50  # trials from which on their axis is logarithmic
+LOGARITHMIC = 50  # with more trials than this, their axis is logarithmic
 
 
 def svg(draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
@@ -58,7 +58,7 @@ def svg(draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    # Several in one page must not share names.
+    # Names have to differ between the figures of a page.
     name = f"f{zlib.crc32(text.encode()):08x}"
     text = re.sub(r'\bid="', f'id="{name}-', text)
     text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text)
@@ -80,7 +80,7 @@ def _drawn(draw: Callable[[Axes], None], width: float, height: float) -> Figure:
     ax = figure.add_subplot()
     draw(ax)
     if isinstance(ax.yaxis.get_major_locator(), matplotlib.ticker.AutoLocator):
-        # As many as fit would change with the layout, which is made for the labels there were.
+        # A fixed number: Matplotlib would choose other ticks, with wider labels, after the layout.
         ax.locator_params("y", nbins=MOST_TICKS)
     return figure
 

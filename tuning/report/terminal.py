@@ -1,4 +1,4 @@
-"""What is printed, on a terminal of any width, in a file, or into a pipe that somebody closes."""
+"""Output to a terminal of any width, a file, or a pipe whose reader may go away."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-WIDTH, HEIGHT = 160, 25  # where there is no terminal and COLUMNS is not set
-PROSE = 16  # of a column of words, at least
-BETWEEN = 3  # columns
+WIDTH, HEIGHT = 160, 25  # without a terminal and COLUMNS
+PROSE = 16  # characters: the least width of a column of words
+BETWEEN = 3  # characters between two columns
 BROKEN_PIPE = 141  # 128 and SIGPIPE's number, as shells have it
 
 
@@ -27,8 +27,8 @@ class Output(Console):
     ----------
     stderr : bool
     goes_on : bool
-        What to do once nobody reads any more: go on in silence, or end the process with 141, as
-        SIGPIPE would.
+        Whether to go on in silence once nobody reads any more; if not, the process ends with 141,
+        as SIGPIPE would end it.
     """
 
     def __init__(self, *, stderr: bool = False, goes_on: bool = False) -> None:
@@ -44,7 +44,7 @@ class Output(Console):
         self._goes_on = goes_on
 
     def on_broken_pipe(self) -> None:
-        """Hear no more of it, as nobody does."""
+        """Print no more, or end the process, as nobody reads any more."""
         self.quiet = True
         close_unread()
         if not self._goes_on:
@@ -52,9 +52,9 @@ class Output(Console):
 
 
 def open_streams() -> None:
-    """Have output and errors go somewhere, and what their encoding lacks be replaced.
+    """Open output and errors if they are closed, and replace characters that they cannot encode.
 
-    Where a shell closed them (``>&-``), the next files that are opened would be in their place.
+    If a shell closed them (``>&-``), the next files that are opened would take their place.
     """
     while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
@@ -67,7 +67,7 @@ def open_streams() -> None:
 
 
 def close_unread() -> None:
-    """Send what is still to be written to a closed pipe nowhere."""
+    """Discard what is still to be written to a closed pipe."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -133,7 +133,7 @@ def _least(column: Column) -> int:
 
 
 def duration(seconds: float) -> str:
-    """A length of time as a person says it: ``48 s``, ``3 min 05 s``, ``2 h 10 min``, ``24 d 0 h``.
+    """A length of time: ``48 s``, ``3 min 05 s``, ``2 h 10 min``, ``24 d 0 h``.
 
     Parameters
     ----------

@@ -72,6 +72,8 @@ class BestModels:
     def write(self, models: Sequence[KeptModel]) -> None:
         """Write models, each before its trial is counted.
 
+        What stands beside a model is written last: without it the model counts as missing.
+
         Raises
         ------
         RunStopped
@@ -93,14 +95,14 @@ class BestModels:
                 kind = PLAIN if model.plain else WEIGHTS
                 try:
                     self._folder.mkdir(exist_ok=True)
-                    _write(self._folder / f"{stem}.json", f"{text}\n".encode())
                     if model.content:
                         _write(self._folder / f"{stem}{kind}", model.content)
+                    _write(self._folder / f"{stem}.json", f"{text}\n".encode())
                 except OSError as error:
                     raise RunStopped(cannot_write(self._folder / f"{stem}{kind}", error)) from error
 
     def adopt(self, strategy: str, number: int, file: Path) -> None:
-        """Copy another run's model as that of a trial here.
+        """Copy a model, of another run or another strategy, as that of a trial here.
 
         Raises
         ------
@@ -108,10 +110,11 @@ class BestModels:
             If the disk does not take it.
         """
         self._folder.mkdir(exist_ok=True)
-        beside = file.with_name(file.name.removesuffix(_kind(file)) + ".json")
-        for source in (beside, file):
-            target = self._folder / f"{strategy}-{number}{_kind(source)}"
-            _write(target, source.read_bytes())
+        stem = f"{strategy}-{number}"
+        about = json.loads(_beside(file).read_text(encoding="utf-8"))
+        text = json.dumps({**about, "strategy": strategy, "trial": number}, indent=2)
+        _write(self._folder / f"{stem}{_kind(file)}", file.read_bytes())
+        _write(self._folder / f"{stem}.json", f"{text}\n".encode())
 
     def settle(self) -> None:
         """Have the best one's file be the best trial's, and delete what is no longer kept."""
@@ -130,7 +133,7 @@ class BestModels:
     def _point_to(self, strategy: str, file: Path) -> None:
         """Have a strategy's best file be another name of a kept one."""
         kind = _kind(file)
-        for source in (file.with_name(file.name.removesuffix(kind) + ".json"), file):
+        for source in (_beside(file), file):
             target = self._folder / f"{strategy}{_kind(source)}"
             with contextlib.suppress(OSError):
                 if target.exists() and os.path.samefile(source, target):
@@ -168,6 +171,11 @@ def about_model(run: Path, strategy: str, number: int) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return found
+
+
+def _beside(file: Path) -> Path:
+    """What stands beside a model."""
+    return file.with_name(file.name.removesuffix(_kind(file)) + ".json")
 
 
 def _kind(path: Path) -> str:

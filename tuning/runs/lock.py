@@ -1,4 +1,4 @@
-"""One writer: the lock of a run directory, on this machine and over a shared filesystem."""
+"""The lock of a run directory: one writer at a time, on this machine and on a shared filesystem."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tuning.errors import RunStopped, TuningError
 
 LOCK = "lock"
 BEAT_SECONDS = 5
-SILENT_SECONDS = 30  # after which a writer that cannot be asked counts as dead
+SILENT_SECONDS = 30  # after which a writer on another machine counts as dead
 
-_known_as: list[int] = []  # where it is not this process
+_known_as: list[int] = []  # the process that the user started, if it is not this one
 
 
 class Lock:
     """The right to write a run, held until it is closed.
 
-    The system's lock on the file ``lock`` tells of writers on this machine, and on most shared
-    filesystems of those on others. As some share no locks, the file names its writer as well, who
-    touches it every few seconds: one of another machine is watched for half a minute before it
-    counts as dead.
+    The system's lock on the file ``lock`` keeps out writers on this machine and, on most shared
+    filesystems, on others. Some filesystems share no locks, so the file also names its writer, who
+    touches it every few seconds: a writer on another machine counts as dead once it has not done so
+    for half a minute.
 
     Parameters
     ----------
@@ -35,12 +35,12 @@ class Lock:
     Attributes
     ----------
     taken_over_from : str
-        The writer that died with the lock in its hands; else empty.
+        The writer that died without giving the lock back; else empty.
 
     Raises
     ------
     TuningError
-        If another writer lives, or the folder cannot be written.
+        If another writer is alive, or the folder cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +74,7 @@ class Lock:
             self._file.close()
 
     def _take(self, folder: Path) -> str:
-        """Become the writer; return the one that died as such."""
+        """Become the writer; return the name of the one that died, or nothing."""
         alone = False
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -95,7 +95,10 @@ class Lock:
         return owner
 
     def _is_touched(self) -> bool:
-        """Whether somebody writes the lock within half a minute; opened anew, as NFS demands."""
+        """Whether the lock's file is touched within half a minute.
+
+        It is opened anew each time, as NFS would otherwise give an old time.
+        """
         before = self._touched_at()
         deadline = time.monotonic() + SILENT_SECONDS
         while time.monotonic() < deadline:
@@ -125,7 +128,7 @@ def _taken(folder: Path, owner: str) -> str:
 
 
 def let_go(folder: Path) -> None:
-    """Let others write a run whose lock this command's driver, which was ended, held."""
+    """Give back the lock that a process of this command held when it was ended."""
     with contextlib.suppress(OSError), (folder / LOCK).open("r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if file.read().strip() == _own_name():
@@ -133,12 +136,12 @@ def let_go(folder: Path) -> None:
 
 
 def be_known_as(process: int) -> None:
-    """Let the locks of this process name another one: that by which a user knows the command."""
+    """Have this process's locks name another process: the one that the user started."""
     _known_as[:] = [process]
 
 
 def command_process() -> int:
-    """The number of the process that a user knows the command by."""
+    """The number of the process that the user started."""
     return _known_as[0] if _known_as else os.getpid()
 
 

@@ -1,4 +1,4 @@
-"""The manifest of a run: what it searches, with what, and on which machine."""
+"""The manifest of a run: its problem, strategies, versions and machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tuning.errors import TuningError, quoted
 from tuning.problem.data import SPLITS
 from tuning.problem.environment import differing
 from tuning.problem.fingerprint import changed
-from tuning.problem.problem import Mode, Problem, reference_fault
+from tuning.problem.problem import Mode, Problem, axes_fault, reference_fault
 from tuning.samplers import Shard, samplers_of, strategies
 from tuning.space.grid import Grid, listing
 from tuning.trial import now
@@ -32,7 +32,7 @@ MANIFEST = "manifest.json"
 FORMAT = 2
 FORMATS = (1, FORMAT)
 LIBRARIES = ("tuning", "keras", "tensorflow", "tensorflow-cpu", "jax", "ray", "numpy")
-FILE = "the problem's file"  # as the judge
+FILE = "the problem's file"  # the judge if the file says which way is better
 DIGESTS = ("code", "model", "data")
 
 Split: TypeAlias = Literal["train", "validation", "test"]
@@ -100,7 +100,7 @@ class Published:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a run is of: problem, seed, strategies, versions and machine.
+    """The description of a run: its problem, seed, strategies, versions and machine.
 
     Attributes
     ----------
@@ -291,7 +291,7 @@ def _converted(old: dict[str, Any]) -> dict[str, Any]:
 
 
 def _faults(value: Any, kind: Any, where: str = "it") -> Iterator[str]:
-    """What of a JSON value is not of its type, each in a few words.
+    """The faults of a JSON value that is not of its type, each in a few words.
 
     The types are those of `Manifest`, so that its fields are said once. (Pydantic would be a new
     dependency for this one file, and its errors are not our sentences.)
@@ -351,11 +351,13 @@ def _is_shape(kind: Any) -> bool:
 
 
 def _contradictions(manifest: Manifest) -> Iterator[str]:
-    """What in a manifest contradicts the rest of it, each in a few words."""
+    """The contradictions within a manifest, each in a few words."""
     problem, metrics = manifest.problem, manifest.metrics
     known = strategies()  # another one may be registered where the run was made
     own = {name: each for name, each in manifest.strategies.items() if name in known}
     try:
+        if fault := axes_fault(manifest.grid):
+            yield fault
         samplers_of(own, manifest.grid, manifest.seed)
         if manifest.shard:
             Shard.parse(manifest.shard)
@@ -366,12 +368,11 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     for name, names in (("metrics", metrics), ("splits", manifest.splits)):
         if len(set(names)) < len(names):
             yield f"its {name} repeat"
-    for name in ("train", "validation"):
-        if name not in manifest.splits:
-            yield f"its splits lack {name!r}"
-    for name in DIGESTS:
-        if name not in problem.fingerprint:
-            yield f"its fingerprint lacks {name!r}"
+    for name, needed, there in (
+        ("splits", ("train", "validation"), manifest.splits),
+        ("fingerprint", DIGESTS, problem.fingerprint),
+    ):
+        yield from (f"{each!r} is not in its {name}" for each in needed if each not in there)
     for reference in problem.references:
         if fault := reference_fault(reference):
             yield f"its references: {fault}"
@@ -380,14 +381,14 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
 
 
 def chosen_by(manifest: Manifest) -> str:
-    """What chooses the best trial, which way, and from where that is known."""
+    """The rule that chooses the best trial, and from where its direction is known."""
     which = "highest" if manifest.problem.mode == "max" else "lowest"
     judge = {"": "", FILE: f" (as {FILE} says)"}.get(manifest.judge, f" ({manifest.judge})")
     return f"the {which} {manifest.problem.metric}{judge}"
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:
-    """In what a run differs from what is to be trained in it, each as a phrase; none if nothing.
+    """The differences of a run from what is to be trained in it, each as a phrase.
 
     Library versions and the machine may differ, and so may the strategies.
     """

@@ -1,4 +1,4 @@
-"""A run made small, to be kept and passed on: Parquet and compressed CSV in place of CSV."""
+"""The compact form of a run, to be kept and passed on: Parquet and compressed CSV."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def publish(run: str | Path, out: str | Path) -> Published:
-    """Write a run's tables compactly: what `load_results` and `load_curves` read as well.
+    """Write a run's tables compactly, as `load_results` and `load_curves` read them too.
 
-    The trials as ``trials.parquet`` and the same as ``trials.csv.gz``, the learning curves as
-    ``curves.parquet``, of trainings that differ only in ``epochs`` the longest, where the others
-    are its beginning.
+    The trials are written as ``trials.parquet`` and again as ``trials.csv.gz``, the learning curves
+    as ``curves.parquet``. Of trainings that differ only in ``epochs``, a shorter one's curve is
+    left out if it is the beginning of the longest one's.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def publish(run: str | Path, out: str | Path) -> Published:
     Returns
     -------
     Published
-        What the manifest says of it, too.
+        The extent of what was written; the manifest has it as well.
 
     Raises
     ------
@@ -94,6 +94,6 @@ def without_beginnings(trials: pd.DataFrame, curves: pd.DataFrame, grid: Grid) -
 
 
 def _to_parquet(table: pd.DataFrame, path: Path, axes: Iterable[str] = ()) -> None:
-    """An axis of values of more than one kind becomes the text that CSV has of them."""
+    """Write a table as Parquet; values of an axis of several types become their text in CSV."""
     mixed = {axis: table[axis].map(cell_text) for axis in axes if table[axis].dtype == object}
     table.assign(**mixed).to_parquet(path, index=False, compression="zstd")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from tuning.errors import RunStopped, TuningError
-from tuning.runs.best import BestModels
+from tuning.runs.best import BestModels, model_file
 from tuning.runs.columns import (
     CURVES,
     STATUSES,
@@ -70,7 +70,7 @@ class Run:
         self._columns = columns_of(manifest)
         self._curve_columns = curve_columns(manifest.problem.metric)
         self._curve_logs = self._curve_columns[self._curve_columns.index("epoch") + 1 :]
-        self.best = BestModels(path, manifest.keep, manifest.problem.metric, manifest.problem.mode)
+        self.best = self._no_models()
         self._points: dict[str, dict[int, int]] = {}
         self._trained: set[Hashable] = set()
         self._recover()
@@ -151,13 +151,16 @@ class Run:
             If the disk does not take it.
         """
         own = {name: dict(settings) for name, settings in strategies.items()}
-        new = replace(self.manifest, strategies=own, keep=keep)
-        if new != self.manifest:
+        old, new = self.manifest, replace(self.manifest, strategies=own, keep=keep)
+        if new != old:
             self.manifest = new
             try:
                 write_text(self.path / MANIFEST, new.text())
             except OSError as error:
                 raise RunStopped(cannot_write(self.path / MANIFEST, error)) from error
+        if new.keep != old.keep:
+            self.best = self._best_of_all()
+            self.best.settle()
 
     def point(self, strategy: str, number: int) -> Hashable | None:
         """Which configuration was counted as a strategy's trial of that number; None if none."""
@@ -259,6 +262,42 @@ class Run:
         ]
         self.count(copies)
         return copies
+
+    def share_models(self) -> None:
+        """Have a strategy that lacks the model of one of its best trials take another's.
+
+        Raises
+        ------
+        RunStopped
+            If the disk does not take it.
+        """
+        missing = self.best.missing()
+        kept = {
+            self.point(strategy, number): file
+            for strategy, own in self.bars().items()
+            for _, number in own
+            if (strategy, number) not in missing
+            and (file := model_file(self.path, strategy, number)) is not None
+        }
+        for strategy, number in missing:
+            if (file := kept.get(self.point(strategy, number))) is not None:
+                try:
+                    self.best.adopt(strategy, number, file)
+                except OSError as error:
+                    raise RunStopped(cannot_write(file.parent, error)) from error
+
+    def _no_models(self) -> BestModels:
+        problem = self.manifest.problem
+        return BestModels(self.path, self.manifest.keep, problem.metric, problem.mode)
+
+    def _best_of_all(self) -> BestModels:
+        """The models of the best, where another number of them is to be kept than before."""
+        best = self._no_models()
+        with (self.path / TRIALS).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["status"] == "ok":
+                    best.rank(row["strategy"], int(row["trial"]), float(row[self._metric]))
+        return best
 
     def _note(self, strategy: str, number: int, index: int) -> None:
         self._points.setdefault(strategy, {})[number] = index

@@ -155,7 +155,7 @@ def refuse_empty(results: pd.DataFrame, path: str | Path) -> None:
 
 
 def as_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """The values as a run has them: None for what is missing, NaN where that is a trial's score."""
+    """The values as Python objects: None for a missing one, NaN for a score that is NaN."""
     cells = table.astype(object).where(table.notna(), None)
     if "status" in table:
         columns = list(table)
@@ -165,9 +165,9 @@ def as_cells(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_csv(table: pd.DataFrame) -> str:
-    """The table with cells as `trials.csv` has them: nothing for None, nothing that is a formula.
+    """The table as CSV with the cells of `trials.csv`: empty for None, and never a formula.
 
-    Some rows at a time: as Python's own strings, the cells of all take ten times their text.
+    It is made some rows at a time, as Python's own strings take ten times the memory of the text.
     """
     starts = range(0, max(1, len(table)), ROWS_AT_ONCE)
     parts = [table.iloc[start : start + ROWS_AT_ONCE] for start in starts]
@@ -177,13 +177,13 @@ def as_csv(table: pd.DataFrame) -> str:
 
 
 def _read(path: Path, name: str, manifest: Manifest) -> tuple[Path, pd.DataFrame]:
-    """A table of a run, from the form it is there in, its columns named as today."""
+    """Read a table of a run in any of its forms, with the columns' names of today."""
     file, table = _read_any(path, name)
     return file, table.rename(columns=OLD_NAMES) if manifest.format == 1 else table
 
 
 def _read_any(path: Path, name: str) -> tuple[Path, pd.DataFrame]:
-    """A table of a run, from the form it is there in; what is CSV as text."""
+    """Read a table of a run in any of its forms; cells of CSV as text."""
     import pandas as pd
 
     stem = Path(name).stem
@@ -216,7 +216,7 @@ def _to_integers(table: pd.DataFrame, columns: list[str], file: Path) -> None:
 
 
 def _to_numbers(table: pd.DataFrame, columns: list[str], file: Path) -> None:
-    """Every cell of these columns is a number, infinite ones and NaN among them, or empty."""
+    """Convert columns to numbers; refuse a cell that is neither a number (NaN is one) nor empty."""
     import pandas as pd
 
     for name in columns:
@@ -228,7 +228,7 @@ def _to_numbers(table: pd.DataFrame, columns: list[str], file: Path) -> None:
 
 
 def _to_values(table: pd.DataFrame, axis: str, grid: Grid, file: Path) -> None:
-    """Every cell of an axis is the text of what the grid has at that trial, and becomes that."""
+    """Convert an axis's column from text to the grid's values; refuse a cell that is another."""
     import pandas as pd
 
     if table.empty:
@@ -255,12 +255,12 @@ def _check(
 
 
 def _rows(manifest: Manifest, of: str) -> int | None:
-    """How many rows a published run's table has; None of a run."""
+    """The rows that a published run's table should have; None if the run is not published."""
     return None if manifest.published is None else int(getattr(manifest.published, of))
 
 
 def _check_complete(table: pd.DataFrame, expected: int | None, file: Path) -> None:
-    """A published table has as many rows as its manifest says."""
+    """Refuse a published table that has not as many rows as its manifest says."""
     if expected is not None and len(table) != expected:
         raise TuningError(
             f"{file} is damaged: it has {len(table):,} rows, where its manifest says {expected:,}"
