@@ -91,7 +91,7 @@ def test_the_best_is_kept_and_evaluates_to_its_row_without_tuning(tiny, engine, 
     outcomes, models = kept(problem, data, trials, packing if engine == "pack" else UNPACKED, keep)
     best = min(outcomes, key=lambda outcome: outcome.metrics["val_loss"])
     assert models[-1].trial == best.trial
-    assert models[-1].strategies == ("all",)
+    assert [name for name, _ in models[-1].wanted] == ["all"]
     found = scores(problem, data, models[-1], tmp_path)
     rounding = {"rel": 1e-5} if engine == "pack" else {"abs": 0, "rel": 1e-7}  # to float32's digits
     assert found == pytest.approx({name: best.metrics[name] for name in found}, **rounding)
@@ -129,7 +129,7 @@ def test_no_more_are_kept_than_asked_for_by_each_strategy(tiny, monkeypatch):
     outcomes, models = kept(problem, data, trials, packing, keep)
     for name, group in (("a", first), ("b", second)):
         ranked = sorted(group, key=lambda t: (value_of(outcomes, t)["val_loss"], t.number))
-        told = {model.trial.key for model in models if name in model.strategies}
+        told = {model.trial.key for model in models if name in dict(model.wanted)}
         assert {trial.key for trial in ranked[:2]} <= told
     assert len(models) <= len(copied) <= len(trials)
 
