@@ -329,7 +329,8 @@ ELSEWHERE = """
 import pickle, sys
 from tuning.engines.keeping import Keep
 from tuning.execution.worker import Job, train
-from tuning.problem.problem import load_data, load_problem
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 from tuning.trial import Trial
 
 problem = load_problem(sys.argv[1])
