@@ -48,6 +48,7 @@ from tuning.problem.data import data_fingerprint
 from tuning.runs import lock
 from tuning.runs.best import BestModels
 from tuning.runs.publish import publish
+from tuning.runs.run import Run
 from tuning.trial import KeptModel, Trial
 
 LONGEST = 300  # characters
@@ -320,7 +321,7 @@ def load_data():
 def load_data():
     raise SystemExit(3)
 """),
-    explained("load_data() of problem 'wrong' has to return a dict of train and validation", """
+    explained("load_data() of problem 'wrong' has to return a dict of train, validation, test", """
 def load_data():
     return {"train": 1, "test": 2}
 """),
@@ -709,6 +710,8 @@ OF_FILES = [
         (",ok,0.", ",ok,x.", "in row 1: val_loss 'x.09999999999999998' is not a number"),
         ("sweep,1,1,", "sweep,0,1,", "in row 2: trial '0' is there a second time"),
     ]),
+    Case("analyse run", "run/trials.csv is damaged in row 25: index '0' is there a second time",
+         given=lambda folder, _: twice(write_run(folder) / "trials.csv", 1, "sweep,0,", "sweep,24,")),
     Case("analyse run", "in row 1: val_loss '' is not a score",
          given=lambda folder, _: blank(write_run(folder) / "trials.csv", "val_loss")),
     Case("publish run out", "run/curves.csv is damaged in row 3: epoch '1' is there a second time",
@@ -732,8 +735,10 @@ OF_FILES = [
 ]  # fmt: skip
 
 
-def twice(file: Path) -> None:
-    file.write_text(file.read_text() + file.read_text().splitlines(keepends=True)[-1])
+def twice(file: Path, line: int = -1, old: str = "", new: str = "") -> None:
+    """Have a line of a file a second time, with a change."""
+    text = file.read_text()
+    file.write_text(text + text.splitlines(keepends=True)[line].replace(old, new, 1))
 
 
 def blank(file: Path, column: str) -> None:
@@ -824,6 +829,13 @@ def with_weights(folder: Path, _: pytest.MonkeyPatch) -> None:
     best.write([model])
 
 
+def share(_: Path) -> None:
+    """Another strategy takes the model that a run's sweep has kept."""
+    with Run.open(Path("run")) as run:
+        run.copy([("random", Trial(0, {}, 0, index=0))])
+        run.share_models()
+
+
 def changing(folder: Path) -> None:
     """A search whose model is another one when it is built for the third time, to be kept."""
     built: list[int] = []
@@ -876,6 +888,8 @@ OF_PYTHON = [
            lambda _: BestModels(Path(), 1, "val_loss", "min").write(
                [KeptModel(Trial(0, {}, 0), (("sweep", 0),), True, b"model")]),
            full_disk(".sweep-0.keras.draft", lambda *_: None), 1),
+    python("cannot write run/best: the disk is full", share,
+           full_disk(".random-0.weights.h5.draft", with_weights), 1),
     of_results("no trial of the strategy 'other' has a result: the column error of the table says",
                lambda results: results.best(1, "other")),
     of_results("no trial has a result: the column", lambda results: results.best(),
@@ -888,7 +902,7 @@ OF_PYTHON = [
     of_results("run/best/sweep-0.weights.h5 does not fit the model that build_model makes: OSError",
                lambda results: results.best_model(build_model=lambda _: build({"units": 1})),
                with_weights),
-    python("it cannot be saved: build_model returned other variables than those",
+    python("it cannot be saved: ValueError: build_model returned other variables than those",
            changing),
     of_results("no trial 99: take a row of results.trials",
                lambda results: results.how_to_repeat(99)),

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -61,10 +62,10 @@ time_t time(time_t *now) {
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 80 kB."""
+    """A disk of 160 kB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=80k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(folder)]
     if not shutil.which("mount") or subprocess.run(mount, check=False).returncode:
         pytest.skip("no disk can be mounted here")
     yield folder
@@ -75,16 +76,16 @@ def test_the_disk_fills_and_has_room_again(small_disk, faults, check):
     moments = random.Random(2)
     for i in range(faults):
         filler, out = small_disk / "filler", small_disk / "run"
-        # From no more than manifest and lock to all but the comparison.
-        room = moments.randrange(3, 7) * 4096
-        filler.write_bytes(bytes(80 * 1024 - 4096 - room))
+        # From no more than manifest and lock to all but a second model beside the first.
+        room = moments.randrange(3, 13) * 4096
+        filler.write_bytes(bytes(160 * 1024 - 4096 - room))
         process = start(*SEARCH, "--out", out)
         _, errors = process.communicate(timeout=200)
         if (out / "manifest.json").exists():
             assert process.returncode == 1, errors
             counted = len(load_results(out))
             assert f"Stopped. {counted} trials are counted; go on with" in errors
-            assert ".csv: the disk is full" in errors.splitlines()[-1]
+            assert re.search(r"\.(csv|keras|json): the disk is full", errors.splitlines()[-1])
         else:
             counted = 0
             assert process.returncode == 2

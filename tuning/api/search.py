@@ -25,7 +25,7 @@ from tuning.problem.problem import Problem, load_data
 from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import Manifest, make_manifest
 from tuning.runs.run import Run
-from tuning.samplers import Sampler, ShardSampler
+from tuning.samplers import Sampler, ShardSampler, trial_at
 from tuning.trial import Trial
 
 Status = Callable[[str], contextlib.AbstractContextManager[Any]]
@@ -123,7 +123,9 @@ class Search:
         """The trials among the best that have no model yet, each with who wants it."""
         found: dict[Any, tuple[Trial, list[tuple[str, int]]]] = {}
         for strategy, number in self.run.best.missing():
-            trial = self.run.outcomes(strategy)[number].trial
+            index = self.run.point(strategy, number)
+            assert isinstance(index, int)
+            trial = trial_at(self.settings.problem.grid, index, number, self.settings.seed)
             found.setdefault(trial.key, (trial, []))[1].append((strategy, number))
         return [(trial, tuple(wanted)) for trial, wanted in found.values()]
 

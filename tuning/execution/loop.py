@@ -423,7 +423,8 @@ class _Plan:
             place = first.number if first.index is None else first.index
             scattered = place * 2_654_435_761 % 2**32
             self._packs += 1
-            waits = any(first.key in asked.queued for asked in self._asked)
+            queued = [asked.queued for asked in self._asked if asked.queued]
+            waits = any(trial.key in keys for keys in queued for trial in pack.trials)
             order = (not waits, -pack.work.seconds, scattered, self._packs)
             heapq.heappush(self.queue, (*order, pack))
             self._progress.planned(pack)
