@@ -711,7 +711,7 @@ OF_FILES = [
         ("sweep,1,1,", "sweep,0,1,", "in row 2: trial '0' is there a second time"),
     ]),
     Case("analyse run", "run/trials.csv is damaged in row 25: index '0' is there a second time",
-         given=lambda folder, _: twice(write_run(folder) / "trials.csv", 1, "sweep,0,", "sweep,24,")),
+         given=lambda folder, _: twice(write_run(folder) / "trials.csv", 1, ",0,", ",24,")),
     Case("analyse run", "in row 1: val_loss '' is not a score",
          given=lambda folder, _: blank(write_run(folder) / "trials.csv", "val_loss")),
     Case("publish run out", "run/curves.csv is damaged in row 3: epoch '1' is there a second time",

@@ -214,7 +214,7 @@ def test_a_run_of_something_else_is_refused(undisturbed, capsys, tmp_path, monke
             ["--backend", "tensorflow"],
             "its engine is auto, not fit; its backend is jax, not tensorflow",
         ),
-        (["--sweep", "5:8"], "the run's sweep is 0:9 in grid order, and 5:8"),
+        (["--sweep", "5:8"], "the run has a sweep of the first 9 in grid order, and a sweep of 5:8"),
     ]:
         said = refused([*arguments, "--out", run], capsys, tmp_path, monkeypatch)
         assert says in said
@@ -240,7 +240,7 @@ def test_wrong_data_is_refused_and_leaves_nothing(capsys, tmp_path, monkeypatch)
         (
             "metrics=[\"accuracy\"]",
             "metrics=[keras.metrics.MeanMetricWrapper(lambda y, p: p, name=\"accuracy\")]",
-            "has to say mode = 'max' or mode = 'min'",
+            "Keras does not know whether more or less is better: say mode = 'max' or mode = 'min'",
         ),
     ],
 )  # fmt: skip
