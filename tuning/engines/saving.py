@@ -16,7 +16,7 @@ import numpy as np
 
 from tuning.compatibility.keras import build_state, fixed_rows, parts_of_users
 from tuning.engines.batches import in_floatx
-from tuning.engines.fit import compiled_model
+from tuning.engines.fit import compiled_fast, compiled_model
 from tuning.engines.repeat import initial_model
 from tuning.engines.weights import Weights, values_of
 from tuning.errors import TuningError, first_line
@@ -37,7 +37,7 @@ def saved(
     the same; else a ``.weights.h5`` file.
     """
     model = trained_model(problem, data, trial, weights, optimizer)
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet(), compiled_fast():
         path = Path(folder) / "model.keras"
         try:
             model.save(path)
