@@ -1,5 +1,7 @@
 """What the README and the pages in docs/ promise a newcomer."""
 
+import ast
+import os
 import re
 import subprocess
 import sys
@@ -29,6 +31,29 @@ def test_the_example_of_a_problem_is_complete_and_runs(run, tmp_path):
     done = run("run_ray.py", "--problem", "wine.py", "--random", 2, "--sweep", 2, "--out", "r")
     assert done.returncode == 0, done.stderr
     assert load_results("r")["status"].tolist() == ["ok"] * 4
+
+
+def test_its_first_example_runs_and_prints_what_it_shows(tmp_path):
+    """Scores to what another processor's rounding may move."""
+    (example,) = blocks(README, "python")
+    (tmp_path / "digits.py").write_text(example)
+    done = subprocess.run(
+        [sys.executable, "digits.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    output = re.search(r"```\n( +units .*?)```", README, re.S)
+    assert output
+    printed, shown = done.stdout.splitlines(), output[1].splitlines()
+    assert len(printed) == len(shown) == 5
+    assert printed[0].split() == shown[0].split()
+    best, *_ = (float(line.split()[-1]) for line in printed[1:4])
+    assert best == pytest.approx(float(shown[1].split()[-1]), abs=0.02)
+    assert ast.literal_eval(printed[4])[1] == pytest.approx(best, abs=1e-5)
 
 
 def test_the_command_for_development_is_what_ci_runs():

@@ -13,7 +13,8 @@ from tests.conftest import evaluated_apart, packing_of, train_pack, trial_at
 from tests.plain import train_plainly
 from tuning.engines.batches import Split
 from tuning.engines.fit import compiled_model, evaluated
-from tuning.engines.keeping import Keep, build
+from tuning.engines.keeping import Keep
+from tuning.engines.saving import build
 from tuning.engines.vectorized import look_at
 from tuning.execution.worker import Job, train
 from tuning.packing.trace import draws_noise
@@ -93,7 +94,7 @@ def test_the_best_model_is_kept_and_scores_as_its_row_without_tuning(path, tmp_p
     outcomes = [outcome for report in reports for outcome in report.outcomes]
     best = min(outcomes, key=lambda o: (o.metrics["val_loss"], o.trial.number))
     kept = [model for report in reports for model in report.models][-1]
-    assert (kept.trial, kept.strategies) == (best.trial, ("all",))
+    assert (kept.trial, [name for name, _ in kept.wanted]) == (best.trial, ["all"])
     assert kept.plain == (not kept.why)
     splits = {"test": data["test"], "val": data["validation"]}
     if path.stem in AVERAGED:  # at the end of `fit`, behind the last validation

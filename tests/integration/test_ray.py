@@ -31,8 +31,10 @@ from tuning.samplers import RandomSampler, SweepSampler, trial_at
 def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("markers")
     os.environ["TUNING_TEST_FOLDER"] = str(folder)
-    with ray_cluster(workers=2) as cluster:
-        yield cluster
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))  # where CPUs' locks are: not those of other tests
+        with ray_cluster(workers=2) as cluster:
+            yield cluster
 
 
 def executor_of(path, cluster, engine="fit", limits=None):

@@ -419,3 +419,41 @@ def test_wrong_parts_are_refused_in_a_sentence(data, options, says):
 def test_a_share_that_leaves_no_rows_is_refused():
     with pytest.raises(TuningError, match=r"validation_split=0\.9 leaves none of 4 rows"):
         load_data(problem_of(print, SPACE, ROWS, validation_split=0.9))
+
+
+SEARCHED = """
+import numpy as np
+import tuning
+
+WIDTH = {width}
+
+def helper(units):
+    return units {sign} WIDTH
+
+def build_model(config):
+    import keras
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(helper(config["units"]))])
+    model.compile("sgd", "mse")
+    return model
+
+rows = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+try:
+    results = tuning.search(
+        build_model, {{"units": [1, 2]}}, rows, validation_split=0.5, trials=2, metric="val_loss",
+        workers=0, out="r",
+    )
+    print(len(results.trials), "trials")
+except tuning.TuningError as error:
+    print(error)
+"""
+
+
+def test_a_search_goes_on_only_with_the_same_functions(tmp_path):
+    def search(width: int = 3, sign: str = "+") -> str:
+        (tmp_path / "script.py").write_text(SEARCHED.format(width=width, sign=sign))
+        return python(tmp_path, "script.py", backend="jax").splitlines()[-1]
+
+    assert search() == "2 trials"
+    assert search() == "2 trials"
+    assert search(width=5).startswith("r is another run: its WIDTH is 3, not 5 (")
+    assert search(sign="*").startswith("r is another run: its function helper has changed (")

@@ -5,6 +5,7 @@ import re
 import pytest
 from matplotlib.figure import Figure
 
+from tests.analysis.test_compare import manifest, results
 from tuning import load_results
 from tuning.analysis.compare import compare
 from tuning.report.figures import best_so_far
@@ -46,3 +47,12 @@ def test_a_published_result_is_in_sight(make_run, value):
 def test_trials_are_whole(make_run):
     ax = drawn(make_run, trials=4)
     assert all(tick == round(tick) for tick in ax.get_xticks())
+
+
+def test_a_short_search_is_in_sight_beside_a_long_one():
+    found = compare(results([0.5] * 3, [0.6 + 0.003 * i for i in range(100)]), manifest())
+    ax = Figure().add_subplot()
+    best_so_far(ax, found)
+    low, high = ax.get_ylim()
+    assert low < 0.5
+    assert high > 0.897

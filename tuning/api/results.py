@@ -288,7 +288,7 @@ class Results:
     def _loaded(
         self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
     ) -> keras.Model:
-        from tuning.engines.keeping import load_kept, load_weights
+        from tuning.engines.saving import load_kept, load_weights
 
         same = self.trials[self.trials["index"] == row["index"]]
         trials = [(str(name), int(n)) for name, n in same[["strategy", "trial"]].to_numpy()]

@@ -190,7 +190,7 @@ def load_data(problem: Problem) -> Data:
     if not isinstance(loaded, Mapping) or not set(NEEDED_SPLITS) <= set(loaded) <= set(SPLITS):
         found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
         raise TuningError(
-            f"{where} has to return a dict of {', '.join(SPLITS)} (test may be left out), "
+            f"{where} has to return a dict of train and validation, and test if there is one, "
             f"not {found}"
         )
     return {split: checked_split(loaded[split], f"{where}: {split}") for split in splits_of(loaded)}

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,13 +46,11 @@ MOST_EFFECTS = 12
 MOST_LETTERS = 40  # of an axis's values side by side
 FEW = 8  # trials: a figure of many need not show what fewer than these give
 MANY = 100  # more trials than this are drawn small and faint
-WORST = 0.1  # the share of a strategy's trials, the first, whose best may be out of sight
 
 
 def best_so_far(ax: Axes, comparison: Comparison) -> None:
-    """The best result of each strategy over its trials."""
-    metric, up = comparison.metric, comparison.mode == "max"
-    most = 1
+    """The best result of each strategy over its trials; those of the first √n may be cut off."""
+    metric, most = comparison.metric, 1
     limits: list[float] = []
     for strategy, rows in comparison.table.groupby("strategy"):
         colour = COLOURS.get(str(strategy), GREY)
@@ -63,8 +62,7 @@ def best_so_far(ax: Axes, comparison: Comparison) -> None:
             ax.plot(trials, rows[f"expected_{metric}"], "--", color=colour, label=label)
         most = max(most, int(trials.max()))
         if (known := best.dropna()).size:
-            worst = known.quantile(WORST if up else 1 - WORST)
-            limits += [float(worst), float(known.iloc[-1])]
+            limits += [float(known.iloc[i]) for i in (math.isqrt(len(known) - 1), -1)]
     for reference, n, value in _published(comparison, metric):
         name = reference.get("strategy", "published")
         ax.plot(n, value, "D", color=GREY, mfc="none", label=name)

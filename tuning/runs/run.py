@@ -345,6 +345,7 @@ class Run:
                 for n, row in enumerate(reader, start=1):
                     number, point = int(row[trial]), int(row[index])
                     right = len(row) == len(self._columns) and row[seed] == own_seed
+                    right = right and row[strategy].isidentifier()  # it names files as well
                     if not right or row[status] not in STATUSES or not 0 <= point < size:
                         raise ValueError
                     known = seen.setdefault(row[strategy], set())

@@ -57,7 +57,8 @@ def load_results(path: str | Path) -> pd.DataFrame:
     file, table = _read(Path(path), TRIALS, manifest)
     grid, columns = manifest.grid, columns_of(manifest)
     _check_columns(table, columns, file)
-    _check(table["strategy"] != "", "strategy", table, file, "is not one")
+    named = table["strategy"].astype(str).map(str.isidentifier).astype(bool)
+    _check(named, "strategy", table, file, "is not one")
     _check(table["status"].isin(STATUSES), "status", table, file, "is not one")
     _to_integers(table, ["trial", "index", "seed"], file)
     own = table["seed"] == manifest.seed
