@@ -321,7 +321,7 @@ def load_data():
 def load_data():
     raise SystemExit(3)
 """),
-    explained("load_data() of problem 'wrong' has to return a dict of train, validation, test", """
+    explained("load_data() of problem 'wrong' has to return a dict of train and validation", """
 def load_data():
     return {"train": 1, "test": 2}
 """),
