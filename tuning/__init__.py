@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from tuning.api.results import Results
     from tuning.engines.batches import row_order
     from tuning.engines.repeat import initial_model
+    from tuning.execution.loop import Progress
 
 _LATER = {  # imported when it is first used: a worker needs neither Ray's driver nor pandas
+    "Progress": "tuning.execution.loop",
     "Results": "tuning.api.results",
     "initial_model": "tuning.engines.repeat",
     "open": "tuning.api.public",
@@ -48,6 +50,7 @@ __all__ = [
     "Grid",
     "Outcome",
     "Problem",
+    "Progress",
     "RandomSampler",
     "Results",
     "RunStopped",

@@ -136,6 +136,38 @@ def test_a_notebook_does_the_ten_lines(tmp_path):
     )
 
 
+INTERRUPTED = """
+import os, signal
+
+class Interrupts(tuning.Progress):
+    def trained(self, pack, report, counted):
+        if counted:
+            os.kill(os.getpid(), signal.SIGINT)
+
+results = tuning.search(build_model, space, data, trials=16, out="run", workers=1,
+                        callbacks=[Interrupts()])
+"""
+
+
+def test_an_interrupted_notebook_has_what_there_is(tmp_path):
+    import nbclient
+    import nbformat
+
+    cells = [SCRIPT, INTERRUPTED, "assert 0 < len(results.trials) < 16\nlen(results.trials)"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    where = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(notebook, timeout=240, resources=where).execute()
+    said = json.dumps(notebook.cells[1].outputs)
+    assert "Interrupted: these are the results so far" in said
+
+
+def test_an_interrupted_script_ends_and_goes_on(tmp_path):
+    said = python(tmp_path, SCRIPT + INTERRUPTED, fails=True).stderr
+    assert said.splitlines()[-1] == "KeyboardInterrupt"
+    more = SCRIPT + "results = tuning.search(build_model, space, data, trials=16, out='run')\n"
+    assert python(tmp_path, more + "print(len(results.trials))").stdout == "16\n"
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -12,7 +12,8 @@ from tuning.engines.fit import compiled_model
 from tuning.engines.repeat import initial_model, lines_to_repeat
 from tuning.engines.scores import shortest_float32
 from tuning.errors import TuningError
-from tuning.problem.file import load_problem\nfrom tuning.problem.problem import load_data
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 
 pytestmark = pytest.mark.usefixtures("worker")
 

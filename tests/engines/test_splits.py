@@ -5,7 +5,8 @@ import pytest
 from tests.conftest import TINY, changed, fit, packing_of, train_pack
 from tuning.errors import TuningError
 from tuning.problem.data import splits_of
-from tuning.problem.file import load_problem\nfrom tuning.problem.problem import load_data
+from tuning.problem.file import load_problem
+from tuning.problem.problem import load_data
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -282,7 +282,7 @@ def _larger(
         if not before[name].begins_with(after[name]):
             raise TuningError(
                 f"the run has {before[name].describe()}, and {after[name].describe()} does not "
-                "begin with it: name another --out"
+                "begin with it: name another directory"
             )
         kept[name] = dict(old[name])
     return kept
@@ -301,5 +301,5 @@ def _new_directory(name: str) -> Path:
 def refuse_another(out: Path | None, manifest: Manifest, asked_for: Manifest) -> None:
     if found := differences(manifest, asked_for):
         raise TuningError(
-            f"{out} is another run: {listed(found)} (name another --out for a new one)"
+            f"{out} is another run: {listed(found)} (name another directory for a new one)"
         )
