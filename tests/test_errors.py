@@ -899,6 +899,9 @@ OF_PYTHON = [
                lambda results: results.best_model(), made(score=lambda _, i: float(i == 3))),
     of_results("only weights were kept (of a class), and the run was made by functions: best_model",
                lambda results: results.best_model(), with_weights),
+    of_results("cannot load run/best/sweep-0.keras: ", lambda results: results.best_model(),
+               lambda *given: [with_weights(*given), Path("run/best/sweep-0.weights.h5").rename(
+                   "run/best/sweep-0.keras")]),
     of_results("run/best/sweep-0.weights.h5 does not fit the model that build_model makes: OSError",
                lambda results: results.best_model(build_model=lambda _: build({"units": 1})),
                with_weights),

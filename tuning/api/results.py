@@ -17,14 +17,14 @@ from rich.console import Console
 
 from tuning.analysis.run_view import scores_of
 from tuning.engines.repeat import lines_to_repeat
-from tuning.errors import TuningError
+from tuning.errors import TuningError, first_line
 from tuning.execution.quiet import quiet
 from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem, load_data
 from tuning.report.analyse import print_comparison
 from tuning.report.terminal import WIDTH
-from tuning.runs.best import about_model, model_file
+from tuning.runs.best import PLAIN, about_model, model_file
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.outcomes import outcomes_of
 from tuning.runs.table import load_curves, load_results, refuse_empty
@@ -297,11 +297,16 @@ class Results:
             file = model_file(self.path, *trial)
             if file is None:
                 continue
-            if "weights_only" not in about:
-                return load_kept(file)
-            build = build_model or self._problem_of(about["weights_only"]).build_model
-            return load_weights(file, build, about["configuration"], self._rows)
-        why = next((about["not_kept"] for about in known if "not_kept" in about), "")
+            if file.suffix == PLAIN:
+                try:
+                    return load_kept(file)
+                except Exception as error:  # of any type, as Keras and the user's code raise them
+                    why = about.get("needs") or first_line(error)
+                    raise TuningError(f"cannot load {file}: {why}") from error
+            why = about.get("weights_only", "see the classes of the model")
+            build = build_model or self._problem_of(why).build_model
+            return load_weights(file, build, self.manifest.grid[int(row["index"])], self._rows)
+        why = next((about["not_kept"] for about in known if about.get("not_kept")), "")
         raise TuningError(
             f"the model of trial {row['trial']:,} of {row['strategy']} was not kept: "
             + (why or "a search with keep=N keeps the N best of each strategy")

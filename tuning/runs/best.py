@@ -104,14 +104,17 @@ class BestModels:
     def adopt(self, strategy: str, number: int, file: Path) -> None:
         """Copy a model, of another run or another strategy, as that of a trial here.
 
+        It stays missing if what stands beside the other cannot be read.
+
         Raises
         ------
         OSError
             If the disk does not take it.
         """
+        if not (about := _read(_beside(file))):
+            return
         self._folder.mkdir(exist_ok=True)
         stem = f"{strategy}-{number}"
-        about = json.loads(_beside(file).read_text(encoding="utf-8"))
         text = json.dumps({**about, "strategy": strategy, "trial": number}, indent=2)
         _write(self._folder / f"{stem}{_kind(file)}", file.read_bytes())
         _write(self._folder / f"{stem}.json", f"{text}\n".encode())
@@ -165,12 +168,16 @@ def about_model(run: Path, strategy: str, number: int) -> Mapping[str, Any]:
         ``index``, ``seed``, ``epochs``, ``configuration``; and a sentence as ``needs`` (classes to
         import before loading), ``weights_only`` or ``not_kept``. Empty if nothing is known.
     """
+    return _read(run / BEST / f"{strategy}-{number}.json")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """The JSON object in a file; empty if there is none."""
     try:
-        text = (run / BEST / f"{strategy}-{number}.json").read_text(encoding="utf-8")
-        found: Mapping[str, Any] = json.loads(text)
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def _beside(file: Path) -> Path:
