@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.made import AXES, manifest_of, outcome_of
-from tuning import Grid, RunStopped
+from tuning import Grid, RunStopped, TuningError
 from tuning import open as open_results
 from tuning.runs.best import BEST, BestModels, about_model, model_file
 from tuning.runs.run import Run
@@ -250,3 +250,21 @@ def test_results_load_the_best_of_a_strategy_and_of_all(tmp_path, files):
     assert results.best_model("random").predict(X, verbose=0)[0, 0] == 0
     found = [model.predict(X, verbose=0)[0, 0] for model in results.best_models(3)]
     assert found == [1, 2, 0]
+
+
+def test_a_model_of_a_class_that_is_not_imported_says_which(tmp_path, files):
+    why = "your code registers Own: import it before loading"
+    with new_run(tmp_path / "run") as run:
+        run.keep([replace(kept(files, 0), content=b"of the class Own", why=why)])
+        run.count([("sweep", outcome_of(trial_at(GRID, 0, 0, 0), 0.5))])
+    with pytest.raises(TuningError, match=rf"cannot load .*best/sweep-0.keras: {why}$"):
+        open_results(tmp_path / "run").best_model()
+
+
+def test_a_model_beside_which_nothing_can_be_read_is_not_taken_over(tmp_path, files):
+    with new_run(tmp_path / "run") as run:
+        train(run, files, 3, 0.5)
+        (tmp_path / "run" / "best" / "sweep-3.json").write_text("[]")
+        run.copy([("random", trial_at(GRID, 3, 0, 0))])
+        run.share_models()
+        assert run.best.missing() == [("random", 0)]
