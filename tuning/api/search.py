@@ -264,6 +264,7 @@ def _manifest(settings: Settings, digest: str, probe: Probe, splits: list[str]) 
         **settings.problem.fingerprint,
         "model": probe.model_fingerprint,
         "data": digest,
+        **({"step": probe.packing.step} if probe.packing.step else {}),
     }
     return make_manifest(
         settings.problem,

@@ -70,6 +70,8 @@ class Packing:
         Whether models are built with noise of strength 0 drawn, as others of their program draw it.
     doubtful : tuple of str
         Operations that may take longer in a pack than by themselves.
+    step : str
+        A digest of what the model does that was looked at first; empty where none was.
     """
 
     axes: dict[str, Axis] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class Packing:
     parameters: int = 0
     drawn: bool = False
     doubtful: tuple[str, ...] = ()
+    step: str = ""
 
     def size(self, configuration: Mapping[str, Value]) -> float:
         """About how many parameters the configuration's model trains: each axis does its share."""
@@ -247,7 +250,7 @@ def _along(grid: Grid, look: Look, base: Configuration, first: Steps, drawn: boo
             except Exception:  # its own trials will say so
                 continue
         axes[name] = _axis(name, first, variants)
-    return Packing(axes, parameters=first.parameters, drawn=drawn)
+    return Packing(axes, parameters=first.parameters, drawn=drawn, step=first.digest)
 
 
 def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axis:

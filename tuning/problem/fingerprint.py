@@ -17,7 +17,7 @@ from tuning.problem.reached import Reached, all_codes, is_plain
 
 WIDTH = 40  # characters of a value that is written down as it is
 TOTAL = "code"
-OTHERS = ("model", "data")
+OTHERS = ("model", "data", "step")
 NUMBERS = (type(None), bool, int, float)
 
 

@@ -54,7 +54,8 @@ class ProblemFacts:
     axes : dict of str to list
         The grid's.
     fingerprint : dict of str to str
-        A digest each of the problem's ``code``, ``model`` and ``data``.
+        A digest each of the problem's ``code``, ``model`` and ``data``; of parts of the code, by
+        their names; and of the traced training ``step``, where it was traced.
     references : list of dict
         Results published elsewhere.
     """
@@ -411,7 +412,15 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
         for name in ("model", "data"):
             if was.fingerprint.get(name) != is_now.fingerprint.get(name):
                 found.append(f"the problem's {name} has changed")
+        steps = was.fingerprint.get("step"), is_now.fingerprint.get("step")
+        if not found and None not in steps and steps[0] != steps[1] and _same_tracer(old, new):
+            found.append("what its models do in a training step has changed")
     return found
+
+
+def _same_tracer(old: Manifest, new: Manifest) -> bool:
+    """Whether both have the libraries by which a step is traced in the same versions."""
+    return all(old.versions.get(name) == new.versions.get(name) for name in ("keras", "jax"))
 
 
 def _differing_axes(old: Mapping[str, list[Any]], new: Mapping[str, list[Any]]) -> list[str]:
