@@ -26,6 +26,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -423,6 +424,12 @@ def of_sweep(**sweep: Any) -> Callable[[dict[str, Any]], Any]:
     return lambda about: about["strategies"]["sweep"].update(sweep)
 
 
+def of_another_step(about: dict[str, Any]) -> None:
+    """Have a run's models do something else in a step, as traced by the libraries that are here."""
+    about["problem"]["fingerprint"]["step"] = "s"
+    about["versions"] |= {name: metadata.version(name) for name in ("keras", "jax")}
+
+
 def to_format_1(about: dict[str, Any]) -> None:
     """Make a manifest one of an earlier version."""
     about |= {"format": 1, "search": {"random": 0, "sweep": "all", "sweep_order": "grid"}}
@@ -634,6 +641,8 @@ OF_RUNS = [
     Case(f"{GO_ON} --problem wrong.py", "its axis 'units' has other values (name another directory",
          {"wrong.py": PROBLEM + "grid = Grid({'units': range(20)})"},
          own(lambda about: about["problem"]["axes"].update(units=[*range(9), 99, *range(10, 20)]))),
+    Case(GO_ON, "run is another run: what its models do in a training step has changed",
+         given=own(of_another_step)),
     Case(GO_ON, "run is another run: the problem's code has changed",
          given=own(lambda about: about["problem"]["fingerprint"].update(code="c"))),
     Case(GO_ON, "run is another run: the problem's data has changed",
