@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -35,6 +35,7 @@ def test_nothing_is_said_before_anything_was_seen():
     assert left.seconds(2) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.01, 10), st.integers(1, 12)), min_size=3, max_size=20))
 def test_after_two_kinds_it_is_exact(trials):
     packs = [pack(each * epochs, epochs) for each, epochs in [(0.1, 2), (0.4, 3), *trials]]
