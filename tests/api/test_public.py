@@ -99,6 +99,7 @@ def test_the_process_of_the_user_keeps_what_is_its_own(tmp_path):
     python(tmp_path, code, KERAS_BACKEND="tensorflow")
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_in_its_directory_and_not_with_another_model(tmp_path):
     first = SCRIPT + SEARCH.replace("seed=0", "out='run'")
     python(tmp_path, first)
@@ -161,6 +162,7 @@ def test_an_interrupted_notebook_has_what_there_is(tmp_path):
     assert "Interrupted: these are the results so far" in said
 
 
+@pytest.mark.slow
 def test_an_interrupted_script_ends_and_goes_on(tmp_path):
     said = python(tmp_path, SCRIPT + INTERRUPTED, fails=True).stderr
     assert said.splitlines()[-1] == "KeyboardInterrupt"

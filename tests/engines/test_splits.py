@@ -38,7 +38,7 @@ def test_zero_columns_are_left_out_of_what_data_there_is(tmp_path):
 def test_the_others_are_needed(tmp_path, missing):
     rows = "x[:192], y[:192]" if missing == "train" else "x[192:256], y[192:256]"
     path = changed(tmp_path, (f'        "{missing}": ({rows}),\n', ""))
-    with pytest.raises(TuningError, match="a dict of train and validation, and of test if there"):
+    with pytest.raises(TuningError, match="a dict of train and validation, and test if there"):
         load_data(load_problem(str(path)))
 
 
