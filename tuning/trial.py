@@ -8,7 +8,6 @@ import os
 import socket
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 Status: TypeAlias = Literal["ok", "diverged", "failed", "timeout"]
@@ -54,7 +53,7 @@ class Trial:
     index: int | None = None
     fold: int | None = None
 
-    @cached_property
+    @property
     def key(self) -> Hashable:
         """What trials have in common that are the same training, whoever asked for them."""
         return self.point, self.seed, self.epochs, self.fold

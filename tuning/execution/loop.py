@@ -220,6 +220,12 @@ def tell(sampler: Sampler, outcomes: Sequence[Outcome]) -> None:
         raise TuningError(f"tell of the sampler {kind} failed: {first_line(error)}") from error
 
 
+def _of(trial: Trial, outcome: Outcome) -> Outcome:
+    """The outcome of a training as that of a trial by which it was asked for."""
+    same = outcome.trial.number == trial.number  # as it is the same training
+    return outcome if same else replace(outcome, trial=trial)
+
+
 class _Asked:
     """A sampler, and what it has asked for and heard.
 
@@ -351,7 +357,7 @@ class _Plan:
         """Count what was heard, and tell the samplers and the progress."""
         counted = [
             [
-                (name, replace(outcome, trial=trial))
+                (name, _of(trial, outcome))
                 for outcome in each.report.outcomes
                 for name, trial in self._wanted_by.pop(outcome.trial.key)
             ]

@@ -120,16 +120,20 @@ class Packer:
 
     def pack(self, trials: list[Trial]) -> Pack:
         """These trials as one pack, whose work is that of its trajectories."""
-        longest: dict[Hashable, Work] = {}
+        trajectories: dict[Hashable, list[Trial]] = {}
         for trial in trials:
-            own = work(trial.configuration, self.n_rows, self.packing.size(trial.configuration))
             key = trial.key if self.packing.reason else self._trajectory(trial)
-            longest[key] = max(longest.get(key, own), own, key=lambda each: each.epochs)
-        each = longest.values()
-        return Pack(trials, Work(sum(w.seconds for w in each), sum(w.epochs for w in each)))
+            trajectories.setdefault(key, []).append(trial)
+        return self._of(list(trajectories.values()))
 
-    def _of(self, groups: list[list[Trial]]) -> Pack:
-        return self.pack([trial for group in groups for trial in group])
+    def _of(self, trajectories: list[list[Trial]]) -> Pack:
+        """The trials of trajectories as one pack: the longest of each is its work."""
+        seconds, epochs = 0.0, 0
+        for trials in trajectories:
+            longest = max(trials, key=lambda trial: trial.epochs).configuration
+            own = work(longest, self.n_rows, self.packing.size(longest))
+            seconds, epochs = seconds + own.seconds, epochs + own.epochs
+        return Pack([trial for own in trajectories for trial in own], Work(seconds, epochs))
 
     def _trajectory(self, trial: Trial) -> Hashable:
         return trial.seed, self.packing.trajectory(trial.configuration)

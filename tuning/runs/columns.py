@@ -120,6 +120,8 @@ def cell_text(value: Any) -> str:
     if value is None:
         return ""
     text = str(value)
+    if isinstance(value, int | float):
+        return text
     if not text.isprintable():
         text = "".join(
             char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
