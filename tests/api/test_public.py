@@ -175,9 +175,12 @@ def test_an_interrupted_script_ends_and_goes_on(tmp_path):
     [
         ({"seed=0": "strategy='radnom'"}, "no strategy 'radnom': did you mean 'random'"),
         ({"seed=0": "metric='val_acuracy'"}, "judged by 'val_acuracy', but its models report"),
-        ({"seed=0": "workers=-1"}, "workers takes a number from 0, not -1"),
+        ({"seed=0": "workers=-1"}, "TuningError: workers takes a number from 0, not -1"),
         ({"seed=0": "start=[{'units': 8}]"}, "the configuration lacks axis"),
-        ({"seed=0": "trial_timeout=0"}, "trial-timeout takes a number of seconds above 0"),
+        (
+            {"seed=0": "trial_timeout=0"},
+            "TuningError: trial_timeout takes a number of seconds above 0",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(tmp_path, change, says):

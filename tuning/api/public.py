@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from tuning.api.search import prepared
 from tuning.api.settings import KEEP, Request, settle
 from tuning.callbacks.notebook import NotebookProgress, in_notebook
 from tuning.callbacks.terminal import TerminalProgress
+from tuning.errors import TuningError
 from tuning.execution.loop import Progress
 from tuning.problem.functions import problem_of
 from tuning.problem.problem import DEFAULT_METRIC, Mode
@@ -172,7 +174,10 @@ def search(
 def _search(request: Request, callbacks: Sequence[Progress], temporary: Path | None) -> Results:
     errors = Output(stderr=True, goes_on=True)
     notebook = in_notebook()
-    settings = settle(request)
+    try:
+        settings = settle(request)
+    except TuningError as error:
+        raise TuningError(_as_keywords(str(error))) from None
     status = contextlib.nullcontext if notebook else errors.status
     try:
         with prepared(settings, request, status) as ready:
@@ -184,6 +189,11 @@ def _search(request: Request, callbacks: Sequence[Progress], temporary: Path | N
             raise
         print("Interrupted: these are the results so far.", file=sys.stderr)
     return Results(settings.out, problem=settings.problem, temporary=temporary)
+
+
+def _as_keywords(sentence: str) -> str:
+    """A sentence about options of the command, about the keywords of the same names."""
+    return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda option: option[1].replace("-", "_"), sentence)
 
 
 def _progress(
