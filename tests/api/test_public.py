@@ -179,7 +179,7 @@ def test_an_interrupted_script_ends_and_goes_on(tmp_path):
         ({"seed=0": "start=[{'units': 8}]"}, "the configuration lacks axis"),
         (
             {"seed=0": "trial_timeout=0"},
-            "TuningError: trial_timeout takes a number of seconds above 0",
+            ": trial_timeout takes a number of seconds above 0",
         ),
     ],
 )
