@@ -47,7 +47,7 @@ def as_worker(backend: str, function: Callable[..., Any], *arguments: Any) -> An
 
 
 def _working(backend: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    from tuning.training.threads import one_cpu
+    from tuning.execution.threads import one_cpu
 
     with one_cpu():
         prepared(backend)
@@ -56,11 +56,11 @@ def _working(backend: str, function: Callable[..., Any], *arguments: Any) -> Any
 
 def prepared(backend: str) -> None:
     """Make this process a worker, with no word of what libraries say as they are imported."""
-    from tuning.quiet import quiet
-    from tuning.training.worker import prepare
+    from tuning.execution.quiet import quiet
+    from tuning.execution.worker import prepare
 
     with quiet():
-        prepare(backend, None)  # as `tuning.training.worker.train` calls it, so once
+        prepare(backend, None)  # as `tuning.execution.worker.train` calls it, so once
 
 
 def run(command: list[object], cache: str | None = None) -> tuple[float, str]:

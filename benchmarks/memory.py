@@ -38,8 +38,9 @@ def measure(smallest: bool) -> Iterator[Measurement]:
 def grown(packed: bool, backend: str, looks: tuple[int, ...]) -> tuple[list[float], float]:
     """MB after so many programs that this process trained as a worker, and CPU seconds of one."""
     from tuning import load_problem
-    from tuning.problem import load_data
-    from tuning.training.worker import Job, probe, train
+    from tuning.execution.worker import Job, probe, train
+    from tuning.problem.problem import load_data
+    from tuning.samplers import trial_at
 
     prepared(backend)
     problem = load_problem(PROBLEM)
@@ -55,7 +56,8 @@ def grown(packed: bool, backend: str, looks: tuple[int, ...]) -> tuple[list[floa
     for n, program in enumerate(itertools.islice(programs, looks[-1]), 1):
         base = problem.grid[0] | dict(zip(STRUCTURAL, program, strict=True))
         members = [base | {"learning_rate": a, "dropout_1": b} for a, b in lifted]
-        trials = [problem.grid.index(each) for each in (members if packed else members[:1])]
+        indices = [problem.grid.index(each) for each in (members if packed else members[:1])]
+        trials = [trial_at(problem.grid, i, i, 0) for i in indices]
         told = [each for report in train(problem, data, trials, job) for each in report.outcomes]
         assert {each.engine for each in told} == {"vectorized" if packed else "fit"}, told
         if n in looks:

@@ -159,7 +159,7 @@ def ms_of_fit(name: str) -> float:
     """CPU milliseconds of a step by Keras' `fit`, on the backend of this process."""
     import keras
 
-    from tuning.training.batches import Split
+    from tuning.engines.batches import Split
 
     model, split = built(name, 0.01), Split(rows(name, BATCH * STEPS))
     if keras.backend.backend() == "tensorflow":
@@ -178,9 +178,9 @@ def of_pack(name: str) -> dict[str, float]:
     import keras
 
     from tuning.compatibility.keras import seeds_of_noise_apart
+    from tuning.engines.parts import shapes_of
+    from tuning.engines.program import Program
     from tuning.packing.sameness import steps_of
-    from tuning.training.parts import shapes_of
-    from tuning.training.program import Program
 
     data = {
         "train": rows(name, BATCH * STEPS),

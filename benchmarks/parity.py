@@ -30,8 +30,9 @@ def scores(seeds: int) -> dict[str, tuple[float, float, float]]:
     from scipy.stats import ks_2samp
 
     from tuning import load_problem
-    from tuning.problem import load_data
-    from tuning.training.worker import Job, probe, train
+    from tuning.execution.worker import Job, probe, train
+    from tuning.problem.problem import load_data
+    from tuning.samplers import trial_at
 
     prepared("jax")
     problem = load_problem(PROBLEM)
@@ -40,13 +41,13 @@ def scores(seeds: int) -> dict[str, tuple[float, float, float]]:
         "batch_size": 128, "optimizer": "adam", "neurons": 64, "activation": "relu",
         "learning_rate": 0.001, "dropout_1": 0.5, "dropout_2": 0.5, "epochs": 4,
     }  # fmt: skip
-    trial = problem.grid.index(chosen)
+    index = problem.grid.index(chosen)
     packing = probe(problem, data, Job(0, "jax"), pack=True).packing
 
     def trained(engine: str, job: Job) -> Any:
-        (outcome,) = (
-            each for report in train(problem, data, [trial], job) for each in report.outcomes
-        )
+        trials = [trial_at(problem.grid, index, 0, job.seed)]
+        reports = train(problem, data, trials, job)
+        (outcome,) = (each for report in reports for each in report.outcomes)
         assert outcome.engine == engine, outcome
         return outcome.metrics
 

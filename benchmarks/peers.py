@@ -37,7 +37,8 @@ def measure(smallest: bool) -> Iterator[Measurement]:
         for who in ("tuning", "tuning, second run"):
             yield Measurement(who, "cold start", run(ours, cache)[0], "s")
     yield Measurement("tuning --engine fit", "cold start", run([*ours, "--engine", "fit"])[0], "s")
-    trials = RandomSampler(load_problem(PROBLEM).grid, n, seed=0).ask(n)
+    drawn = RandomSampler(load_problem(PROBLEM).grid, n, seed=0).ask(n)
+    trials = [trial.index for trial in drawn]
     for name in installed(*PEERS):
         yield Measurement(name, "cold start", seconds_of_peer(name, trials), "s")
 

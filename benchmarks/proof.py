@@ -30,10 +30,11 @@ def measure(smallest: bool) -> Iterator[Measurement]:
 def proofs(n: int | None) -> dict[str, dict[str, float]]:
     """What the first n programs took, medians over their members."""
     from tuning import load_problem
+    from tuning.engines import vectorized
+    from tuning.engines.fit import compiled_model
     from tuning.packing.axes import Packing
-    from tuning.problem import load_data
-    from tuning.training import vectorized
-    from tuning.training.fit import compiled_model
+    from tuning.problem.problem import load_data
+    from tuning.trial import Trial
 
     problem = load_problem(PROBLEM)
     data = load_data(problem)
@@ -55,7 +56,7 @@ def proofs(n: int | None) -> dict[str, dict[str, float]]:
             started = time.perf_counter()
             steps = vectorized.look_at(problem, data, own, 0, drawn=True)
             look.append(time.perf_counter() - started)
-            members.append(vectorized.Member(own, 0, steps, {i: EPOCHS}))
+            members.append(vectorized.Member(own, 0, steps, [Trial(i, own, 0, EPOCHS)]))
         started = time.perf_counter()
         program = vectorized.program_of(task, members)
         made = (time.perf_counter() - started) / MEMBERS

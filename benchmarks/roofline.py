@@ -40,7 +40,7 @@ def measure(smallest: bool) -> Iterator[Measurement]:
 def shares(n: int | None) -> tuple[float, float, dict[str, dict[str, float]]]:
     """The rates of products and of the cache, and of the first n programs the time and shares."""
     from tuning import load_problem
-    from tuning.problem import load_data
+    from tuning.problem.problem import load_data
 
     problem = load_problem(PROBLEM)
     data = load_data(problem)
@@ -66,15 +66,16 @@ def shares(n: int | None) -> tuple[float, float, dict[str, dict[str, float]]]:
 
 def epoch_of_a_member(problem: Any, data: Any, configuration: Any) -> tuple[float, int]:
     """Seconds of a member's epoch in a block as the engine makes it, and the pixels it reads."""
+    from tuning.engines import vectorized
     from tuning.packing.axes import Packing
-    from tuning.training import vectorized
+    from tuning.trial import Trial
 
     members = []
     for i in range(MEMBERS):
         own = member_of(configuration, i)
         steps = vectorized.look_at(problem, data, own, 0, drawn=True)
-        epochs = {i: 48 // MEMBERS * configuration["epochs"]}
-        members.append(vectorized.Member(own, 0, steps, epochs))
+        trial = Trial(i, own, 0, 48 // MEMBERS * configuration["epochs"])
+        members.append(vectorized.Member(own, 0, steps, [trial]))
     program = vectorized.program_of(vectorized.Task(problem, data, Packing(drawn=True)), members)
     n = program.block_size(MEMBERS, vectorized.MOST_AT_ONCE)
     return seconds_of_epoch(program, n, len(data["train"][0])) / n, len(program.kept)
@@ -131,7 +132,7 @@ def bandwidth_rate() -> float:
     """Bytes a second of x + s·y written over x, of arrays that fill the cache as a block does."""
     import jax
 
-    from tuning.training.program import BLOCK_BYTES
+    from tuning.engines.program import BLOCK_BYTES
 
     n = BLOCK_BYTES // 8
     x, y = (jax.device_put(np.ones(n, np.float32)) for _ in range(2))

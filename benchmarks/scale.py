@@ -38,7 +38,7 @@ OPEN = """
 import sys, time
 from pathlib import Path
 started = time.perf_counter()
-from tuning.results import Run
+from tuning.runs.run import Run
 Run.open(Path(sys.argv[1])).close()
 print(time.perf_counter() - started)
 """

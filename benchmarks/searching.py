@@ -15,8 +15,8 @@ from benchmarks.measuring import PROBLEM, WORKERS
 
 def seconds_to_sweep(start: int, stop: int, workers: int) -> float:
     """Seconds to train a range of the built-in grid, once Ray and Keras have started."""
-    with _started(PROBLEM, workers, "auto") as (driver, problem):
-        return _search(driver, problem, start, stop)
+    with _started(PROBLEM, workers, "auto") as (executor, problem):
+        return _search(executor, problem, start, stop)
 
 
 def seconds_of_nothing(name: str, packed: bool, trials: int | None = None) -> float:
@@ -26,28 +26,29 @@ def seconds_of_nothing(name: str, packed: bool, trials: int | None = None) -> fl
     """
     import ray
 
-    from tuning import driver as module
-    from tuning.training.outcome import Outcome
-    from tuning.training.reports import Report
+    from tuning.engines.reports import Report
+    from tuning.execution import ray as module
+    from tuning.trial import Outcome
 
     def nothing(problem, data, trials, job, **_):
-        rng = np.random.default_rng(trials[0])
+        rng = np.random.default_rng(trials[0].index)
         names = [f"{s}_{m}" for s in ("val", "test", "train") for m in ("loss", "accuracy")]
         scores = rng.random((len(trials), len(names))).round(4).tolist()
         outcomes = [
-            Outcome(trial, 0, "ok", "none", "none", dict(zip(names, own, strict=True)))
+            Outcome(trial, "ok", "none", "none", dict(zip(names, own, strict=True)))
             for trial, own in zip(trials, scores, strict=True)
         ]
         yield Report(outcomes)
 
     module._train = ray.remote(num_cpus=1)(nothing)
-    with _started(name, WORKERS, "auto" if packed else "fit") as (driver, problem):
-        return _search(driver, problem, 0, trials or problem.grid.size)
+    with _started(name, WORKERS, "auto" if packed else "fit") as (executor, problem):
+        return _search(executor, problem, 0, trials or problem.grid.size)
 
 
-def _search(driver: Any, problem: Any, start: int, stop: int) -> float:
-    from tuning.manifest import make_manifest
-    from tuning.results import Run
+def _search(executor: Any, problem: Any, start: int, stop: int) -> float:
+    from tuning.execution.loop import search
+    from tuning.runs.manifest import make_manifest
+    from tuning.runs.run import Run
     from tuning.samplers import SweepSampler
 
     about = {"code": "", "model": "", "data": ""}
@@ -59,42 +60,29 @@ def _search(driver: Any, problem: Any, start: int, stop: int) -> float:
         engine="auto",
         backend="jax",
         seed=0,
-        search={"random": 0, "sweep": "all", "sweep_order": "grid"},
+        strategies={"sweep": {"points": "all", "order": "grid"}},
     )
     with Run.create(Path("run"), manifest) as run:
         started = time.perf_counter()
-        driver.search({"sweep": SweepSampler(problem.grid, start, stop)}, run, _Silent())
+        sweep = {"sweep": SweepSampler(problem.grid, start, stop)}
+        search(sweep, executor, run, executor.packer)
         return time.perf_counter() - started
 
 
 @contextlib.contextmanager
 def _started(name: str, workers: int, engine: str) -> Iterator[tuple[Any, Any]]:
-    """A driver that has looked at a problem, on a Ray of its own, and the problem."""
+    """An executor that has looked at a problem, on a Ray of its own, and the problem."""
     from tuning import load_problem
-    from tuning.cluster import ray_cluster
-    from tuning.driver import Driver
-    from tuning.problem import load_data
-    from tuning.settings import cache_directory
+    from tuning.api.settings import cache_directory
+    from tuning.execution.cluster import ray_cluster
+    from tuning.execution.ray import RayExecutor
+    from tuning.execution.worker import Job
+    from tuning.problem.problem import load_data
 
     problem = load_problem(name)
     with ray_cluster(workers=workers) as cluster:
-        driver = Driver(
-            problem,
-            seed=0,
-            engine=engine,
-            backend="jax",
-            cluster=cluster,
-            cache=str(cache_directory()),
-        )
-        driver.load(load_data(problem))
-        driver.probe()
-        yield driver, problem
-
-
-class _Silent:
-    """A progress that says nothing."""
-
-    def planned(self, pack): ...
-    def trained(self, pack, report, counted): ...
-    def ended(self, pack): ...
-    def kept(self, rows): ...
+        job = Job(0, "jax", str(cache_directory()))
+        executor = RayExecutor(problem, job, engine=engine, cluster=cluster)
+        executor.load(load_data(problem))
+        executor.probe()
+        yield executor, problem

@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from tuning.cli import analyse
+    from tuning.cli.commands import analyse
 except KeyboardInterrupt:
     sys.exit(130)
 

@@ -8,7 +8,7 @@ os.environ["KERAS_BACKEND"] = "jax"
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.audit import cases, examined, page
-from tuning.training.worker import prepare
+from tuning.execution.worker import prepare
 
 if __name__ == "__main__":
     prepare("jax")

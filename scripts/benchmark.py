@@ -148,7 +148,7 @@ def number(value: float) -> str:
 
 def machine() -> str:
     """The CPUs that this process may use."""
-    from tuning.manifest import processor
+    from tuning.runs.manifest import processor
 
     return f"{len(os.sched_getaffinity(0))} × {processor()}"
 

@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from tuning.cli import merge
+    from tuning.cli.commands import merge
 except KeyboardInterrupt:
     sys.exit(130)
 

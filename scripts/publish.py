@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from tuning.cli import publish
+    from tuning.cli.commands import publish
 except KeyboardInterrupt:
     sys.exit(130)
 

@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from tuning.cli import replay
+    from tuning.cli.commands import replay
 except KeyboardInterrupt:
     sys.exit(130)
 

@@ -3,7 +3,7 @@
 import sys
 
 try:
-    from tuning.cli import run_ray
+    from tuning.cli.commands import run_ray
 except KeyboardInterrupt:
     sys.exit(130)
 

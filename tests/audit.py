@@ -21,15 +21,15 @@ import numpy as np
 
 from tuning import Grid, Problem
 from tuning.compatibility.keras import noisy_layers
-from tuning.data import Data
+from tuning.engines.fit import compiled_model
+from tuning.engines.vectorized import look_at
 from tuning.errors import first_line
-from tuning.grid import Configuration
 from tuning.packing.differences import lifted_difference, structural_difference
 from tuning.packing.sameness import Steps, equal
 from tuning.packing.trace import Unproven
-from tuning.problem import ProblemFile
-from tuning.training.fit import compiled_model
-from tuning.training.vectorized import look_at
+from tuning.problem.data import Data
+from tuning.problem.file import ProblemFile
+from tuning.space.grid import Configuration
 
 MODULES = {
     "optimizer": "optimizers", "schedule": "optimizers.schedules", "loss": "losses",

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import collections
 import functools
+import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.made import write_run
 from tuning import Problem, load_problem
-from tuning.data import Data
+from tuning.engines import fit as engine
+from tuning.execution.worker import Job, prepare, probe, train
 from tuning.packing.axes import Packing
-from tuning.problem import load_data
-from tuning.training.outcome import Outcome
-from tuning.training.worker import Job, prepare, probe, train
+from tuning.problem.data import Data
+from tuning.problem.problem import load_data
+from tuning.trial import Outcome, Trial, epochs
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -59,14 +63,52 @@ def packing_of(path: str | Path) -> tuple[Problem, Packing]:
     return problem, probe(problem, load_data(problem), Job(0, "jax"), pack=True).packing
 
 
+def trial_at(problem: Problem, index: int, seed: int = 0) -> Trial:
+    """The trial of a grid index."""
+    configuration = problem.grid[index]
+    return Trial(index, configuration, seed, epochs(configuration), index)
+
+
+def evaluated_apart(
+    files: Mapping[Path, tuple[Mapping[str, Any], int]], backend: str = "jax"
+) -> dict[Path, dict[str, float]]:
+    """What ``.keras`` files evaluate to in a process that has only Keras.
+
+    Parameters
+    ----------
+    files : mapping of Path to (dict, int)
+        The rows to score by the name to give the scores, and the batch size.
+    backend : str
+        That Keras runs on there.
+    """
+    for path, given in files.items():
+        path.with_suffix(".pickle").write_bytes(pickle.dumps(given))
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "tests" / "clean.py"],
+        input="".join(f"{path}\n" for path in files),
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tempfile.gettempdir(),
+        env={**os.environ, "KERAS_BACKEND": backend},
+    )
+    return dict(zip(files, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
 def train_pack(
-    problem: Problem, data: Data, trials: list[int], seed: int, packing: Packing
+    problem: Problem, data: Data, indices: list[int], seed: int, packing: Packing
 ) -> list[Outcome]:
-    """The outcomes of a pack, in the order of its trials."""
+    """The outcomes of a pack of grid indices, in their order."""
+    trials = [trial_at(problem, index, seed) for index in indices]
     reports = train(problem, data, trials, Job(seed, "jax", packing=packing))
     told = [outcome for report in reports for outcome in report.outcomes]
-    assert sorted(outcome.trial for outcome in told) == sorted(trials)
-    return sorted(told, key=lambda outcome: trials.index(outcome.trial))
+    assert sorted(outcome.trial.index for outcome in told) == sorted(indices)
+    return sorted(told, key=lambda outcome: indices.index(outcome.trial.index))
+
+
+def fit(problem: Problem, data: Data, index: int, seed: int = 0, why: str = "") -> Outcome:
+    """The outcome of a grid index that Keras' own `fit` trains."""
+    return engine.fit(problem, data, trial_at(problem, index, seed), why)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

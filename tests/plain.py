@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from tuning import Problem
-from tuning.data import Data, map_arrays, n_samples
-from tuning.problem import batch_size, epochs
-from tuning.training.batches import in_floatx, row_order
-from tuning.training.fit import compiled_model
-from tuning.training.parts import Sizes
+from tuning.engines.batches import in_floatx, row_order
+from tuning.engines.fit import compiled_model
+from tuning.engines.parts import Sizes
+from tuning.problem.data import Data, map_arrays, n_samples
+from tuning.trial import batch_size, epochs
 
 
 def train_plainly(problem: Problem, data: Data, trial: int, seed: int) -> dict[str, float]:

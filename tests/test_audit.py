@@ -68,10 +68,10 @@ def members(case: Case, row: Row) -> tuple[list[dict[str, float]], list[dict[str
     fixed = {"batch_size": BATCH_SIZE, "epochs": EPOCHS}
     trials = [problem.grid.index({**fixed, "value": i}) for i in range(count)]
     train = functools.partial(train_pack, problem, data, seed=SEED, packing=packing)
-    outcomes = train(trials=trials)
+    outcomes = train(indices=trials)
     assert {outcome.engine for outcome in outcomes} == {"vectorized"}
     alone = [
-        train(trials=[trial])[0].metrics
+        train(indices=[trial])[0].metrics
         if case.noisy and not (drawn and i == 2)
         else train_plainly(problem, data, trial, SEED)
         for i, trial in enumerate(trials)

@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from tests.conftest import packing_of, train_pack
-from tuning.problem import epochs, load_data
-from tuning.training.fit import fit
+from tests.conftest import fit, packing_of, train_pack
+from tuning.problem.problem import load_data
+from tuning.trial import epochs
 
 BUILT_IN = ["digits_cnn", "diabetes_mlp", "digits_two_inputs", "digits_gru"]
 LONGEST = ("digits_cnn", "digits_gru")

@@ -4,8 +4,9 @@ import doctest
 
 import pytest
 
-from tuning import Grid, grid
+from tuning import Grid
 from tuning.samplers import random, sweep
+from tuning.space import grid
 
 
 @pytest.mark.parametrize("module", [grid, random, sweep])

@@ -12,6 +12,7 @@ import builtins
 import contextlib
 import errno
 import fcntl
+import functools
 import inspect
 import json
 import os
@@ -21,29 +22,41 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
 
 from tests.conftest import command
-from tests.made import write_run
-from tuning import cli, cluster, driver, errors, lock, manifest, problem, search
-from tuning.cluster import Cluster
-from tuning.data import data_fingerprint
-from tuning.publish import publish
-from tuning.training import worker
+from tests.made import Climber, write_run
+from tuning import Grid, errors, samplers
+from tuning.api import public, search
+from tuning.cli import commands as cli
+from tuning.cli.jobs import exit_code
+from tuning.execution import cluster, loop, worker
+from tuning.execution.cluster import Cluster
+from tuning.execution.ray import RayExecutor
+from tuning.problem import file as file_of_problem
+from tuning.problem import problem
+from tuning.problem.data import data_fingerprint
+from tuning.runs import lock
+from tuning.runs.best import BestModels
+from tuning.runs.publish import publish
+from tuning.runs.run import Run
+from tuning.trial import KeptModel, Trial
 
 LONGEST = 300  # characters
 NO_SENTENCE = r"Traceback|<class |<function | object at |[.!?] [A-Z]|[.!]$"  # or several
 UNREACHED = {  # here; where it is provoked instead
-    "Driver._after_death": "integration/test_driver.py: by a worker set up otherwise",
-    "supervised": "test_supervisor.py: by processes that are killed",
-    "TableTrainer._outcome": "analysis/test_replay.py: only by Python code",
+    "RayExecutor._after_death": "integration/test_ray.py: by a worker set up otherwise",
+    "supervised": "execution/test_supervisor.py: by processes that are killed",
 }
 THROUGH = ("reason", "probe")  # what they say reaches an error in an object, not by a call
 TEXTS = ("str", "list[str]", "Iterator[str]")  # what a function returns that says what is wrong
@@ -54,13 +67,17 @@ Given = Callable[[Path, pytest.MonkeyPatch], Any]
 
 @dataclass(frozen=True)
 class Case:
-    """A command that goes wrong, and what it has to say; `given` makes its inputs."""
+    """A command that goes wrong, and what it has to say; `given` makes its inputs.
+
+    Where it is Python code that goes wrong, this is `call`, which takes the folder of the case.
+    """
 
     line: str
     says: str
     files: dict[str, str] = field(default_factory=dict)
     given: Given = lambda folder, patch: None
     code: int = 2
+    call: Callable[[Path], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,34 +91,27 @@ class Heard:
     lines: set[tuple[str, int]]
 
 
-class Here(driver.Driver):
-    """A driver that looks at models and trains them in this process, and counts nothing."""
+class Here(RayExecutor):
+    """An executor of a Ray that is not there: it loads nothing, and looks at no model."""
 
-    def __init__(self, problem: Any, *, seed: int, backend: str, **_: Any) -> None:
+    def __init__(self, problem: Any, job: worker.Job, **_: Any) -> None:
         self._problem = problem
-        self._job = worker.Job(seed, backend)
+        self._job = job
         self._may_pack = False
+        self._in_flight = {}
 
     def load(self, data: Any) -> None:
-        self._data = data
-
-    def _look(self, packs: bool) -> worker.Probe:
-        return worker.probe(self._problem, self._data, self._job, packs)
-
-    def train(self, trials: list[int]) -> list[Any]:
-        reports = worker.train(self._problem, self._data, trials, self._job)
-        return [outcome for report in reports for outcome in report.outcomes]
-
-    def search(self, samplers: Any, run: Any, progress: Any) -> None:
-        (outcome,) = self.train([0])
-        rows = run.rows(outcome, [("random", 0)])
-        run.append(rows, [(row, outcome.curve) for row in rows])
+        pass
 
 
-def here(folder: Path, patch: pytest.MonkeyPatch, **methods: Any) -> None:
-    """Search without Ray."""
-    patch.setattr(search, "_cluster", lambda _: contextlib.nullcontext(Cluster(1, 1)))
-    patch.setattr(search, "Driver", type("Here", (Here,), methods))
+def on_ray(says: str, error: Exception) -> Case:
+    """A search on a Ray where a look at the models ends so."""
+
+    def given(_: Path, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(search, "ray_cluster", lambda *_, **__: contextlib.nullcontext(Cluster(1, 1)))
+        patch.setattr(search, "RayExecutor", type("Here", (Here,), {"_look": raising(error)}))
+
+    return Case("run_ray --problem mine.py", says, MINE, given)
 
 
 PROBLEM = """
@@ -120,6 +130,9 @@ def build_model(config):
     model.compile("sgd", "mean_squared_error", metrics=["accuracy"])
     return model
 """
+
+
+MINE = {"mine.py": PROBLEM}
 
 
 def explained(says: str, more: str) -> Case:
@@ -144,16 +157,10 @@ def load_data():
     )
 
 
-def searched(
-    says: str,
-    more: str = "",
-    line: str = "run_ray --problem wrong.py",
-    code: int = 2,
-    **methods: Any,
-) -> Case:
-    """A search of a problem whose file says `more`, by a driver with these methods."""
+def searched(says: str, more: str = "", options: str = "") -> Case:
+    """A search of a problem whose file says `more`, in this process."""
     files = {"wrong.py": PROBLEM + textwrap.dedent(more)}
-    return Case(line, says, files, lambda *given: here(*given, **methods), code)
+    return Case(f"run_ray --problem wrong.py --workers 0 {options}", says, files)
 
 
 def raising(error: Exception) -> Callable[..., Any]:
@@ -289,21 +296,21 @@ def build_model(config):
 def build_model(config):
     return None
 """),
-    searched("'val_accuracy', but its models report val_loss, val_mae: let metric in its file be",
+    searched("'val_accuracy', but its models report val_loss, val_mae: let its metric be one of",
              METRIC.format(metric="'mae'")),
-    searched("judged by 'val_f1_score', which is an array: let metric in its file be", """
+    searched("'val_f1_score', which is an array: let its metric be a single number, one", """
 metric = "val_f1_score"
 """ + METRIC.format(metric="keras.metrics.F1Score()")),
-    searched("of which Keras does not know whether more or less is better: the problem's file has",
+    searched("of which Keras does not know whether more or less is better: say mode = 'max'",
              METRIC.format(
                  metric="keras.metrics.MeanMetricWrapper(lambda y, p: p, name='accuracy')")),
     searched("no epoch of problem 'wrong' could be timed: ValueError: ",
              STEP.format(name="train_step", takes="state, data"),
-             "run_ray --problem wrong.py --estimate"),
-    searched("a worker lacks the package 'wine', which has to be on every node", _look=raising(
-        ray.exceptions.RayTaskError("f", "", ModuleNotFoundError(name="wine")))),
-    searched("no model of problem 'wrong' can be tried: its worker process died", _look=raising(
-        ray.exceptions.WorkerCrashedError())),
+             "--estimate"),
+    on_ray("a worker lacks the package 'wine', which has to be on every node",
+           ray.exceptions.RayTaskError("f", "", ModuleNotFoundError(name="wine"))),
+    on_ray("no model of problem 'mine' can be tried: its worker process died",
+           ray.exceptions.WorkerCrashedError()),
 ]  # fmt: skip
 
 OF_DATA = [
@@ -315,7 +322,7 @@ def load_data():
 def load_data():
     raise SystemExit(3)
 """),
-    explained("load_data() of problem 'wrong' has to return a dict of train, validation, test", """
+    explained("load_data() of problem 'wrong' has to return a dict of train and validation", """
 def load_data():
     return {"train": 1, "test": 2}
 """),
@@ -392,31 +399,40 @@ def edited(file: str, old: str, new: str, make: Given = MADE) -> Given:
 def own(
     change: Callable[[dict[str, Any]], Any] = lambda about: None,
     then: Given = lambda folder, patch: None,
-    **methods: Any,
 ) -> Given:
-    """A run of the problem in `mine.py`, gone on with here; its manifest changed, and then more."""
+    """A run of the problem in `mine.py`, its manifest changed, and then more."""
 
     def given(folder: Path, patch: pytest.MonkeyPatch) -> Any:
         file = folder / "mine.py"
         file.write_text(PROBLEM)
-        mine = problem.load_problem(str(file))
+        mine = file_of_problem.load_problem(str(file))
         data = problem.load_data(mine)
         model = worker.probe(mine, data, worker.Job(0, "jax"), False).model_fingerprint
-        digests = {"code": mine.file.fingerprint, "model": model, "data": data_fingerprint(data)}
-        path = write_run(folder, lambda *_: 0.5, trials=[1], axes={"units": [1, 2]})
-        about = manifest.read_manifest(path)
+        digests = {**mine.fingerprint, "model": model, "data": data_fingerprint(data)}
+        path = write_run(folder, lambda *_: 0.5, trials=[0], axes={"units": [1, 2]})
+        about = json.loads((path / "manifest.json").read_text())
         about["problem"] |= {"name": "mine", "source": str(file), "fingerprint": digests}
         change(about)
         (path / "manifest.json").write_text(json.dumps(about))
-        here(folder, patch, **methods)
         return then(folder, patch)
 
     return given
 
 
-def of_search(**search: Any) -> Callable[[dict[str, Any]], Any]:
-    """A change of a manifest's search."""
-    return lambda about: about["search"].update(search)
+def of_sweep(**sweep: Any) -> Callable[[dict[str, Any]], Any]:
+    """A change of the sweep in a manifest."""
+    return lambda about: about["strategies"]["sweep"].update(sweep)
+
+
+def of_another_step(about: dict[str, Any]) -> None:
+    """Have a run's models do something else in a step, as traced by the libraries that are here."""
+    about["problem"]["fingerprint"]["step"] = "s"
+    about["versions"] |= {name: metadata.version(name) for name in ("keras", "jax")}
+
+
+def to_format_1(about: dict[str, Any]) -> None:
+    """Make a manifest one of an earlier version."""
+    about |= {"format": 1, "search": {"random": 0, "sweep": "all", "sweep_order": "grid"}}
 
 
 def parts(*sweeps: str, order: str = "grid", trials: tuple[int, ...] = (0,)) -> Given:
@@ -426,7 +442,7 @@ def parts(*sweeps: str, order: str = "grid", trials: tuple[int, ...] = (0,)) -> 
         for i, sweep in enumerate(sweeps):
             path = write_run(folder, name=str(i), trials=trials) / "manifest.json"
             about = json.loads(path.read_text())
-            about["search"] |= {"sweep": sweep, "sweep_order": order if i else "grid"}
+            about["strategies"]["sweep"] = {"points": sweep, "order": order if i else "grid"}
             path.write_text(json.dumps(about))
 
     return given
@@ -482,31 +498,57 @@ def without(file: str) -> Given:
     return lambda folder, _: (folder / file).unlink()
 
 
-def taken_over(self: Any, samplers: Any, run: Any, progress: Any) -> None:
-    (run.path / "lock").write_text("process 7 on elsewhere\n")
-    Here.search(self, samplers, run, progress)
+def before_the_search(does: Given) -> Given:
+    """Something is done once the run is open and the models were looked at."""
+
+    def given(folder: Path, patch: pytest.MonkeyPatch) -> None:
+        begin = loop.search
+
+        def after(*given: Any, **options: Any) -> None:
+            does(folder, patch)
+            begin(*given, **options)
+
+        patch.setattr(loop, "search", after)
+
+    return given
 
 
-def sampler(body: str, says: str) -> Case:
+taken_over = before_the_search(
+    lambda folder, _: (folder / "run" / "lock").write_text("process 7 on elsewhere\n")
+)
+
+
+def sampler(ask: str, says: str, tell: str = "pass") -> Case:
     """A sampler of one's own that misbehaves."""
-    code = f"class Own:\n    def __init__(self, *given): pass\n    {body}\n"
+    code = f"""
+from tuning.samplers import WAIT, Sampler
+from tuning.trial import Trial
+
+class Own(Sampler):
+    def __init__(self, *given): self.n_trials = 2
+    def ask(self, n): {ask}
+    def tell(self, outcomes): {tell}
+"""
     given = made(trials=range(4))
     return Case(
         "replay run --sampler own.py:Own --trials 2 --repeats 1", says, {"own.py": code}, given
     )
 
 
-GO_ON = "run_ray --out run"
-MINE = {"mine.py": PROBLEM}
+GO_ON = "run_ray --out run --workers 0"
 
 OF_OPTIONS = [
+    Case("main rum", "there is no command 'rum'; did you mean 'run'?"),
+    Case("main xyz", "there is no command 'xyz'; take one of run, analyse, explain"),
+    Case("main run --random x", "argument --random: invalid int value: 'x'"),
     Case("run_ray --random x", "argument --random: invalid int value: 'x'"),
     Case("run_ray --sweep-order odd", "argument --sweep-order: invalid choice: 'odd'"),
     Case("run_ray --backend theano", "argument --backend: invalid choice: 'theano'"),
     Case("run_ray --nonsense", "unrecognized arguments: --nonsense"),
     Case("analyse", "the following arguments are required: DIR\n"),
     Case("run_ray --out s3://bucket/run", "s3://bucket/run is not a path: runs are kept in dir"),
-    Case("run_ray --workers 0", "--workers takes a number from 1, not 0"),
+    Case("run_ray --keep -1", "--keep takes a number of models from 0, not -1"),
+    Case("run_ray --workers -1", "--workers takes a number from 0, not -1"),
     Case("run_ray --trial-timeout nan", "--trial-timeout takes a number of seconds above 0, not"),
     Case("run_ray --trial-memory much", "--trial-memory takes a size such as 2GB or 512MB, not"),
     Case("run_ray --shard 4/3", "--shard takes K/N with K from 1 to N, such as 3/16, not '4/3'"),
@@ -521,7 +563,7 @@ OF_OPTIONS = [
     Case("run_ray --random 0 --sweep 0", "nothing to search: both --random and --sweep are 0"),
     Case("run_ray --seed -1", "--seed takes a number from 0 to 4,294,967,295, not -1"),
     Case("run_ray --seed 4294967296", "--seed takes a number from 0 to 4,294,967,295, not 4"),
-    Case("run_ray --explain --engine fit", "--explain is about packs, which --engine auto trains"),
+    Case("run_ray --explain --engine fit", "only packs can be explained, which --engine auto"),
     Case(
         "run_ray --backend torch",
         "--backend torch needs the package torch, which is not installed",
@@ -537,14 +579,17 @@ OF_OPTIONS = [
          {"bad.py": "1 / 0"}),
     Case("replay run --sampler own.py:Best", "own.py has no class 'Best' to take as the sampler",
          {"own.py": ""}),
-    sampler("def ask(self, n): return [99]", "the sampler Own asks for trial 99: those of this"),
-    sampler("def ask(self, n): return [5]", "Own has asked for 10,000 trials in a row that the"),
-    sampler("def ask(self, n): return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
-    sampler("def ask(self, n): raise SystemExit(3)", "ask of the sampler Own failed: SystemExit"),
-    sampler("def ask(self, n): return [1]", "tell of the sampler Own failed: AttributeError"),
+    sampler("return [3]", "ask of the sampler Own failed: TypeError: it gives int, not Trial"),
+    sampler("return 3", "of the sampler Own failed: TypeError: it gives int, not a list of Trial"),
+    sampler("return [Trial(0, {}, 0, index=5)] * 101", "Own has asked for 10,100 trials in a row"),
+    sampler("return 1 / 0", "ask of the sampler Own failed: ZeroDivisionError"),
+    sampler("raise SystemExit(3)", "ask of the sampler Own failed: SystemExit"),
+    sampler("return [Trial(0, {}, 0, index=1)]", "tell of the sampler Own failed: KeyError: 'deaf'",
+            "raise KeyError('deaf')"),
+    sampler("return WAIT", "the strategy 'replay' waits for outcomes, but has heard of all its"),
     Case("replay run --sampler own.py:own", "own.py:own cannot be made: cannot sweep 99 configur",
          {"own.py": "from tuning import SweepSampler\n"
-          "def own(grid, n, seed): return SweepSampler(grid, n_trials=99)"}, made()),
+          "def own(grid, n, seed): return SweepSampler(grid, trials=99)"}, made()),
 ]  # fmt: skip
 
 OF_RUNS = [
@@ -553,19 +598,30 @@ OF_RUNS = [
          given=made()),
     Case("analyse run", "there is no run at run"),
     Case("analyse run", "run is not a run: it has no readable manifest.json", {"run/a": ""}),
-    Case("analyse run", "run is a run of another version of tuning: its format is 2, not 1",
-         given=edited("run/manifest.json", '"format": 1', '"format": 2')),
+    Case("analyse run", "run is a run of another version of tuning: its format is 3, not 1",
+         given=edited("run/manifest.json", '"format": 2', '"format": 3')),
+    Case(GO_ON, "run was made by an earlier version, so that it can be read, but not gone on with",
+         given=own(to_format_1)),
     *(Case("analyse run", f"run/manifest.json is damaged: {says}",
            given=edited("run/manifest.json", old, new)) for old, new, says in [
         ('"seed": 0', '"seed": "0"', "its seed is '0'"),
         ('"mode": "max"', '"mode": "up"', "its mode is 'up'"),
         ('"seed": 0,', "", "it lacks 'seed'"),
-        ('"random": 0,', "", "its search lacks 'random'"),
-        ('"sweep": "all"', '"sweep": "some"', "--sweep takes a number N"),
+        ('"points": "all"', '"points": "some"', "--sweep takes a number N"),
+        ('"points": "all",', "", "a sweep's settings are points and order, not {'order': 'grid'}"),
+        ('"points": "all"', '"points": 3', "a sweep's settings are points and order, not {'points"),
+        ('"order": "grid"', '"order": "odd"', "--sweep-order takes grid or spaced, not 'odd'"),
+        ('"sweep": {', '"random": {', "the strategy 'random' cannot be made: TypeError"),
+        ('"format": 2', '"format": 1', "it lacks 'search'"),
+        ('"format": 2', '"format": 1, "search": {}', "its search lacks 'random'"),
+        ('"validation",', "", "'validation' is not in its splits"),
+        ('"validation",', '"validation", "train",', "its splits repeat"),
+        ('"model": "m",', "", "'model' is not in its fingerprint"),
+        ('"epochs": [\n        1', '"epochs": [\n        0', "axis 'epochs' takes whole numbers"),
         ('"accuracy"\n', '"mae"\n', "its metrics are 'loss', 'mae'"),
         ('"accuracy"\n', '"accuracy", "loss"\n', "its metrics repeat"),
         ('"references": []', '"references": [3]', "its references: 3 is not a dict"),
-        ('"seed": 0', '"seed": 0, "packing": {"width": "lifted"}', "its packing is not of its"),
+        ('"packing": {}', '"packing": {"width": "lifted"}', "its packing is not of its"),
     ]),
     Case(f"{GO_ON} --seed 7 --backend tensorflow", "run is another run: its seed is 0, not 7; its",
          given=own()),
@@ -582,24 +638,36 @@ OF_RUNS = [
     Case(f"{GO_ON} --problem wrong.py", "its axes stand in another order",
          {"wrong.py": PROBLEM + "grid = Grid({'a': [1], 'units': [1, 2]})"},
          own(lambda about: about["problem"]["axes"].update(a=[1]))),
-    Case(f"{GO_ON} --problem wrong.py", "its axis 'units' has other values (name another --out",
+    Case(f"{GO_ON} --problem wrong.py", "its axis 'units' has other values (name another directory",
          {"wrong.py": PROBLEM + "grid = Grid({'units': range(20)})"},
          own(lambda about: about["problem"]["axes"].update(units=[*range(9), 99, *range(10, 20)]))),
+    Case(GO_ON, "run is another run: what its models do in a training step has changed",
+         given=own(of_another_step)),
+    Case(GO_ON, "run is another run: the problem's code has changed",
+         given=own(lambda about: about["problem"]["fingerprint"].update(code="c"))),
     Case(GO_ON, "run is another run: the problem's data has changed",
          given=own(lambda about: about["problem"]["fingerprint"].update(data="d"))),
-    Case(f"{GO_ON} --sweep 1", "the run's sweep is 2 in spaced order, and 1 in spaced order",
-         given=own(of_search(sweep="2", sweep_order="spaced"))),
-    Case(f"{GO_ON} --sweep 1:2", "order does not begin with it: name another --out",
-         given=own(of_search(sweep="0:1"))),
+    Case(GO_ON, "there is no strategy 'sweeep': did you mean 'sweep'?",
+         given=edited("run/manifest.json", '"sweep": {', '"sweeep": {', own())),
+    Case(GO_ON, "there is no strategy 'own': there are",
+         given=edited("run/manifest.json", '"sweep": {', '"own": {', own())),
+    Case(f"{GO_ON} --sweep 1", "and a sweep of 1 evenly spaced in grid order does not begin with",
+         given=own(of_sweep(points="2", order="spaced"))),
+    Case(GO_ON, "trial 0 of the strategy 'sweep' is another configuration than the run has: the",
+         code=1, given=edited("run/trials.csv", "sweep,0,0,0,1,", "sweep,0,1,0,2,", own())),
+    Case(GO_ON, "Keras is not set up here as in the run: its KERAS_ODD is not set to 1", code=1,
+         given=own(then=before_the_search(lambda _, patch: patch.setenv("KERAS_ODD", "1")))),
+    Case(f"{GO_ON} --sweep 1:2", "order does not begin with it: name another directory",
+         given=own(of_sweep(points="0:1"))),
     Case("analyse run --again 1", "run cannot be trained again: the problem's data has changed",
          given=own(lambda about: about["problem"]["fingerprint"].update(data="d"))),
     Case("analyse run --again 1", "its floatx is float16, not float32; its epsilon is 1, not 1e-07",
          given=own(lambda about: about.update(environment={"floatx": "float16", "epsilon": "1"}))),
     Case("analyse run --again 1", "its KERAS_ODD is 1, not unset",
          given=own(lambda about: about.update(environment={"KERAS_ODD": "1"}))),
-    Case("analyse run", "run has no trials yet: run_ray.py --out run trains some",
+    Case("analyse run", "run_ray.py --out run trains some",
          given=made(trials=[])),
-    Case("publish run small", "run has no trials yet: run_ray.py", given=made(trials=[])),
+    Case("publish run small", "run has no trials yet: ", given=made(trials=[])),
     Case("replay run", "no trial of run run has a result, so that there is nothing to rank: the",
          given=made(score=lambda *_: None)),
     Case("analyse run b", "run b cannot tell the noise of run run: its metric is val_loss, not",
@@ -614,7 +682,7 @@ OF_RUNS = [
          given=parts("0:4", "9:12")),
     Case("merge 0 1 out", "the sweep of 1 (2 in spaced order) is not a range A:B that borders on",
          given=parts("0:4", "2", order="spaced")),
-    Case("merge 0 1 out", "run 0 is damaged: trial 9 is not one that its sweep asks for",
+    Case("merge 0 1 out", "run 0 is damaged: its sweep does not ask for the configuration 9",
          given=parts("0:4", "0:4", trials=(0, 9))),
 ]  # fmt: skip
 
@@ -626,32 +694,33 @@ OF_FILES = [
          given=own(then=locked_elsewhere)),
     Case(GO_ON, "cannot lock the run run: Input/output error", given=own(then=unlockable)),
     Case(GO_ON, "cannot open the run run: No such file", given=own(then=without("run/trials.csv"))),
-    Case(GO_ON, "run/trials.csv has trial 1 a second time, in row 2",
+    Case(GO_ON, "run/trials.csv has trial 0 a second time, in row 2",
          given=own(then=lambda folder, _: twice(folder / "run" / "trials.csv"))),
     Case(GO_ON, "run/trials.csv is damaged in row 1 or behind it",
          given=edited("run/trials.csv", ",ok,", ",fine,", own())),
     Case(GO_ON, "run/curves.csv is damaged: its first line does not name the run's columns",
          given=edited("run/curves.csv", "epoch", "time", own())),
     Case(f"{GO_ON} --sweep 2", "cannot write run/manifest.json: the disk is full", code=1,
-         given=full_disk("manifest.json.draft", own(of_search(sweep="1")))),
+         given=full_disk("manifest.json.draft", own(of_sweep(points="1")))),
     Case(GO_ON, "cannot write run/curves.csv: the disk is full", code=1,
          given=full_disk("curves.csv", own())),
     Case(GO_ON, "run was taken over by process 7 on elsewhere", code=1,
-         given=own(search=taken_over)),
-    searched("cannot make the run wrong.py/run: Not a directory", "",
-             "run_ray --problem wrong.py --out wrong.py/run"),
+         given=own(then=taken_over)),
+    searched("cannot make the run wrong.py/run: Not a directory", "", "--out wrong.py/run"),
     Case("run_ray --out " + 300 * "a", ": File name too long"),
     *(Case("analyse run", says, given=edited("run/trials.csv", old, new)) for old, new, says in [
         ("status", "state", "run/trials.csv is not of this run: it has no column 'status'"),
         ("sweep", "", "run/trials.csv is damaged in row 1: strategy '' is not one"),
         (",ok,", ",fine,", "in row 1: status 'fine' is not one"),
-        ("sweep,0,", "sweep,x,", "in row 1: number 'x' is not an integer"),
+        ("sweep,0,", "sweep,x,", "in row 1: trial 'x' is not an integer"),
         ("sweep,0,0,0", "sweep,0,0,1", "in row 1: seed '1' is not the run's, 0"),
-        ("sweep,1,1,", "sweep,1,99,", "in row 2: trial '99' is not in a grid of 24"),
+        ("sweep,1,1,", "sweep,1,99,", "in row 2: index '99' is not in a grid of 24"),
         ("relu,0.1,", "relu,7,", "in row 1: rate '7' is not what the manifest's grid has there"),
         (",ok,0.", ",ok,x.", "in row 1: val_loss 'x.09999999999999998' is not a number"),
-        ("sweep,1,1,", "sweep,0,1,", "in row 2: number '0' is there a second time"),
+        ("sweep,1,1,", "sweep,0,1,", "in row 2: trial '0' is there a second time"),
     ]),
+    Case("analyse run", "run/trials.csv is damaged in row 25: index '0' is there a second time",
+         given=lambda folder, _: twice(write_run(folder) / "trials.csv", 1, ",0,", ",24,")),
     Case("analyse run", "in row 1: val_loss '' is not a score",
          given=lambda folder, _: blank(write_run(folder) / "trials.csv", "val_loss")),
     Case("publish run out", "run/curves.csv is damaged in row 3: epoch '1' is there a second time",
@@ -675,8 +744,10 @@ OF_FILES = [
 ]  # fmt: skip
 
 
-def twice(file: Path) -> None:
-    file.write_text(file.read_text() + file.read_text().splitlines(keepends=True)[-1])
+def twice(file: Path, line: int = -1, old: str = "", new: str = "") -> None:
+    """Have a line of a file a second time, with a change."""
+    text = file.read_text()
+    file.write_text(text + text.splitlines(keepends=True)[line].replace(old, new, 1))
 
 
 def blank(file: Path, column: str) -> None:
@@ -691,10 +762,10 @@ def ray_that(**does: Any) -> Given:
     """A Ray at an address that answers, and then does what is told of its functions."""
 
     def given(_: Path, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(search, "Driver", Here)
+        patch.setattr(search, "RayExecutor", Here)
         answers = subprocess.CompletedProcess([], does.pop("ends", 0), b"", does.pop("answer", b""))
         patch.setattr(subprocess, "run", does.pop("run", lambda *_, **__: answers))
-        for name in ("init", "shutdown"):
+        for name in ("init", "shutdown", "is_initialized"):
             patch.setattr(ray, name, does.pop(name, lambda *_, **__: None))
         patch.setattr(ray, "cluster_resources", lambda: {"CPU": does.get("cpus", 1)})
         if "load" in does:
@@ -713,7 +784,154 @@ def of_ray(
     return Case(line, says, MINE, ray_that(**does), code)
 
 
+def python(
+    says: str,
+    call: Callable[[Path], Any],
+    given: Given = lambda folder, patch: None,
+    code: int = 2,
+) -> Case:
+    """A call from Python code."""
+    return Case("python", says, {}, given, code, call)
+
+
+def build(config: dict[str, Any]) -> Any:
+    """A model for Python code."""
+    import keras
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(config["units"])])
+    model.compile("sgd", "mean_squared_error", metrics=["accuracy"])
+    return model
+
+
+PART = np.zeros((4, 2)), np.zeros((4, 1))
+
+
+def asked(says: str, /, *, given: Given = lambda folder, patch: None, **options: Any) -> Case:
+    """A call of `tuning.search` with these arguments, and else good ones."""
+    options = {
+        "build_model": build,
+        "space": {"units": [1, 2]},
+        "load_data": dict.fromkeys(("train", "validation", "test"), PART),
+        "workers": 0,
+        **options,
+    }
+    return python(says, lambda _: public.search(out="run", **options), given)
+
+
+def of_results(says: str, call: Callable[[Any], Any], given: Given = MADE, code: int = 2) -> Case:
+    """A call of a method of a run's results."""
+    return python(says, lambda _: call(public.open("run")), given, code)
+
+
+def of_functions(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A run of another `build` than that below."""
+    digests = {"code": "c", "model": "m", "data": "d", "function build_model": "another"}
+    own = made(score=lambda *_: 0.5, axes={"units": [1, 2]}, source="", fingerprint=digests)
+    edited("run/manifest.json", '"name": "made"', '"name": "search"', own)(folder, patch)
+
+
+def with_weights(folder: Path, _: pytest.MonkeyPatch) -> None:
+    """A run of functions, with nothing but the weights of its best trial."""
+    path = write_run(folder, trials=[0], source="")
+    best = BestModels(path, 1, "val_accuracy", "max")
+    model = KeptModel(Trial(0, {}, 0, index=0), (("sweep", 0),), False, b"junk", "of a class")
+    best.write([model])
+
+
+def share(_: Path) -> None:
+    """Another strategy takes the model that a run's sweep has kept."""
+    with Run.open(Path("run")) as run:
+        run.copy([("random", Trial(0, {}, 0, index=0))])
+        run.share_models()
+
+
+def changing(folder: Path) -> None:
+    """A search whose model is another one when it is built for the third time, to be kept."""
+    built: list[int] = []
+
+    def build_model(config: dict[str, Any]) -> Any:
+        built.append(1)
+        return build({"units": len(built)})
+
+    parts = dict.fromkeys(("train", "validation", "test"), PART)
+    options = {"trials": 1, "workers": 0, "engine": "fit", "backend": "jax"}
+    public.search(build_model, {"a": [1]}, parts, **options).best_model()
+
+
+def with_lock(lock: Any) -> Callable[[dict[str, Any]], Any]:
+    """A function that cannot be sent to another process."""
+    return lambda config: (lock, build(config))
+
+
+def wrong_pickle(self: Any) -> Any:
+    raise TypeError("no")
+
+
+OF_PYTHON = [
+    asked("nothing to search: both --random and --sweep are 0", trials=0),
+    asked("there is no strategy 'radnom': did you mean 'random'?", strategy="radnom"),
+    asked("there are 2 configurations to start with, and only 1 trials", trials=1,
+          start=[{"units": 1}, {"units": 2}]),
+    asked("run is another run: its function build_model has changed", given=of_functions),
+    asked("problem 'search': build_model has to be a function, not int", build_model=3),
+    asked("build_model uses 'lock', of type _thread.lock, which cannot be sent to workers: make",
+          build_model=with_lock(threading.Lock())),
+    asked("build_model cannot be sent to workers: ", build_model=type(
+        "Own", (), {"__call__": lambda *_: None, "__reduce__": wrong_pickle})()),
+    asked("validation_split takes a number above 0 and below 1, not 2", validation_split=2),
+    asked("its data has splits already, so leave out validation_split", validation_split=0.5),
+    asked("data has to be a function, a dict of splits, or (x, y) with validation", load_data=3),
+    asked("validation_split=0.9 leaves none of 4 rows to train with", load_data=PART,
+          validation_split=0.9),
+    asked("Keras runs on jax in this process already, so tensorflow needs workers of their own",
+          backend="tensorflow"),
+    asked("a trial's time and memory are limited by ending its process: let there be workers, at",
+          trial_timeout=5),
+    python("cannot sweep 9 configurations: there are 2",
+           lambda _: samplers.SweepSampler(Grid({"a": [1, 2]}), trials=9)),
+    python("'a b' cannot name a strategy: take letters, digits and _",
+           lambda _: samplers.register("a b")),
+    python("learns from outcomes, so no shard of it can be trained alone",
+           lambda _: samplers.ShardSampler(Climber(Grid({"a": [1, 2]}), 2, 0), lambda _: True)),
+    python("cannot write best/sweep-0.keras: the disk is full",
+           lambda _: BestModels(Path(), 1, "val_loss", "min").write(
+               [KeptModel(Trial(0, {}, 0), (("sweep", 0),), True, b"model")]),
+           full_disk(".sweep-0.keras.draft", lambda *_: None), 1),
+    python("cannot write run/best: the disk is full", share,
+           full_disk(".random-0.weights.h5.draft", with_weights), 1),
+    of_results("no trial of the strategy 'other' has a result: the column error of the table says",
+               lambda results: results.best(1, "other")),
+    of_results("no trial has a result: the column", lambda results: results.best(),
+               made(score=lambda *_: None)),
+    of_results("run has no trials yet", lambda results: results.best(), made(trials=[])),
+    of_results("the model of trial 3 of sweep was not kept: a search with keep=N keeps the N best",
+               lambda results: results.best_model(), made(score=lambda _, i: float(i == 3))),
+    of_results("only weights were kept (of a class), and the run was made by functions: best_model",
+               lambda results: results.best_model(), with_weights),
+    of_results("cannot load run/best/sweep-0.keras: ", lambda results: results.best_model(),
+               lambda *given: [with_weights(*given), Path("run/best/sweep-0.weights.h5").rename(
+                   "run/best/sweep-0.keras")]),
+    of_results("run/best/sweep-0.weights.h5 does not fit the model that build_model makes: OSError",
+               lambda results: results.best_model(build_model=lambda _: build({"units": 1})),
+               with_weights),
+    python("it cannot be saved: ValueError: build_model returned other variables than those",
+           changing),
+    of_results("no trial 99: take a row of results.trials",
+               lambda results: results.how_to_repeat(99)),
+    of_results("several strategies have a trial 0: take a row", lambda r: r.how_to_repeat(0),
+               edited("run/trials.csv", "sweep,1,", "random,0,")),
+    of_results("run is there already: name a new directory",
+               lambda results: results.save(results.path)),
+    of_results("cannot make file/new: Not a directory",
+               lambda results: results.save(results.path.parent / "file" / "new"),
+               lambda *given: [MADE(*given), (given[0] / "file").touch()]),
+    python("there is no run at run", lambda _: public.open("run")),
+]  # fmt: skip
+
+
 OF_RAY = [
+    of_ray("connected to a Ray already: leave out the address host:6379, or call ray.shutdown()",
+           is_initialized=lambda: True),
     of_ray("no Ray answers at host:6379: gave up after 20 seconds",
            run=raising(subprocess.TimeoutExpired("python", 20))),
     of_ray("cannot look for Ray at host:6379: OSError", run=raising(OSError("no memory"))),
@@ -729,7 +947,9 @@ OF_RAY = [
 
 CASES = {
     f"{i}: {case.says}": case
-    for i, case in enumerate((*OF_OPTIONS, *OF_PROBLEMS, *OF_DATA, *OF_RUNS, *OF_FILES, *OF_RAY))
+    for i, case in enumerate(
+        (*OF_OPTIONS, *OF_PROBLEMS, *OF_DATA, *OF_RUNS, *OF_FILES, *OF_PYTHON, *OF_RAY)
+    )
 }
 known: dict[str, Heard] = {}
 
@@ -754,7 +974,10 @@ def heard_of(
             (folder / file).write_text(text)
         kept = case.given(folder, patch)
         before = _content(folder)
-        code = getattr(cli, script)(arguments)
+        if case.call is None:
+            code = getattr(cli, script)(arguments)
+        else:  # it ends as a command does
+            code = exit_code(functools.partial(case.call, folder), f"{script}.py")
         del kept
     said = capsys.readouterr()
     left = sorted(name for name, _ in before.items() ^ _content(folder).items())
@@ -800,7 +1023,9 @@ def test_an_error_is_one_sentence_and_leaves_nothing(name, tmp_path, monkeypatch
         assert (heard.out, heard.left) == ("", [])
     else:  # how to go on is said before
         line = heard.said.splitlines()[-1]
-    assert line.startswith(f"{case.line.split()[0]}.py: ")
+    script = case.line.split()[0]
+    program = f"{script}.py" if script != "main" else "tuning"
+    assert re.match(f"{program}( run)?: ", line)
     assert len(line) <= LONGEST + len(max(case.line.split(), key=len)), len(line)
     own = re.split(r"\w*Error: ", line)[0]  # without what it quotes
     assert not re.search(NO_SENTENCE, own)
@@ -809,7 +1034,7 @@ def test_an_error_is_one_sentence_and_leaves_nothing(name, tmp_path, monkeypatch
 def test_every_error_is_provoked_and_every_phrase_said(tmp_path, monkeypatch, capsys, worker):
     heard = [heard_of(name, tmp_path, monkeypatch, capsys) for name in CASES]
     reached = set.union(*(each.lines for each in heard))
-    package = Path(cli.__file__).parent
+    package = Path(cli.__file__).parent.parent
     trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in package.rglob("*.py")}
     raised = [(file, *each) for file, tree in trees.items() for each in _raised(tree)]
     assert len(raised) > 100

@@ -5,18 +5,22 @@ import json
 import shutil
 from pathlib import Path
 
+import keras
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.made import write_run
+import tuning
+from tests.made import AXES, write_run
 from tuning import Grid, RunStopped, TuningError, load_curves, load_problem, load_results, publish
-from tuning.cli import analyse, merge
-from tuning.manifest import read_manifest
-from tuning.problem import load_data
-from tuning.results import Run
+from tuning.cli.commands import analyse, merge
+from tuning.problem.problem import load_data
+from tuning.runs.manifest import read_manifest
+from tuning.runs.run import Run
+from tuning.samplers import trial_at
+from tuning.trial import KeptModel
 
-FILES = ("trials.csv", "curves.csv", "manifest.json")
+FILES = ("trials.csv", "curves.csv", "manifest.json", "best/sweep-5.keras", "best/sweep-5.json")
 FEW = settings(
     max_examples=100,
     deadline=None,
@@ -60,7 +64,18 @@ def damaged(content: bytes, how: str, start: int, end: int, other: bytes) -> byt
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    return write_run(tmp_path_factory.mktemp("whole"), trials=range(8))
+    """A run of eight trials, with the model of the best."""
+    folder = tmp_path_factory.mktemp("whole")
+    path = write_run(folder, trials=range(8))
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.save(folder / "best.keras")
+    with Run.open(path) as run:
+        ((_, best),) = run.bars()["sweep"]
+        trial = trial_at(Grid(AXES), best, best, 0)
+        kept = KeptModel(trial, (("sweep", best),), True, (folder / "best.keras").read_bytes())
+        run.keep([kept])
+    return path
 
 
 def attempt(do, *arguments) -> None:
@@ -72,6 +87,7 @@ def every_reader(run: Path) -> None:
     """All that reads a run: what is not an error of ours fails the test."""
     for read in (read_manifest, load_results, load_curves):
         attempt(read, run)
+    attempt(lambda: tuning.open(run).best_model())
     attempt(publish, run, run.with_name("published"))
     assert merge([str(run), str(run.with_name("merged"))]) in (0, 2)
     attempt(lambda: Run.open(run).close())

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.conftest import TINY, train_pack
 from tests.plain import train_plainly
 from tuning import Grid, load_problem
-from tuning.problem import load_data
-from tuning.training.vectorized import look_at
-from tuning.training.worker import Job, probe
+from tuning.engines.vectorized import look_at
+from tuning.execution.worker import Job, probe
+from tuning.problem.problem import load_data
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -1,22 +1,78 @@
-"""Parallel batch search of Keras hyperparameters: random search judged against the sweep."""
+"""Hyperparameter search for Keras: trials of one program train together, results are tables.
+
+`search` is the first thing to call; the command `tuning` does the same from a file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from tuning.errors import RunStopped, TuningError
-from tuning.grid import Configuration, Grid
-from tuning.problem import Problem, load_problem
-from tuning.publish import publish
-from tuning.samplers import RandomSampler, SweepSampler
-from tuning.table import load_curves, load_results
+from tuning.problem.file import load_problem
+from tuning.problem.problem import Problem
+from tuning.runs.publish import publish
+from tuning.runs.table import load_curves, load_results
+from tuning.samplers import (
+    FINISHED,
+    WAIT,
+    FixedSampler,
+    RandomSampler,
+    Sampler,
+    SweepSampler,
+    register,
+    trial_at,
+)
+from tuning.space.grid import Configuration, Grid
+from tuning.trial import Outcome, Trial
+
+if TYPE_CHECKING:
+    from tuning.api.public import open, search
+    from tuning.api.results import Results
+    from tuning.engines.batches import row_order
+    from tuning.engines.repeat import initial_model
+    from tuning.execution.loop import Progress
+
+_LATER = {  # imported when it is first used: a worker needs neither Ray's driver nor pandas
+    "Progress": "tuning.execution.loop",
+    "Results": "tuning.api.results",
+    "initial_model": "tuning.engines.repeat",
+    "open": "tuning.api.public",
+    "row_order": "tuning.engines.batches",
+    "search": "tuning.api.public",
+}
 
 __all__ = [
+    "FINISHED",
+    "WAIT",
     "Configuration",
+    "FixedSampler",
     "Grid",
+    "Outcome",
     "Problem",
+    "Progress",
     "RandomSampler",
+    "Results",
     "RunStopped",
+    "Sampler",
     "SweepSampler",
+    "Trial",
     "TuningError",
+    "initial_model",
     "load_curves",
     "load_problem",
     "load_results",
+    "open",
     "publish",
+    "register",
+    "row_order",
+    "search",
+    "trial_at",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of `_LATER`."""
+    if name not in _LATER:
+        raise AttributeError(f"module 'tuning' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATER[name]), name)

@@ -18,7 +18,8 @@ os.environ.update(ONE_THREAD)
 
 def arguments():
     """The problem, its data, the grid indices to train and the processes to train with."""
-    from tuning.problem import load_data, load_problem
+    from tuning.problem.file import load_problem
+    from tuning.problem.problem import load_data
 
     job = json.loads(sys.argv[1])
     problem = load_problem(job["problem"])

@@ -6,7 +6,7 @@ from common import ONE_THREAD, arguments, say_best, validation_accuracy
 
 
 def train(config, problem=None, data=None):
-    from tuning.problem import load_problem
+    from tuning.problem.file import load_problem
 
     accuracy = validation_accuracy(load_problem(problem), data, config["trial"])
     return {"val_accuracy": accuracy}

@@ -9,7 +9,7 @@ from sklearn.model_selection import PredefinedSplit, RandomizedSearchCV
 
 
 def build(trial, problem):
-    from tuning.problem import load_problem
+    from tuning.problem.file import load_problem
 
     loaded = load_problem(problem)
     return loaded.build_model(loaded.grid[trial])

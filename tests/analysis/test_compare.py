@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuning.analysis.compare import best_so_far, compare, sentences
-from tuning.analysis.tables import axis_means, axis_positions
-from tuning.grid import Grid
+from tests.made import manifest_of
+from tuning.analysis.axis_means import axis_means, axis_positions
+from tuning.analysis.compare import best_so_far, compare
+from tuning.report.answer import comparison_sentences
+from tuning.space.grid import Grid
 
 
 @given(st.lists(st.sampled_from([0.1, 0.5, 0.9, float("nan")]), max_size=8))
@@ -22,10 +24,11 @@ def test_best_so_far_is_the_first_of_the_best(values):
             assert position == values.index(max(known))
 
 
+AXES = {"units": [1, 2, 3, 4, 5], "epochs": [4, 8]}
+
+
 def manifest(mode="max", metric="val_accuracy"):
-    axes = {"units": [1, 2, 3, 4, 5], "epochs": [4, 8]}
-    problem = {"axes": axes, "metric": metric, "mode": mode, "references": []}
-    return {"problem": problem}
+    return manifest_of(AXES, mode=mode, metric=metric)
 
 
 def results(random, sweep, metric="val_accuracy"):
@@ -34,7 +37,7 @@ def results(random, sweep, metric="val_accuracy"):
         for number, value in enumerate(values):
             rows.append(
                 {
-                    "strategy": strategy, "number": number, "trial": number,
+                    "strategy": strategy, "trial": number, "index": number,
                     "units": number // 2 + 1, "epochs": 4 + 4 * (number % 2),
                     "status": "failed" if value is None else "ok",
                     metric: value, metric.replace("val", "test"): value and value - 0.01,
@@ -49,7 +52,7 @@ def test_the_table_follows_each_strategy():
     random = found.of("random")
     assert random["val_accuracy"].tolist() == [0.5, 0.8, 0.8]
     assert random["test_accuracy"].tolist() == pytest.approx([0.49, 0.79, 0.79])
-    assert random["trial"].tolist() == [0, 1, 1]
+    assert random["index"].tolist() == random["trial"].tolist() == [0, 1, 1]
     assert random["total_epochs"].tolist() == [4, 12, 16]
     assert random["total_cpu_seconds"].tolist() == [2.0, 4.0, 6.0]
     assert random["expected_val_accuracy"].tolist() == pytest.approx(
@@ -70,10 +73,10 @@ def test_the_table_follows_each_strategy():
     ],
 )
 def test_the_verdict_is_at_equal_budget(random, sweep, mode, verdict):
-    said = sentences(compare(results(random, sweep), manifest(mode)))
+    said = comparison_sentences(compare(results(random, sweep), manifest(mode)))
     assert len(said) == 3
     assert verdict in said[2]
-    assert "any 1 of what it trained" in said[2]
+    assert "any 1 of its trials" in said[2]
 
 
 def test_a_test_score_that_is_no_number_spoils_only_its_trial():
@@ -86,14 +89,14 @@ def test_a_test_score_that_is_no_number_spoils_only_its_trial():
 
 
 def test_trials_that_no_processor_can_number_are_compared():
-    table = results([0.5], [0.6]).astype({"trial": object})
-    table.loc[0, "trial"] = 10**19 + 5
-    assert compare(table, manifest()).of("random")["trial"].tolist() == [10**19 + 5]
+    table = results([0.5], [0.6]).astype({"index": object})
+    table.loc[0, "index"] = 10**19 + 5
+    assert compare(table, manifest()).of("random")["index"].tolist() == [10**19 + 5]
 
 
 def test_one_strategy_alone_is_not_compared():
-    said = sentences(compare(results([0.9], []), manifest()))
-    assert "nothing to compare it with: add a sweep" in said[-1]
+    (said,) = comparison_sentences(compare(results([0.9], []), manifest()))
+    assert said.startswith("Random search (1 trial")
 
 
 @given(st.integers(0, 29))
@@ -106,6 +109,16 @@ def test_axis_positions_are_those_of_the_grid(trial):
 def test_axis_means_are_by_value_in_grid_order():
     grid = Grid({"units": [1, 2, 3, 4, 5], "epochs": [8, 4]})
     means = axis_means(results([], [0.5, 0.7, None, 0.9]), "val_accuracy", grid)
-    assert means[means["axis"] == "epochs"]["value"].tolist() == ["8", "4"]
+    assert means[means["axis"] == "epochs"]["value"].tolist() == [8, 4]
     assert means[means["axis"] == "epochs"]["mean"].tolist() == pytest.approx([0.5, 0.8])
     assert means[means["axis"] == "units"]["trials"].tolist() == [2, 1]
+
+
+def test_without_test_data_the_metric_alone_is_compared():
+    table = results([0.5, 0.8], [0.6, 0.7, 0.9]).drop(columns="test_accuracy")
+    found = compare(table, manifest_of(AXES, has_test=False))
+    assert found.of("sweep")["val_accuracy"].tolist() == [0.6, 0.7, 0.9]
+    assert found.of("sweep")["expected_val_accuracy"].tolist()[-1] == 0.9
+    said = comparison_sentences(found)
+    assert said[0].endswith("chose configuration 1: val_accuracy 0.8000.")
+    assert not any("test" in text for text in (*found.table, *said))

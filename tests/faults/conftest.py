@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
+import tuning
 from tests.conftest import PROBLEMS, command
-from tuning import load_curves, load_results
+from tests.integration.test_run_ray import children_of
+from tuning import load_curves, load_problem, load_results
+from tuning.problem.problem import load_data
+from tuning.runs.best import BEST, model_file
 
 STEADY = PROBLEMS / "steady.py"
 SEARCH = ("--problem", STEADY, "--random", 0, "--sweep", "all")
@@ -22,6 +29,50 @@ def run_again(out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command("run_ray.py", "--out", out), capture_output=True, text=True, check=False
     )
+
+
+def check_best(run: Path, *, settled: bool) -> None:
+    """Checks that the best row counted has its model, which scores what the row says.
+
+    Parameters
+    ----------
+    run : Path
+    settled : bool
+        Whether the run ended well: there is this model then, under its strategy's name as well, and
+        no other.
+    """
+    results = tuning.open(run)
+    (row,) = results.best().to_dict("records")
+    own = model_file(run, "sweep", row["trial"])
+    assert own is not None, f"{sorted((run / BEST).glob('*'))} lacks that of {row['trial']}"
+    scores = results.best_model().evaluate(
+        *load_data(load_problem(str(STEADY)))["validation"], verbose=0, return_dict=True
+    )
+    assert scores["loss"] == pytest.approx(row["val_loss"], rel=1e-5)
+    assert scores["accuracy"] == pytest.approx(row["val_accuracy"], rel=1e-5)
+    if settled:
+        best = run / BEST / "sweep.keras"
+        assert best.samefile(own)
+        stems = ("sweep", f"sweep-{row['trial']}")
+        there = {path.name for path in (run / BEST).iterdir()}
+        assert there == {f"{stem}.{kind}" for stem in stems for kind in ("keras", "json")}
+
+
+@contextlib.contextmanager
+def standing_still(process: subprocess.Popen[str]) -> Iterator[None]:
+    """All processes of a command stand still meanwhile."""
+    every = [psutil.Process(process.pid), *children_of(process)]
+
+    def send(number: int) -> None:
+        for one in every:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.send_signal(number)
+
+    send(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        send(signal.SIGCONT)
 
 
 @pytest.fixture
@@ -45,7 +96,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def check(undisturbed: Path) -> Callable[[Path], None]:
     """Checks that a run has what the undisturbed one has: no row lost, none twice, all the same.
 
-    Its numbers to a relative 1e-4: packs that died were trained again in smaller ones.
+    The model of its best row is there. Its numbers to a relative 1e-4: packs that died were trained
+    again in smaller ones.
     """
 
     def same(run: Path) -> None:
@@ -60,5 +112,6 @@ def check(undisturbed: Path) -> Callable[[Path], None]:
             whole.drop(columns="run").reset_index(drop=True),
             rtol=1e-4,
         )
+        check_best(run, settled=True)
 
     return same

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import command
-from tests.faults.conftest import SEARCH, run_again
+from tests.faults.conftest import SEARCH, check_best, run_again
 from tests.integration.test_run_ray import children_of, start, wait_for_rows
 from tuning import load_results
 
@@ -37,6 +37,8 @@ def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check, undisturbed
         if (out / "manifest.json").exists():
             before, counted = counted, len(load_results(out))
             assert counted >= before
+            if counted:
+                check_best(out, settled=False)
             if counted == len(load_results(undisturbed)):
                 check(out)
                 out = tmp_path / f"run {next(runs)}"

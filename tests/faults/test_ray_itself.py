@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.conftest import command
-from tests.faults.conftest import SEARCH
+from tests.faults.conftest import SEARCH, check_best, standing_still
 from tests.integration.test_run_ray import children_of, start, wait_for_rows
 from tuning import load_results
 
@@ -66,7 +66,10 @@ def check_last_words(out, code: int, errors: str, says: str) -> list[str]:
         assert lines[-2] == "Stopped before the first trial; nothing was written."
         assert not out.exists()
         return command("run_ray.py", *SEARCH, "--out", out)
-    assert lines[-3] == f"Stopped. {len(load_results(out))} trials are counted; go on with"
+    counted = len(load_results(out))
+    assert lines[-3] == f"Stopped. {counted} trials are counted; go on with"
+    if counted:
+        check_best(out, settled=False)
     return [sys.executable, *shlex.split(re.sub(r"^ +\S*python\S* ", "", lines[-2]))]
 
 
@@ -123,18 +126,10 @@ def test_the_head_of_a_joined_cluster_dies(part, tmp_path, faults, check, monkey
             assert (table["status"] == "ok").all()
 
 
-def send(processes: list[psutil.Process], number: int) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.send_signal(number)
-
-
 def sleep(process, seconds: float) -> None:
     """All processes of a command stand still for a while, as when their machine sleeps."""
-    every = [psutil.Process(process.pid), *children_of(process)]
-    send(every, signal.SIGSTOP)
-    time.sleep(seconds)
-    send(every, signal.SIGCONT)
+    with standing_still(process):
+        time.sleep(seconds)
 
 
 def test_the_machine_sleeps(tmp_path, faults, check):
@@ -180,6 +175,8 @@ def test_fault_upon_fault(tmp_path, faults, check, undisturbed):
             continue
         before, counted = counted, len(load_results(out))
         assert counted >= before
+        if counted:
+            check_best(out, settled=False)
         if process.returncode > 0:
             assert errors.count(f"Stopped. {counted} trials are counted; go on with") == 1, errors
         if counted == whole and process.returncode == 0:

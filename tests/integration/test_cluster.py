@@ -12,9 +12,10 @@ import pytest
 
 from tests.conftest import TINY, command, packing_of
 from tests.integration.test_run_ray import UNTIMED, children_of, start, wait_for_rows
-from tuning import TuningError, cluster, load_results
-from tuning.manifest import read_manifest
-from tuning.packing.axes import place
+from tuning import TuningError, load_results
+from tuning.execution import cluster
+from tuning.packing.axes import shard_position
+from tuning.runs.manifest import read_manifest
 from tuning.samplers import RandomSampler, Shard
 
 SHADOW = "raise ModuleNotFoundError(\"No module named '{0}'\", name='{0}')\n"
@@ -92,7 +93,7 @@ def test_two_shards_are_the_whole_search(tmp_path, run):
     assert "training shard 1/2 (" in said
     kinds = packing_of(TINY)[1].kinds
     for k in (1, 2):  # what it is by stays as it was, whatever a library finds later
-        assert read_manifest(f"shards/shard-{k}-of-2")["packing"] == kinds
+        assert read_manifest(f"shards/shard-{k}-of-2").packing == kinds
     merged = run("merge.py", "shards", "merged")
     assert merged.returncode == 0, merged.stderr
     assert "missing" not in merged.stdout
@@ -110,7 +111,7 @@ def test_two_shards_are_the_whole_search(tmp_path, run):
 def test_a_shard_with_nothing_to_train_says_so(run, worker):
     problem, packing = packing_of(TINY)
     (trial,) = RandomSampler(problem.grid, 1, seed=0).ask(1)
-    at = place(problem.grid, trial, packing.kinds)
+    at = shard_position(problem.grid, trial.index, packing.kinds)
     shard = next(k for k in (1, 2) if not Shard(k, 2).has(*at))
     done = run(
         "run_ray.py", "--problem", TINY, "--random", 1, "--sweep", 0, "--shard", f"{shard}/2",

@@ -1,15 +1,16 @@
-"""The driver with packs, on a real local Ray of two workers."""
+"""Packs by the Ray executor, on a real local Ray of two workers."""
 
 import os
 
 import pytest
 
 from tests.conftest import PROBLEMS, TINY, changed
-from tests.integration.test_driver import Silent, driver_of, new_run
-from tuning.cluster import ray_cluster
+from tests.integration.test_ray import executor_of, new_run, trained
+from tuning.execution.cluster import ray_cluster
+from tuning.execution.limits import Limits
+from tuning.execution.loop import Progress, search
+from tuning.runs.table import load_results
 from tuning.samplers import SweepSampler
-from tuning.table import load_results
-from tuning.training.limits import Limits
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +21,14 @@ def cluster(tmp_path_factory):
 
 
 def test_packs_give_the_same_rows_however_they_are_cut(cluster):
-    problem, driver = driver_of(TINY, cluster, engine="auto")
-    driver.probe()
-    every = driver.train(list(range(problem.grid.size)))
+    problem, executor = executor_of(TINY, cluster, engine="auto")
+    executor.probe()
+    every = trained(executor, problem, *range(problem.grid.size))
     assert {outcome.engine for outcome in every} == {"vectorized"}
     assert len({outcome.worker for outcome in every}) == 2
-    assert "tensorflow" not in driver.thread_report()  # it was never imported
+    assert "tensorflow" not in executor.thread_report()  # it was never imported
     for trial in (0, 13, 31):
-        (alone,) = driver.train([trial])
+        (alone,) = trained(executor, problem, trial)
         assert alone.metrics == pytest.approx(every[trial].metrics, rel=1e-4)
 
 
@@ -41,10 +42,11 @@ def test_a_worker_that_dies_of_one_trial_costs_no_other_of_its_pack(cluster, tmp
             "    import keras, os\n    if config['a'] * config['b']:\n        os._exit(3)\n",
         ),
     )
-    problem, driver = driver_of(path, cluster, engine="auto")
-    driver.probe()
+    problem, executor = executor_of(path, cluster, engine="auto")
+    executor.probe()
     with new_run(tmp_path / "r", problem, engine="auto", backend="jax") as run:
-        driver.search({"sweep": SweepSampler(problem.grid, 0, 8)}, run, Silent())
+        sweep = SweepSampler(problem.grid, 0, 8)
+        search({"sweep": sweep}, executor, run, executor.packer)
     table = load_results(tmp_path / "r")
     deadly = (table["a"] == 1) & (table["b"] == 1)
     assert table["trial"].tolist() == list(range(8))
@@ -54,17 +56,18 @@ def test_a_worker_that_dies_of_one_trial_costs_no_other_of_its_pack(cluster, tmp
 
 @pytest.mark.slow
 def test_what_a_pack_has_told_is_not_trained_again_when_its_worker_dies(cluster, tmp_path):
-    problem, driver = driver_of(PROBLEMS / "odd.py", cluster, engine="auto")
-    driver.probe()
-    assert driver.packing.kinds["one"] == driver.packing.kinds["other"] == "lifted"
+    problem, executor = executor_of(PROBLEMS / "odd.py", cluster, engine="auto")
+    executor.probe()
+    assert executor.packing.kinds["one"] == executor.packing.kinds["other"] == "lifted"
     epochs = []
 
-    class Hearing(Silent):
+    class Hearing(Progress):
         def trained(self, pack, report, counted):
             epochs.extend(report.epoch_seconds)
 
     with new_run(tmp_path / "r", problem, engine="auto", backend="jax") as run:
-        driver.search({"sweep": SweepSampler(problem.grid)}, run, Hearing())
+        sweep = SweepSampler(problem.grid)
+        search({"sweep": sweep}, executor, run, executor.packer, Hearing())
     assert len(epochs) == 3
     table = load_results(tmp_path / "r")
     assert table["status"].tolist() == ["ok", "ok", "ok", "failed"]
@@ -73,9 +76,9 @@ def test_what_a_pack_has_told_is_not_trained_again_when_its_worker_dies(cluster,
 
 @pytest.mark.slow
 def test_a_value_that_ends_the_process_ends_the_packing_not_the_run(cluster):
-    _, driver = driver_of(PROBLEMS / "troubled.py", cluster, engine="auto")
-    assert driver.probe().metrics == ["loss", "accuracy"]
-    assert driver.packing.reason == "building its models ended a worker"
+    _, executor = executor_of(PROBLEMS / "troubled.py", cluster, engine="auto")
+    assert executor.probe().metrics == ["loss", "accuracy"]
+    assert executor.packing.reason == "building its models ended a worker"
 
 
 @pytest.mark.slow
@@ -85,10 +88,10 @@ def test_a_value_that_hangs_ends_the_packing_not_the_run(cluster, tmp_path):
         ("    import keras\n", "    import keras, time\n    time.sleep(9 * config['a'])\n"),
         ('"epochs": [1, 2],', '"a": [0, 1], "epochs": [1, 2],'),
     )  # fmt: skip
-    _, driver = driver_of(path, cluster, engine="auto", limits=Limits(seconds=4))
-    assert driver.probe().metrics == ["loss", "accuracy"]
-    assert driver.packing.reason == "building its models ended a worker"
-    outcomes = driver.train([0, 2])
+    problem, executor = executor_of(path, cluster, engine="auto", limits=Limits(seconds=4))
+    assert executor.probe().metrics == ["loss", "accuracy"]
+    assert executor.packing.reason == "building its models ended a worker"
+    outcomes = trained(executor, problem, 0, 2)
     assert [outcome.status for outcome in outcomes] == ["ok", "timeout"]
     assert outcomes[1].error == "it took longer than the 4 s that a trial may take"
     assert 4 <= outcomes[1].seconds < 9

@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, command
-from tuning import cluster, load_results
-from tuning.cli import run_ray
-from tuning.settings import cache_directory
+from tuning import load_results
+from tuning.api.settings import cache_directory
+from tuning.cli.commands import run_ray
+from tuning.execution import cluster
 
 UNTIMED = ["train_seconds", "worker", "finished_at", "run"]
 SWEEP = "0:9"
@@ -116,7 +117,7 @@ def test_the_same_again_elsewhere_compiles_nothing(undisturbed, run):
     again = run("run_ray.py", "--problem", TINY, "--random", 3, "--sweep", SWEEP, "--out", "b")
     assert again.returncode == 0, again.stderr
     assert {path.name for path in kept.glob("*-cache")} == before
-    first = load_results(undisturbed[0] / "a run").query("strategy == 'sweep' or number < 3")
+    first = load_results(undisturbed[0] / "a run").query("strategy == 'sweep' or trial < 3")
     pd.testing.assert_frame_equal(
         load_results("b").drop(columns=UNTIMED),
         first.drop(columns=UNTIMED).reset_index(drop=True),
@@ -213,7 +214,7 @@ def test_a_run_of_something_else_is_refused(undisturbed, capsys, tmp_path, monke
             ["--backend", "tensorflow"],
             "its engine is auto, not fit; its backend is jax, not tensorflow",
         ),
-        (["--sweep", "5:8"], "the run's sweep is 0:9 in grid order, and 5:8"),
+        (["--sweep", "5:8"], "run has a sweep of the first 9 in grid order, and a sweep of 5:8 in"),
     ]:
         said = refused([*arguments, "--out", run], capsys, tmp_path, monkeypatch)
         assert says in said
@@ -239,7 +240,7 @@ def test_wrong_data_is_refused_and_leaves_nothing(capsys, tmp_path, monkeypatch)
         (
             "metrics=[\"accuracy\"]",
             "metrics=[keras.metrics.MeanMetricWrapper(lambda y, p: p, name=\"accuracy\")]",
-            "has to say mode = 'max' or mode = 'min'",
+            "Keras does not know whether more or less is better: say mode = 'max' or mode = 'min'",
         ),
     ],
 )  # fmt: skip

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.made import Climber
 from tuning import Grid, TuningError
-from tuning.packing.axes import UNPACKED, Axis, Packing, place
-from tuning.samplers import RandomSampler, Shard, ShardSampler, SweepSampler
+from tuning.packing.axes import UNPACKED, Axis, Packing, shard_position
+from tuning.samplers import FINISHED, RandomSampler, Shard, ShardSampler, SweepSampler
 
 KINDS = st.lists(
     st.tuples(st.integers(1, 5), st.sampled_from(["structural", "lifted"])), min_size=1, max_size=4
@@ -28,11 +29,13 @@ def test_shards_share_the_grid_and_no_trajectory(axes, n, packs):
     for k in range(1, n + 1):
         shard = Shard(k, n)
         own = ShardSampler(
-            SweepSampler(grid), lambda trial, s=shard: s.has(*place(grid, trial, packing.kinds))
+            SweepSampler(grid),
+            lambda trial, s=shard: s.has(*shard_position(grid, trial.index, packing.kinds)),
         )
-        parts.append(own.ask(10**6))
+        asked = own.ask(10**6)
+        parts.append([] if asked is FINISHED else [trial.index for trial in asked])
         assert len(parts[-1]) == own.n_trials
-        assert own.ask(1) == []
+        assert own.ask(1) is FINISHED
     assert sorted(trial for part in parts for trial in part) == list(range(grid.size))
     sizes = [len(part) for part in parts]
     assert max(sizes) - min(sizes) <= (3 if packs else 1)  # a trajectory, of three trials
@@ -44,14 +47,21 @@ def test_shards_share_the_grid_and_no_trajectory(axes, n, packs):
         assert cut <= n - 1
 
 
-def test_a_shard_of_a_random_search_keeps_its_order():
+def test_a_shard_of_a_random_search_keeps_its_order_and_its_numbers():
     grid = Grid({"a": range(100)})
     whole = RandomSampler(grid, 40, 0).ask(40)
     shard = Shard.parse("2/3")
-    own = ShardSampler(RandomSampler(grid, 40, 0), lambda t: shard.has(*place(grid, t, {})))
+    own = ShardSampler(
+        RandomSampler(grid, 40, 0), lambda t: shard.has(*shard_position(grid, t.index, {}))
+    )
     mine = own.ask(5) + own.ask(100)
-    assert mine == [trial for trial in whole if trial in set(mine)]
+    assert mine == [trial for trial in whole if trial in mine]
     assert 5 < len(mine) < 25
+
+
+def test_no_shard_of_a_strategy_that_learns_is_trained_alone():
+    with pytest.raises(TuningError, match="learns from outcomes, so no shard of it"):
+        ShardSampler(Climber(Grid({"a": range(9)}), 4, 0), lambda trial: True)
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "3", "1/0", "-1/3", "a/b", "1/2/3", ""])

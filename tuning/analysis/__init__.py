@@ -1,1 +1,1 @@
-"""What the tables of a run say: comparison of the strategies, and plots."""
+"""Statistics of a run's tables, and no text."""

@@ -1,4 +1,4 @@
-"""Random search against the sweep: what each had found after how much work."""
+"""The best that each strategy had found after each of its trials."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tuning.analysis.chance import best_of
-from tuning.analysis.judged import Judged, scores_of, test_metric
-from tuning.manifest import manifest_grid
-from tuning.problem import KERAS_EPOCHS, Mode
-from tuning.progress import duration
-
-STRATEGIES = {"random": "random search", "sweep": "sweep"}
-
-
-def strategy_name(strategy: Any) -> str:
-    """A strategy as sentences, tables and figures call it."""
-    return STRATEGIES.get(strategy, str(strategy))
+from tuning.analysis.best_of_n import best_of
+from tuning.analysis.run_view import RunView, complete_scores
+from tuning.problem.problem import Mode
+from tuning.runs.manifest import Manifest
+from tuning.trial import KERAS_EPOCHS
 
 
 def best_so_far(values: np.ndarray, mode: Mode) -> np.ndarray:
-    """For each n, which of the first n values is the best.
+    """The place of the best of the first n values, for each n.
 
     Parameters
     ----------
@@ -48,18 +41,18 @@ def best_so_far(values: np.ndarray, mode: Mode) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Comparison(Judged):
-    """What the strategies of a run had found after each trial.
+class Comparison(RunView):
+    """The best so far of each strategy of a run, after each trial.
 
     Attributes
     ----------
     table : DataFrame
         One row for each strategy and number of trials n, in the strategy's own order:
         ``strategy``, ``trials`` (n), ``total_epochs`` and ``total_cpu_seconds`` spent on them, the
-        metric's best so far and that model's test value, ``trial`` (its grid index), its
-        configuration, and ``expected_…``: both values of the best of n drawn at random from all
-        that the strategy trained (`tuning.analysis.chance.best_of`).
-    manifest : mapping
+        metric's best so far and, with test data, that model's test value, its ``trial`` and
+        ``index``, its configuration, and ``expected_…``: the mean of these values if the n trials
+        were drawn at random from all of the strategy's (`tuning.analysis.best_of_n.best_of`).
+    manifest : Manifest
     """
 
     table: pd.DataFrame
@@ -83,24 +76,22 @@ class Comparison(Judged):
         return int(self.last["trials"].min()) if len(self.last) > 1 else 0
 
 
-def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
-    """Follow each strategy's best result over its trials.
+def compare(results: pd.DataFrame, manifest: Manifest) -> Comparison:
+    """Follow the best result of each strategy over its trials.
 
     Parameters
     ----------
     results : DataFrame
         As `tuning.load_results` returns it.
-    manifest : mapping
-        The run's manifest.
+    manifest : Manifest
+        The run's.
     """
-    axes = list(manifest["problem"]["axes"])
-    metric, mode = manifest["problem"]["metric"], manifest["problem"]["mode"]
-    test = test_metric(metric)
+    view = RunView(manifest)
+    names, mode = view.score_names, view.mode
     parts = []
     for strategy, rows in results.groupby("strategy", sort=True):
-        ordered = rows.sort_values("number", kind="stable", ignore_index=True)
-        tests = scores_of(ordered, test)
-        values = np.where(np.isnan(tests), np.nan, scores_of(ordered, metric))
+        ordered = rows.sort_values("trial", kind="stable", ignore_index=True)
+        values, *tests = complete_scores(ordered, names)
         best = best_so_far(values, mode)
         chosen = ordered.iloc[np.maximum(best, 0)].reset_index(drop=True)
         nothing = pd.Series(best < 0)
@@ -113,75 +104,15 @@ def compare(results: pd.DataFrame, manifest: Mapping[str, Any]) -> Comparison:
                 "trials": np.arange(1, len(ordered) + 1),
                 "total_epochs": epochs.cumsum(),
                 "total_cpu_seconds": ordered["train_seconds"].fillna(0.0).cumsum().round(3),
-                metric: chosen[metric].mask(nothing),
-                test: chosen[test].mask(nothing),
+                **{name: chosen[name].mask(nothing) for name in names},
                 "trial": chosen["trial"].astype(object).mask(nothing, None),
+                "index": chosen["index"].astype(object).mask(nothing, None),
             }
         )
-        for axis in axes:
+        for axis in manifest.grid.axes:
             part[axis] = chosen[axis].mask(nothing)
-        expected = best_of(values, mode, tests)
-        part[f"expected_{metric}"] = expected.mean
-        part[f"expected_{test}"] = expected.chosen_mean
+        expected = best_of(values, mode, *tests)
+        for name, means in zip(names, (expected.mean, expected.chosen_mean), strict=False):
+            part[f"expected_{name}"] = means
         parts.append(part)
     return Comparison(manifest, pd.concat(parts, ignore_index=True))
-
-
-def sentences(comparison: Comparison) -> list[str]:
-    """The comparison in three sentences: each strategy's best, and both at an equal budget."""
-    manifest, metric, test = comparison.manifest, comparison.metric, comparison.test_metric
-    found = [
-        _found(strategy, row, metric, test, manifest_grid(manifest).size)
-        for strategy, row in comparison.last.iterrows()
-    ]
-    n = comparison.equal_budget
-    if n and not {"random", "sweep"} <= set(comparison.last.index):
-        return found
-    if n == 0:
-        only = "a sweep" if "random" in comparison.last.index else "a random search"
-        return [*found, f"With only one strategy there is nothing to compare it with: add {only}."]
-    random, sweep = (comparison.after(strategy, n) for strategy in ("random", "sweep"))
-    gain = random[metric] - sweep[metric]
-    if np.isnan(gain):
-        verdict = "a strategy without a result cannot be compared"
-    elif gain == 0:
-        verdict = "they found equally good networks"
-    else:
-        ahead = (gain > 0) == (manifest["problem"]["mode"] == "max")
-        verdict = f"{'random search' if ahead else 'the sweep'} found the better network"
-    expected = ""
-    if len(comparison.of("sweep")) > n:
-        value = number_text(sweep[f"expected_{metric}"])
-        expected = f" (any {n:,} of what it trained: {value} expected)"
-    return [
-        *found,
-        f"At an equal budget of {counted(n, 'trial')}, random search reached "
-        f"{number_text(random[metric])} and the sweep's first {n:,} {number_text(sweep[metric])}"
-        f"{expected}: {verdict}.",
-    ]
-
-
-def _found(
-    strategy: Any, row: Mapping[str, Any] | pd.Series[Any], metric: str, test: str, size: int
-) -> str:
-    name = strategy_name(strategy).capitalize()
-    share = f" of the grid's {size:,}" if strategy == "sweep" else ""
-    spent = f"{counted(row['trials'], 'trial')}{share}, {counted(row['total_epochs'], 'epoch')}, "
-    spent += f"{duration(row['total_cpu_seconds'])} of one CPU"
-    if pd.isna(row[metric]):
-        return f"{name} ({spent}) trained no model with a result."
-    return (
-        f"{name} ({spent}) chose configuration {row['trial']:,}: "
-        f"{metric} {number_text(row[metric])}, {test} {number_text(row[test])}."
-    )
-
-
-def counted(n: Any, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def number_text(value: Any) -> str:
-    """A metric as sentences and tables show it."""
-    if pd.isna(value):
-        return "–"
-    return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 1000 else f"{value:.3g}"

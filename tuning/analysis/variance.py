@@ -1,4 +1,4 @@
-"""How much of a whole grid's variance each axis, and each pair of axes, accounts for."""
+"""The share of a whole grid's variance that each axis, and each pair of axes, accounts for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REST = "three axes and more"
 
 
 def functional_anova(values: np.ndarray, names: list[str]) -> pd.DataFrame:
-    r"""Main effects and pairwise interactions of a complete factorial table, as shares of variance.
+    r"""Decompose the variance of a complete factorial table: main effects and interactions of two.
 
     With :math:`f_\emptyset` the mean of the table, the component of a set U of axes is
 

@@ -236,6 +236,28 @@ def describe(model: keras.Model) -> str:
     return re.sub(r"0x[0-9a-f]+", "", text)  # addresses, in what has no better name
 
 
+LIBRARIES = {"jax", "jaxlib", "keras", "numpy", "optree", "tensorflow", "torch"}
+
+
+def parts_of_users(model: keras.Model) -> Iterator[Any]:
+    """The model, its layers, their parts and what it is compiled with, of a user's own classes."""
+    layers = model._flatten_layers()
+    compiled = getattr(model._compile_config, "config", {})
+    inner = (vars(layer) for layer in model._flatten_layers())
+    for part in (*layers, *_parts([compiled, *inner]), model.optimizer._learning_rate):
+        package = type(part).__module__.partition(".")[0]
+        if package not in LIBRARIES and package not in sys.stdlib_module_names:
+            yield part
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _parts(inner)
+    else:
+        yield value
+
+
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         for key, inner in value.items():
@@ -245,6 +267,13 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from _leaves(inner, f"{path}[{i}]")
     else:
         yield path, json.dumps(value, default=repr)
+
+
+def layers_within(value: Any) -> list[keras.Layer]:
+    """The layers that a Keras model or layer is made of; none of what is neither."""
+    if "keras" not in sys.modules or not isinstance(value, sys.modules["keras"].Layer):
+        return []
+    return list(value._flatten_layers(include_self=False))
 
 
 def own_loop(model: keras.Model) -> str:
@@ -289,6 +318,21 @@ def settings_now() -> dict[str, Any]:
     }
 
 
+def portable_settings() -> dict[str, Any]:
+    """Keras' settings in a form that another process can read without importing Keras."""
+    import keras
+
+    settings = settings_now()
+    return {**settings, "policy": keras.dtype_policies.serialize(settings["policy"])}
+
+
+def settings_of_another_process(portable: dict[str, Any]) -> dict[str, Any]:
+    """The settings that `portable_settings` told of, as `settings_now` gives them."""
+    import keras
+
+    return {**portable, "policy": keras.dtype_policies.deserialize(portable["policy"])}
+
+
 def new_session(settings: dict[str, Any]) -> None:
     """Have names of layers begin anew, and settings be as they were.
 
@@ -319,6 +363,30 @@ def let_tensorflow_come_back() -> None:
     lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
     if hasattr(lazy, "_available"):
         lazy._available = None
+
+
+OF_SESSION = ("object_name_uids", "global_seed_generator", "global_random_seed")
+"""What Keras keeps of a session beside its settings: the names given, and global random state."""
+
+
+@contextlib.contextmanager
+def names_and_seeds_apart() -> Iterator[None]:
+    """Have names of layers begin anew meanwhile, and go on as before afterwards.
+
+    Less than `keras.utils.clear_session` does, which forgets the caller's names, seeds and settings
+    for good.
+    """
+    import keras
+
+    state = keras.src.backend.common.global_state
+    before = {name: state.get_global_attribute(name) for name in OF_SESSION}
+    for name in OF_SESSION:
+        state.set_global_attribute(name, None)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            state.set_global_attribute(name, value)
 
 
 @contextlib.contextmanager

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from tuning.grid import Configuration, Grid, Value
 from tuning.packing.differences import lifted_difference, structural_difference
 from tuning.packing.sameness import Steps, equal
 from tuning.packing.trace import Unproven
-from tuning.problem import epochs_of
+from tuning.problem.problem import epochs_of
+from tuning.space.grid import Configuration, Grid, Value
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Value, ...]
@@ -70,6 +70,8 @@ class Packing:
         Whether models are built with noise of strength 0 drawn, as others of their program draw it.
     doubtful : tuple of str
         Operations that may take longer in a pack than by themselves.
+    step : str
+        A digest of what the model does that was looked at first; empty where none was.
     """
 
     axes: dict[str, Axis] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class Packing:
     parameters: int = 0
     drawn: bool = False
     doubtful: tuple[str, ...] = ()
+    step: str = ""
 
     def size(self, configuration: Mapping[str, Value]) -> float:
         """About how many parameters the configuration's model trains: each axis does its share."""
@@ -116,7 +119,7 @@ class Packing:
         return programs, trajectories, each * sum(epochs_of(grid))
 
 
-def place(grid: Grid, trial: int, kinds: Mapping[str, Kind]) -> tuple[int, int]:
+def shard_position(grid: Grid, index: int, kinds: Mapping[str, Kind]) -> tuple[int, int]:
     """Where a trial's trajectory stands among all of the grid's, and how many there are.
 
     Those of one program stand side by side, and programs in a scattered order, so that every
@@ -125,20 +128,20 @@ def place(grid: Grid, trial: int, kinds: Mapping[str, Kind]) -> tuple[int, int]:
     Parameters
     ----------
     grid : Grid
-    trial : int
-        Grid index.
+    index : int
+        The trial's place in the grid.
     kinds : mapping of str to {"structural", "lifted", "fidelity"}
         Of each axis; empty where nothing is packed.
     """
     if not kinds:
-        return _scattered(trial, grid.size), grid.size
+        return _scattered(index, grid.size), grid.size
 
     def number(kind: Kind) -> tuple[int, int]:
         """Which of all combinations of the axes of a kind it has, and how many there are."""
         number, of = 0, 1
         for name, values in grid.axes.items():
             if kinds[name] == kind:
-                number = number * len(values) + grid.position(name, trial)
+                number = number * len(values) + grid.position(name, index)
                 of *= len(values)
         return number, of
 
@@ -247,7 +250,7 @@ def _along(grid: Grid, look: Look, base: Configuration, first: Steps, drawn: boo
             except Exception:  # its own trials will say so
                 continue
         axes[name] = _axis(name, first, variants)
-    return Packing(axes, parameters=first.parameters, drawn=drawn)
+    return Packing(axes, parameters=first.parameters, drawn=drawn, step=first.digest)
 
 
 def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axis:

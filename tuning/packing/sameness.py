@@ -85,6 +85,12 @@ class Steps:
         return hashlib.sha256(repr((keys, self.sizes, self.scores, self.logs)).encode()).hexdigest()
 
     @property
+    def digest(self) -> str:
+        """SHA-256 of all but the state: what the model does, and the numbers it does it with."""
+        numbers = [number.tobytes() for own in self.numbers for number in own]
+        return hashlib.sha256(b"".join([self.key.encode(), *numbers])).hexdigest()
+
+    @property
     def numbers(self) -> list[list[np.ndarray]]:
         """The numbers of each trace."""
         return [each.numbers for each in self.traces]

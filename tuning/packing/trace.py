@@ -105,6 +105,14 @@ class Trace:
     key: str
 
 
+def draws_noise(body: Body) -> bool:
+    """Whether a function draws random numbers."""
+    return any(
+        "random" in operation.name or any(map(draws_noise, operation.bodies))
+        for operation in body.operations
+    )
+
+
 def trace(function: Callable[..., Any], *arguments: Any) -> tuple[Trace, Any]:
     """Trace a function of arrays that returns arrays.
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tuning.grid import Configuration, Grid
 from tuning.problems._splits import Pairs, split_rows
+from tuning.space.grid import Configuration, Grid
 
 if TYPE_CHECKING:
     import keras

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tuning.grid import Configuration, Grid
 from tuning.problems._splits import split_rows
+from tuning.space.grid import Configuration, Grid
 
 if TYPE_CHECKING:
     import keras

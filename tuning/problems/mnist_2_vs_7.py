@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuning.grid import Configuration, Grid
+from tuning.space.grid import Configuration, Grid
 
 if TYPE_CHECKING:
     import keras

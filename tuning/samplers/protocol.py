@@ -1,35 +1,142 @@
-"""What the driver asks of a search strategy."""
+"""What the loop asks of a search strategy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
-from tuning.grid import Row
+from tuning.space.grid import Grid
+from tuning.trial import Outcome, Trial, epochs
 
-CHUNK = 100_000  # points asked for at once, where all are
+CHUNK = 100_000  # trials asked for at once, where all are
 
 
-class Sampler(Protocol):
-    """What the driver asks of any strategy; it knows nothing of Ray, Keras or files."""
+class Signal(enum.Enum):
+    """What a sampler answers in place of trials."""
 
+    WAIT = "it has to hear more outcomes before it can go on"
+    FINISHED = "it has no more trials"
+
+
+WAIT, FINISHED = Signal.WAIT, Signal.FINISHED
+
+
+class Sampler(ABC):
+    """A search strategy: gives trials, and hears what they came to.
+
+    It knows nothing of Ray, Keras or files. The loop hands it every outcome exactly once, in the
+    order of the trials' numbers, those of an earlier part of the same run included.
+
+    A strategy whose trial k depends on nothing but its seed and the outcomes of its trials before
+    k - lag, for a fixed lag, and that answers `WAIT` until it has heard these, takes the same
+    decisions with any number of workers and after any interruption. The price is that it decides
+    without the last `lag` outcomes; with more workers than `lag`, some of them idle. `random` and
+    `sweep` hear nothing at all, so this holds for them exactly. A resumed run in which a strategy
+    asks for another configuration than the run has under that number is refused, so a strategy
+    that decides otherwise, by the clock for example, has to log its decisions itself.
+
+    Attributes
+    ----------
+    name : str
+        What it is called on the command line and in the table; set by `register`.
+    title : str
+        What sentences and figures call it.
+    learns : bool
+        Whether it has to hear outcomes; if not, all its trials are known beforehand.
+    n_trials : int
+        How many trials it gives in all, at most.
+    """
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    learns: ClassVar[bool] = True
     n_trials: int
-    """How many points it will give in all."""
 
-    def ask(self, n: int) -> list[int]:
-        """The next points, as grid indices: at most `n`, and none once it has finished."""
-        ...
+    @classmethod
+    def from_settings(cls, space: Grid, seed: int, settings: Mapping[str, Any]) -> Sampler:
+        """The sampler that the manifest's settings of a strategy mean.
 
-    def tell(self, rows: Sequence[Row]) -> None:
-        """Hear results of points asked for before, each as its row in the table, a dict.
+        Parameters
+        ----------
+        space : Grid
+        seed : int
+        settings : mapping
+            As JSON has them.
 
-        A row whose ``status`` is not ``ok`` may lack scores. Of points that the run had already,
-        or another strategy had trained before, nothing is told.
+        Raises
+        ------
+        TuningError
+            For settings that it does not take.
         """
-        ...
+        make: Any = cls
+        sampler: Sampler = make(space, seed=seed, **settings)
+        return sampler
+
+    @abstractmethod
+    def ask(self, n: int) -> list[Trial] | Signal:
+        """The next trials, at most `n`; or `WAIT`, or `FINISHED`.
+
+        Their numbers count from 0, and no configuration comes twice.
+        """
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:  # noqa: B027  many have nothing to learn
+        """Hear outcomes of trials asked for before.
+
+        Those whose ``status`` is not ``ok`` have no metrics.
+        """
+
+    def begins_with(self, other: Sampler) -> bool:
+        """Whether its first trials are those of another sampler of its kind with fewer."""
+        return self.n_trials >= other.n_trials and self.describe() == other.describe()
+
+    def describe(self) -> str:
+        """What it trains, as part of a sentence: ``20 random configurations``."""
+        return f"{self.n_trials:,} trials of {self.title or self.name or type(self).__name__}"
 
 
-def every_point(sampler: Sampler) -> Iterator[int]:
-    """All points of a sampler that needs to hear no results before it gives them."""
-    while points := sampler.ask(CHUNK):
-        yield from points
+class FixedSampler(Sampler):
+    """A sampler of a grid that knows all its trials beforehand.
+
+    Parameters
+    ----------
+    space : Grid
+    n_trials : int
+    seed : int
+        Of the trials.
+    """
+
+    learns = False
+
+    def __init__(self, space: Grid, n_trials: int, seed: int) -> None:
+        self.n_trials = n_trials
+        self._space = space
+        self._seed = seed
+        self._asked = 0
+
+    @abstractmethod
+    def next_index(self, number: int) -> int:
+        """The grid index of a trial; called once for each number, in order from 0."""
+
+    def ask(self, n: int) -> list[Trial] | Signal:
+        """The next trials, at most `n`."""
+        numbers = range(self._asked, min(self._asked + n, self.n_trials))
+        self._asked = numbers.stop
+        if not numbers:
+            return FINISHED
+        return [
+            trial_at(self._space, self.next_index(number), number, self._seed) for number in numbers
+        ]
+
+
+def trial_at(space: Grid, index: int, number: int, seed: int) -> Trial:
+    """The trial of a grid's point."""
+    configuration = space[index]
+    return Trial(number, configuration, seed, epochs(configuration), index)
+
+
+def every_trial(sampler: Sampler) -> Iterator[Trial]:
+    """All trials of a sampler that needs to hear no outcomes before it gives them."""
+    while isinstance(trials := sampler.ask(CHUNK), list):
+        yield from trials

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tuning.errors import TuningError
-from tuning.grid import Row
-from tuning.samplers.protocol import Sampler, every_point
+from tuning.samplers.protocol import FINISHED, Sampler, Signal, every_trial
+from tuning.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -50,26 +50,35 @@ class Shard:
         return place * self.of // places == self.number - 1
 
 
-class ShardSampler:
-    """Those points of a sampler that a shard has, in the sampler's order.
+class ShardSampler(Sampler):
+    """Those trials of a sampler that a shard has, in the sampler's order and by its numbers.
 
     Parameters
     ----------
     sampler : Sampler
-        One that needs to hear no results before it gives its points.
+        One that needs to hear no outcomes before it gives its trials.
     has : callable
-        Whether the shard has a point, given by its grid index.
+        Whether the shard has a trial.
+
+    Raises
+    ------
+    TuningError
+        For a sampler that learns.
     """
 
-    def __init__(self, sampler: Sampler, has: Callable[[int], bool]) -> None:
-        self._points = list(filter(has, every_point(sampler)))
-        self.n_trials = len(self._points)
+    learns = False
+
+    def __init__(self, sampler: Sampler, has: Callable[[Trial], bool]) -> None:
+        if sampler.learns:
+            raise TuningError(
+                f"the strategy {sampler.name!r} learns from outcomes, so no shard of it can be "
+                "trained alone"
+            )
+        self._trials = list(filter(has, every_trial(sampler)))
+        self.n_trials = len(self._trials)
         self._asked = 0
 
-    def ask(self, n: int) -> list[int]:
-        """The next points, at most `n`."""
+    def ask(self, n: int) -> list[Trial] | Signal:
+        """The next trials, at most `n`."""
         first, self._asked = self._asked, min(self._asked + n, self.n_trials)
-        return self._points[first : self._asked]
-
-    def tell(self, rows: Sequence[Row]) -> None:
-        """Nothing: it was asked for all its points at once."""
+        return self._trials[first : self._asked] or FINISHED

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any
 
-from tuning.errors import TuningError
-from tuning.grid import Grid, Row
+from tuning.errors import TuningError, quoted
+from tuning.samplers.protocol import FixedSampler, Sampler
+from tuning.samplers.registry import register
+from tuning.space.grid import Grid
 
 
-class SweepSampler:
+@register("sweep")
+class SweepSampler(FixedSampler):
     """Every point of a contiguous range of the grid, or some of it, evenly spaced.
+
+    Every trial depends on its number alone.
 
     Parameters
     ----------
-    grid : Grid
+    space : Grid
     start, stop : int
         The range ``start:stop`` of grid indices; the whole grid unless told.
-    n_trials : int, optional
+    trials : int, optional
         Take only this many points of the range, evenly spaced: the i-th (from 0) is
-        ``start + floor(i * (stop - start) / n_trials)``. All of them unless told.
+        ``start + floor(i * (stop - start) / trials)``. All of them unless told.
+    seed : int
+        Of every training.
 
     Raises
     ------
@@ -29,71 +37,86 @@ class SweepSampler:
     Examples
     --------
     >>> grid = Grid({"units": [64, 128, 256], "rate": [0.0, 0.5]})
-    >>> SweepSampler(grid, 2, 5).ask(10)
+    >>> [trial.index for trial in SweepSampler(grid, 2, 5).ask(10)]
     [2, 3, 4]
-    >>> SweepSampler(grid, n_trials=3).ask(10)
+    >>> [trial.index for trial in SweepSampler(grid, trials=3).ask(10)]
     [0, 2, 4]
     """
 
     def __init__(
-        self, grid: Grid, start: int = 0, stop: int | None = None, n_trials: int | None = None
+        self,
+        space: Grid,
+        start: int = 0,
+        stop: int | None = None,
+        trials: int | None = None,
+        seed: int = 0,
     ) -> None:
-        stop = grid.size if stop is None else stop
-        if not 0 <= start < stop <= grid.size:
+        stop = space.size if stop is None else stop
+        if not 0 <= start < stop <= space.size:
             raise TuningError(
                 f"cannot sweep {start:,}:{stop:,}: a range A:B of this grid has "
-                f"0 <= A < B <= {grid.size:,}"
+                f"0 <= A < B <= {space.size:,}"
             )
         self._start = start
         self._length = stop - start
-        self.n_trials = self._length if n_trials is None else n_trials
-        if not 0 < self.n_trials <= self._length:
-            raise TuningError(
-                f"cannot sweep {self.n_trials:,} configurations: there are {self._length:,}"
-            )
-        self._asked = 0
+        self._is_spaced = trials is not None
+        trials = self._length if trials is None else trials
+        if not 0 < trials <= self._length:
+            raise TuningError(f"cannot sweep {trials:,} configurations: there are {self._length:,}")
+        super().__init__(space, trials, seed)
 
-    def ask(self, n: int) -> list[int]:
-        """The next points in order, at most `n`."""
-        first, self._asked = self._asked, min(self._asked + n, self.n_trials)
-        return [self._start + i * self._length // self.n_trials for i in range(first, self._asked)]
+    @classmethod
+    def from_settings(cls, space: Grid, seed: int, settings: Mapping[str, Any]) -> SweepSampler:
+        """The sweep of ``points`` (N, ``A:B`` or ``all``) in ``order`` (grid or spaced).
 
-    def tell(self, rows: Sequence[Row]) -> None:
-        """Nothing: a sweep does not learn."""
+        Raises
+        ------
+        TuningError
+            For anything else.
+        """
+        points, order = settings.get("points"), settings.get("order", "grid")
+        if not isinstance(points, str) or set(settings) > {"points", "order"}:
+            raise TuningError(f"a sweep's settings are points and order, not {quoted(settings)}")
+        return cls(space, seed=seed, **_range(points, space, order))
+
+    def next_index(self, number: int) -> int:
+        """The points in order."""
+        return self._start + number * self._length // self.n_trials
+
+    def begins_with(self, other: Sampler) -> bool:
+        """Whether the other is the beginning of its range."""
+        if not isinstance(other, SweepSampler) or self._start != other._start:
+            return False
+        if self._is_spaced or other._is_spaced:
+            return (self._length, self.n_trials) == (other._length, other.n_trials)
+        return self.n_trials >= other.n_trials
+
+    def describe(self) -> str:
+        """Such as ``a sweep of the first 1,440 in grid order``."""
+        if self._length == self.n_trials == self._space.size:
+            which = "all"
+        elif self._is_spaced:
+            which = f"{self.n_trials:,} evenly spaced"
+        elif self._start:
+            which = f"{self._start}:{self._start + self._length}"
+        else:
+            which = f"the first {self.n_trials:,}"
+        return f"a sweep of {which} in grid order"
 
 
-def parse_sweep(text: str, grid: Grid, order: str = "grid") -> SweepSampler | None:
-    """The sweep that the command line asks for.
-
-    Parameters
-    ----------
-    text : str
-        ``N`` (the first N points, or N evenly spaced), ``A:B``, ``all``, or ``0`` for none.
-    grid : Grid
-    order : {"grid", "spaced"}
-        What ``N`` means.
-
-    Returns
-    -------
-    SweepSampler or None
-        None for ``0``.
-
-    Raises
-    ------
-    TuningError
-        For anything else.
-    """
-    if text == "all":
-        return SweepSampler(grid)
-    if re.fullmatch(r"[0-9]+", text):
-        n = int(text)
-        if n == 0:
-            return None
-        if n > grid.size:
-            raise TuningError(f"cannot sweep {n:,} configurations: the grid has {grid.size:,}")
-        return SweepSampler(grid, n_trials=n) if order == "spaced" else SweepSampler(grid, 0, n)
-    if bounds := re.fullmatch(r"([0-9]+):([0-9]+)", text):
+def _range(points: str, space: Grid, order: str) -> dict[str, int]:
+    """The arguments of a sweep that the command line's text means."""
+    if order not in ("grid", "spaced"):
+        raise TuningError(f"--sweep-order takes grid or spaced, not {order!r}")
+    if points == "all":
+        return {}
+    if re.fullmatch(r"[0-9]+", points):
+        n = int(points)
+        if not 0 < n <= space.size:
+            raise TuningError(f"cannot sweep {n:,} configurations: the grid has {space.size:,}")
+        return {"trials": n} if order == "spaced" else {"stop": n}
+    if bounds := re.fullmatch(r"([0-9]+):([0-9]+)", points):
         if order == "spaced":
-            raise TuningError(f"--sweep-order spaced takes a number of points, not {text!r}")
-        return SweepSampler(grid, int(bounds[1]), int(bounds[2]))
-    raise TuningError(f"--sweep takes a number N, a range A:B or all, not {text!r}")
+            raise TuningError(f"--sweep-order spaced takes a number of points, not {points!r}")
+        return {"start": int(bounds[1]), "stop": int(bounds[2])}
+    raise TuningError(f"--sweep takes a number N, a range A:B or all, not {points!r}")

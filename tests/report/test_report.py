@@ -1,0 +1,65 @@
+"""What is printed of a run in which little or nothing went well."""
+
+import errno
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from tests.runs.test_results import manifest, outcome, trial
+from tuning import RunStopped, TuningError
+from tuning.report.analyse import analyse
+from tuning.runs.run import Run
+from tuning.trial import Outcome
+
+
+def analysed(path) -> str:
+    text = io.StringIO()
+    analyse(path, [], Console(file=text, width=200, markup=False))
+    return text.getvalue()
+
+
+@pytest.fixture
+def run(tmp_path):
+    with Run.create(tmp_path / "r", manifest()) as run:
+        yield run
+
+
+def fail(run: Run, index: int) -> None:
+    failed = Outcome(trial(index), "failed", "fit", "tensorflow", error="ValueError: [red] no")
+    run.count([("random", replace(failed, trial=trial(index, index)))])
+
+
+def test_a_run_without_a_result_is_said_to_have_none(run):
+    for index in range(3):
+        fail(run, index)
+    said = analysed(run.path)
+    assert "trained no model with a result" in said
+    assert "3 of 3 trials failed, the first of them configuration 0: ValueError: [red] no" in said
+    assert "there is nothing to rank or to draw" in said
+    assert not list(run.path.glob("*.png"))
+
+
+def test_a_strategy_without_a_result_is_not_compared(run):
+    fail(run, 0)
+    run.count([("sweep", outcome(9))])
+    said = analysed(run.path)
+    assert "a strategy without a result cannot be compared" in said
+    assert len(list(run.path.glob("*.png"))) == 3
+
+
+def test_a_run_without_trials_is_refused(run):
+    with pytest.raises(TuningError, match="has no trials yet"):
+        analysed(run.path)
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_comparison(run, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    run.count([("random", outcome(0))])
+    monkeypatch.setattr("tuning.runs.manifest.os.fsync", full)
+    with pytest.raises(RunStopped, match=r"cannot write .*comparison.csv: the disk is full"):
+        analysed(run.path)
+    assert not list(run.path.glob("comparison*"))

@@ -1,0 +1,1 @@
+"""What the command line and a notebook call: searches, results, estimates, merges, replays."""

@@ -1,0 +1,255 @@
+"""The two calls that Python code begins with: a search, and the results of one."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from tuning.api.results import Results
+from tuning.api.search import prepared
+from tuning.api.settings import KEEP, Request, settle
+from tuning.callbacks.notebook import NotebookProgress, in_notebook
+from tuning.callbacks.terminal import TerminalProgress
+from tuning.errors import TuningError
+from tuning.execution.loop import Progress
+from tuning.problem.functions import problem_of
+from tuning.problem.problem import DEFAULT_METRIC, Mode
+from tuning.report.terminal import Output
+from tuning.runs.manifest import MANIFEST, read_manifest
+from tuning.space.grid import Grid
+
+if TYPE_CHECKING:
+    import keras
+
+
+def search(
+    build_model: Callable[[dict[str, Any]], keras.Model],
+    space: Grid | Mapping[str, Iterable[Any]],
+    load_data: Any,
+    *,
+    trials: int = 20,
+    strategy: str | None = "random",
+    seed: int = 0,
+    sweep: int | str | None = None,
+    start: Sequence[Mapping[str, Any]] = (),
+    metric: str = DEFAULT_METRIC,
+    mode: Mode | None = None,
+    validation_split: float | None = None,
+    workers: int | None = None,
+    engine: str = "auto",
+    backend: str | None = None,
+    out: str | Path | None = None,
+    keep: int = KEEP,
+    keep_optimizer: bool = False,
+    trial_timeout: float | None = None,
+    trial_memory: str | None = None,
+    address: str | None = None,
+    callbacks: Sequence[Progress] = (),
+    cache: bool = True,
+    verbose: bool = False,
+) -> Results:
+    """Search hyperparameters of a Keras model, and return what was found.
+
+    Trials train in worker processes on one CPU each, so this process keeps its Keras, its random
+    state and its Ray. Configurations whose models differ only in numbers train together, as one
+    compiled program. An interrupted search goes on when the same call is made again with the same
+    `out`.
+
+    Parameters
+    ----------
+    build_model : callable
+        Takes a configuration as a dict, and returns a compiled Keras model. Any function will do:
+        of a script, a notebook cell, a lambda, a closure.
+    space : Grid or dict of str to list
+        The values of each hyperparameter. ``batch_size`` and ``epochs`` steer training (Keras' 32
+        and 1 where there are none); the others reach only `build_model`.
+    load_data : callable, dict, or tuple of arrays
+        A function without arguments that returns the splits, or these themselves: a dict with
+        ``train``, ``validation`` and, if there is one, ``test``, each ``(x, y)`` or ``(x, y,
+        sample_weight)``, whose first dimension counts the rows. Or one ``(x, y)`` together with
+        `validation_split`.
+    trials : int
+        Of the strategy.
+    strategy : str or None
+        ``random``, or another that is registered; None for a sweep alone.
+    seed : int
+        Of the strategy's draw and of every training.
+    sweep : int or str, optional
+        Also, or with ``strategy=None`` only, a sweep of the grid in its order: the first N points,
+        a range ``"A:B"``, or ``"all"``.
+    start : sequence of dict
+        Configurations to try first.
+    metric : str
+        The validation metric that chooses, as Keras' logs name it.
+    mode : {"max", "min"}, optional
+        Whether more or less of it is better, where Keras does not know it.
+    validation_split : float, optional
+        The share of the rows of ``(x, y)`` that validates: the last ones, as in Keras' `fit`.
+    workers : int, optional
+        Trials that train at once; one a CPU unless told. With 0 this process trains them itself,
+        without Ray: for debugging.
+    engine : {"auto", "fit"}
+        Whether to train together what shares a program, or each trial by Keras' own `fit`.
+    backend : {"jax", "tensorflow", "torch"}, optional
+        What Keras runs on in the workers.
+    out : str or Path, optional
+        A directory for the rows, the curves and the best models, which a later call goes on with.
+        Without it they are in a temporary one, deleted with the results unless these are saved.
+    keep : int
+        How many models of the best trials to keep.
+    keep_optimizer : bool
+        Whether with their optimizer's state, to go on training.
+    trial_timeout : float, optional
+        Seconds after which a trial is ended.
+    trial_memory : str, optional
+        The memory beyond which a trial is ended, such as ``"4GB"``.
+    address : str, optional
+        A Ray cluster to join.
+    callbacks : sequence of Progress
+        That hear of packs and outcomes.
+    cache : bool
+        Whether to keep compiled programs in the user's cache directory.
+    verbose : bool
+        Let Ray, TensorFlow and the workers print.
+
+    Returns
+    -------
+    Results
+        In a notebook also after an interruption, with what there is.
+
+    Raises
+    ------
+    TuningError
+        For what cannot be done as asked: one sentence that names it.
+    RunStopped
+        If the search could not go on; with `out`, what was counted is there.
+
+    Examples
+    --------
+    >>> results = tuning.search(build_model, {"units": [16, 32]}, data)  # doctest: +SKIP
+    >>> results.best_model().evaluate(x_test, y_test)  # doctest: +SKIP
+    """
+    problem = problem_of(
+        build_model, space, load_data, metric=metric, mode=mode, validation_split=validation_split
+    )
+    strategies: dict[str, dict[str, Any]] = {}
+    if strategy is not None:
+        started = {"start": [dict(each) for each in start]} if start else {}
+        strategies[strategy] = {"trials": min(trials, problem.grid.size), **started}
+    if sweep is not None:
+        strategies["sweep"] = {"points": str(sweep), "order": "grid"}
+    temporary = None if out is not None else Path(tempfile.mkdtemp(prefix="tuning-"))
+    request = Request(
+        problem=problem,
+        strategies=strategies,
+        seed=seed,
+        workers=workers,
+        engine=engine,
+        backend=backend or _own_backend(workers),
+        out=temporary / problem.name if temporary is not None else Path(str(out)),
+        keep=keep,
+        keep_optimizer=keep_optimizer,
+        trial_timeout=trial_timeout,
+        trial_memory=trial_memory,
+        address=address,
+        cache=cache,
+        verbose=verbose,
+    )
+    try:
+        return _search(request, callbacks, temporary)
+    except BaseException:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _search(request: Request, callbacks: Sequence[Progress], temporary: Path | None) -> Results:
+    errors = Output(stderr=True, goes_on=True)
+    notebook = in_notebook()
+    try:
+        settings = settle(request)
+    except TuningError as error:
+        raise TuningError(_as_keywords(str(error))) from None
+    status = contextlib.nullcontext if notebook else errors.status
+    try:
+        with prepared(settings, request, status) as ready:
+            workers, mode = ready.executor.workers, ready.run.manifest.problem.mode
+            with _progress(ready.total, workers, settings.problem.metric, mode, errors) as shown:
+                ready.go(_Several([shown, *callbacks]), request.keep_optimizer)
+    except KeyboardInterrupt:
+        if not notebook or not (settings.out / MANIFEST).exists():
+            raise
+        print("Interrupted: these are the results so far.", file=sys.stderr)
+    return Results(settings.out, problem=settings.problem, temporary=temporary)
+
+
+def _as_keywords(sentence: str) -> str:
+    """A sentence about options of the command, about the keywords of the same names."""
+    return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda option: option[1].replace("-", "_"), sentence)
+
+
+def _progress(
+    trials: int, workers: int, metric: str, mode: Mode, errors: Console
+) -> NotebookProgress | TerminalProgress:
+    if in_notebook():
+        return NotebookProgress(trials, workers=workers, metric=metric, mode=mode)
+    return TerminalProgress(trials, workers=workers, metric=metric, mode=mode, console=errors)
+
+
+def _own_backend(workers: int | None) -> str | None:
+    """What Keras runs on in this process, if that is to train."""
+    if workers == 0 and "keras" in sys.modules:
+        return str(sys.modules["keras"].backend.backend())
+    return None
+
+
+class _Several(Progress):
+    """Tells several of how a search goes."""
+
+    def __init__(self, each: Sequence[Progress]) -> None:
+        self._each = each
+
+    def planned(self, pack: Any) -> None:
+        for own in self._each:
+            own.planned(pack)
+
+    def trained(self, pack: Any, report: Any, counted: Any) -> None:
+        for own in self._each:
+            own.trained(pack, report, counted)
+
+    def ended(self, pack: Any) -> None:
+        for own in self._each:
+            own.ended(pack)
+
+    def kept(self, rows: int) -> None:
+        for own in self._each:
+            own.kept(rows)
+
+
+def open(path: str | Path) -> Results:
+    """The results of a run, or of a published table.
+
+    Parameters
+    ----------
+    path : str or Path
+        The directory.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    TuningError
+        If there is no run, or it is damaged.
+    """
+    read_manifest(path)
+    return Results(Path(path))

@@ -1,0 +1,341 @@
+"""The results of a search: its tables, its best models, its report."""
+
+from __future__ import annotations
+
+import html
+import io
+import shutil
+import weakref
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from tuning.analysis.run_view import scores_of
+from tuning.engines.repeat import lines_to_repeat
+from tuning.errors import TuningError, first_line
+from tuning.execution.quiet import quiet
+from tuning.problem.data import map_arrays
+from tuning.problem.file import load_problem
+from tuning.problem.problem import Problem, load_data
+from tuning.report.analyse import print_comparison
+from tuning.report.terminal import WIDTH
+from tuning.runs.best import PLAIN, about_model, model_file
+from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
+from tuning.runs.outcomes import outcomes_of
+from tuning.runs.table import load_curves, load_results, refuse_empty
+from tuning.runs.typed import shown
+
+if TYPE_CHECKING:
+    import keras
+
+SHOWN = 10  # of the best trials, where results show themselves
+
+
+class Shown:
+    """A text that shows itself as HTML in a notebook.
+
+    Parameters
+    ----------
+    text, markup : str
+    """
+
+    def __init__(self, text: str, markup: str) -> None:
+        self._text, self._markup = text, markup
+
+    def __str__(self) -> str:
+        return self._text
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"{self._markup}<pre>{html.escape(self._text)}</pre>"
+
+
+class Results:
+    """What a search found.
+
+    Parameters
+    ----------
+    path : Path
+        The run directory.
+    problem : Problem, optional
+        That it searched; what its manifest names unless told.
+    temporary : Path, optional
+        A directory to delete with the results.
+
+    Attributes
+    ----------
+    path : Path
+        Where the files are.
+    manifest : Manifest
+        What was searched, with what, on which machine.
+    """
+
+    def __init__(
+        self, path: Path, *, problem: Problem | None = None, temporary: Path | None = None
+    ) -> None:
+        self.path = path
+        self.manifest: Manifest = read_manifest(path)
+        self._problem = problem
+        self._temporary = temporary
+        if temporary is not None:
+            weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
+
+    @cached_property
+    def trials(self) -> pd.DataFrame:
+        """One row a trial, as `tuning.load_results` returns it.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        return load_results(self.path)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """One row an epoch, as `tuning.load_curves` returns it.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        return load_curves(self.path)
+
+    def best(self, n: int = 1, strategy: str | None = None) -> pd.DataFrame:
+        """The best trials, the best first; of equals the one that was asked for first.
+
+        Parameters
+        ----------
+        n : int
+        strategy : str, optional
+            Of this one alone; of all unless told.
+
+        Returns
+        -------
+        DataFrame
+            At most n rows of `trials`, each configuration once.
+
+        Raises
+        ------
+        TuningError
+            If no trial has a result.
+        """
+        refuse_empty(self.trials, self.path)
+        problem, rows = self.manifest.problem, self.trials
+        if strategy is not None:
+            rows = rows[rows["strategy"] == strategy]
+        rows = rows[np.isfinite(scores_of(rows, problem.metric))]
+        if rows.empty:
+            whose = f"of the strategy {strategy!r} " if strategy else ""
+            raise TuningError(
+                f"no trial {whose}has a result: the column error of the table says why"
+            )
+        ordered = rows.sort_values(
+            [problem.metric, "trial"], ascending=[problem.mode == "min", True], kind="stable"
+        )
+        best: pd.DataFrame = ordered.drop_duplicates("index").head(n)
+        return best
+
+    def best_model(
+        self,
+        strategy: str | None = None,
+        *,
+        build_model: Callable[[dict[str, Any]], keras.Model] | None = None,
+    ) -> keras.Model:
+        """The trained model of the best trial, compiled.
+
+        Parameters
+        ----------
+        strategy : str, optional
+            Of this one's trials alone.
+        build_model : callable, optional
+            What built it; needed only where Keras cannot load the model by itself and the results
+            were opened anew.
+
+        Raises
+        ------
+        TuningError
+            If it was not kept, or cannot be loaded.
+        """
+        (model,) = self.best_models(1, strategy, build_model=build_model)
+        return model
+
+    def best_models(
+        self,
+        n: int,
+        strategy: str | None = None,
+        *,
+        build_model: Callable[[dict[str, Any]], keras.Model] | None = None,
+    ) -> list[keras.Model]:
+        """The trained models of the best n trials, the best first.
+
+        Parameters
+        ----------
+        n : int
+            At most as many as were kept: `keep` of the search.
+        strategy, build_model
+            As for `best_model`.
+
+        Raises
+        ------
+        TuningError
+            If one was not kept, or cannot be loaded.
+        """
+        return [self._model(row, build_model) for _, row in self.best(n, strategy).iterrows()]
+
+    def report(self) -> Shown:
+        """What was found, in words and tables: text in a terminal, HTML in a notebook.
+
+        Raises
+        ------
+        TuningError
+            If there are no trials.
+        """
+        text = io.StringIO()
+        console = Console(
+            file=text, width=WIDTH, force_terminal=False, force_jupyter=False,
+            emoji=False, markup=False, highlight=False,
+        )  # fmt: skip
+        print_comparison(self.path, console, write=False)
+        return Shown(text.getvalue().strip("\n"), self._repr_html_())
+
+    def how_to_repeat(self, row: pd.Series[Any] | int, strategy: str | None = None) -> str:
+        """The lines of plain Keras that train a trial again and give its scores.
+
+        Parameters
+        ----------
+        row : Series or int
+            A row of `trials`, or a trial's number.
+        strategy : str, optional
+            Whose trial the number is; needed only where several strategies have one.
+
+        Raises
+        ------
+        TuningError
+            If there is no such trial.
+        """
+        if isinstance(row, int):
+            rows = self.trials[self.trials["trial"] == row]
+            rows = rows if strategy is None else rows[rows["strategy"] == strategy]
+            if len(rows) != 1:
+                which = "no trial" if rows.empty else "several strategies have a trial"
+                raise TuningError(f"{which} {row:,}: take a row of results.trials")
+            row = rows.iloc[0]
+        (outcome,) = outcomes_of(row.to_frame().T, self.manifest)
+        source = self.manifest.problem.source
+        return lines_to_repeat(
+            outcome.trial, imports=_imports(source), test="test" in self.manifest.splits
+        )
+
+    def __repr__(self) -> str:
+        problem = self.manifest.problem
+        return (
+            f"Results({len(self.trials):,} trials of {problem.name}, chosen by {problem.metric}; "
+            f"in {str(shown(self.path))!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        axes = list(self.manifest.problem.axes)
+        scores = [name for name in self.trials if str(name).startswith(("val_", "test_"))]
+        try:
+            best = self.best(SHOWN)[["strategy", "trial", *scores, *axes, "train_seconds"]]
+        except TuningError as error:
+            return f"<p>{html.escape(str(error))}</p>"
+        return f"<p>{html.escape(repr(self))}</p>{best.to_html(index=False)}"
+
+    def save(self, path: str | Path) -> Results:
+        """Copy the run to a directory that stays.
+
+        Parameters
+        ----------
+        path : str or Path
+            A new directory.
+
+        Returns
+        -------
+        Results
+            Those there.
+
+        Raises
+        ------
+        TuningError
+            If the path is taken or cannot be written.
+        """
+        path = Path(path)
+        if path.exists():
+            raise TuningError(f"{path} is there already: name a new directory")
+        try:
+            with atomic_directory(path) as draft:
+                shutil.copytree(self.path, draft, dirs_exist_ok=True)
+        except OSError as error:
+            raise TuningError(f"cannot make {path}: {error.strerror or error}") from error
+        return Results(path, problem=self._problem)
+
+    def _model(
+        self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
+    ) -> keras.Model:
+        """The model that was kept of a row, for whichever strategy."""
+        with quiet():  # what TensorFlow says where it is imported and first used
+            return self._loaded(row, build_model)
+
+    def _loaded(
+        self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
+    ) -> keras.Model:
+        from tuning.engines.saving import load_kept, load_weights
+
+        same = self.trials[self.trials["index"] == row["index"]]
+        trials = [(str(name), int(n)) for name, n in same[["strategy", "trial"]].to_numpy()]
+        known = [about_model(self.path, *trial) for trial in trials]
+        for trial, about in zip(trials, known, strict=True):
+            file = model_file(self.path, *trial)
+            if file is None:
+                continue
+            if file.suffix == PLAIN:
+                try:
+                    return load_kept(file)
+                except Exception as error:  # of any type, as Keras and the user's code raise them
+                    why = about.get("needs") or first_line(error)
+                    raise TuningError(f"cannot load {file}: {why}") from error
+            why = about.get("weights_only", "see the classes of the model")
+            build = build_model or self._problem_of(why).build_model
+            return load_weights(file, build, self.manifest.grid[int(row["index"])], self._rows)
+        why = next((about["not_kept"] for about in known if about.get("not_kept")), "")
+        raise TuningError(
+            f"the model of trial {row['trial']:,} of {row['strategy']} was not kept: "
+            + (why or "a search with keep=N keeps the N best of each strategy")
+            + "; how_to_repeat(row) says how to train it again"
+        )
+
+    def _problem_of(self, why: str) -> Problem:
+        """The problem of the run, with its functions."""
+        if self._problem is None:
+            if not (source := self.manifest.problem.source):
+                raise TuningError(
+                    f"only weights were kept ({why}), and the run was made by functions: "
+                    "best_model(build_model=…) needs the one that built the models"
+                )
+            self._problem = load_problem(source)
+        return self._problem
+
+    def _rows(self) -> tuple[Any, ...]:
+        """A row of the training data."""
+        problem = self._problem_of("it has no variables before it sees data")
+        row: tuple[Any, ...] = map_arrays(lambda array: array[:1], load_data(problem)["train"])
+        return row
+
+
+def _imports(source: str) -> str:
+    """The lines that have the functions of a problem at hand."""
+    if not source:
+        return "# build_model as it was searched, and load_data, which returns the splits\n"
+    return (
+        f"problem = tuning.load_problem({source!r})\n"
+        "build_model, load_data = problem.build_model, problem.load_data"
+    )

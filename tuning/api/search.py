@@ -1,0 +1,283 @@
+"""A search from what is asked for to the run directory: for the command line and for Python."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tuning.api.settings import Request, Settings, refuse_another
+from tuning.engines.keeping import Keep
+from tuning.errors import RunStopped, TuningError, shortened
+from tuning.execution import loop
+from tuning.execution.cluster import ray_cluster
+from tuning.execution.local import LocalExecutor
+from tuning.execution.quiet import quiet
+from tuning.execution.ray import RayExecutor
+from tuning.execution.worker import Job, Probe
+from tuning.packing.axes import Kind, Packing, shard_position
+from tuning.packing.packs import Packer
+from tuning.problem.data import Data, data_fingerprint
+from tuning.problem.problem import Problem, load_data
+from tuning.runs.columns import trial_columns
+from tuning.runs.manifest import Manifest, make_manifest
+from tuning.runs.run import Run
+from tuning.samplers import Sampler, ShardSampler, trial_at
+from tuning.trial import Trial
+
+Status = Callable[[str], contextlib.AbstractContextManager[Any]]
+"""Shows what is being done for the length of a `with` block."""
+
+
+class Trainer(loop.Executor, Protocol):
+    """An executor of a problem's trainings."""
+
+    @property
+    def packer(self) -> Packer:
+        """What splits trials into packs, once `probe` has looked."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """Trials that train at once."""
+        ...
+
+    def thread_report(self) -> dict[str, Any]:
+        """What a worker's libraries say of their threads."""
+        ...
+
+    def load(self, data: Data) -> None:
+        """Take the problem's data, checked."""
+        ...
+
+    def probe(self) -> Probe:
+        """Look at the problem's models before anything is trained."""
+        ...
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that is ready to go.
+
+    Attributes
+    ----------
+    settings : Settings
+        With the samplers of a shard, if it is one.
+    run : Run
+    executor : Trainer
+    whole : dict of str to Sampler
+        Those of all shards together.
+    """
+
+    settings: Settings
+    run: Run
+    executor: Trainer
+    whole: dict[str, Sampler]
+
+    @property
+    def packing(self) -> Packing:
+        """How configurations share programs."""
+        return self.executor.packer.packing
+
+    @property
+    def total(self) -> int:
+        """The rows that the run will have."""
+        return sum(sampler.n_trials for sampler in self.settings.samplers.values())
+
+    def go(self, progress: loop.Progress, optimizer: bool = False) -> None:
+        """Train and count all that is missing.
+
+        Parameters
+        ----------
+        progress : Progress
+        optimizer : bool
+            Whether the models kept have their optimizer's state.
+
+        Raises
+        ------
+        RunStopped
+            If the run cannot go on, or a strategy fails.
+        """
+        manifest = self.run.manifest
+        problem = manifest.problem
+        keep = Keep(problem.metric, problem.mode, manifest.keep, optimizer)
+        packer = self.executor.packer
+        try:
+            loop.search(
+                self.settings.samplers, self.executor, self.run, packer, progress,
+                keep=keep if manifest.keep else None,
+            )  # fmt: skip
+        except TuningError as error:  # what was counted stays
+            raise RunStopped(str(error)) from error
+        self.run.share_models()
+        for trial, wanted in self._without_model():  # counted for another strategy before
+            again = dataclasses.replace(keep, wanted={trial.key: wanted})
+            for report in loop.train_all(self.executor, [packer.pack([trial])], again):
+                self.run.keep(report.models)
+        self.run.best.settle()
+
+    def _without_model(self) -> list[tuple[Trial, tuple[tuple[str, int], ...]]]:
+        """The trials among the best that have no model yet, each with who wants it."""
+        found: dict[Any, tuple[Trial, list[tuple[str, int]]]] = {}
+        for strategy, number in self.run.best.missing():
+            index = self.run.point(strategy, number)
+            assert isinstance(index, int)
+            trial = trial_at(self.settings.problem.grid, index, number, self.settings.seed)
+            found.setdefault(trial.key, (trial, []))[1].append((strategy, number))
+        return [(trial, tuple(wanted)) for trial, wanted in found.values()]
+
+
+@contextlib.contextmanager
+def prepared(settings: Settings, request: Request, status: Status) -> Iterator[Search]:
+    """Everything that a search needs, for the length of a `with` block.
+
+    Parameters
+    ----------
+    settings : Settings
+    request : Request
+    status : callable
+        Shows what is being done.
+
+    Yields
+    ------
+    Search
+
+    Raises
+    ------
+    TuningError
+        For what cannot be done as asked; nothing was written.
+    RunStopped
+        If the run cannot go on.
+    """
+    with contextlib.ExitStack() as stack:
+        run: Run | None = None
+        if settings.manifest:
+            with status("Opening the run, once no other driver writes it"):
+                run = stack.enter_context(Run.open(settings.out))
+        with status("Starting Ray and Keras" if request.workers != 0 else "Starting Keras"):
+            loading = stack.enter_context(_loading(settings.problem, request.verbose))
+            executor = stack.enter_context(executor_of(settings, request))
+            data, digest = loading.result()
+            splits = list(data)
+            if settings.manifest:
+                _refuse_other_data(settings, settings.manifest, digest, splits)
+            executor.load(data)
+            probe = _probe(settings.problem, executor, splits)
+            manifest = _manifest(settings, digest, probe, splits)
+            if run is not None:
+                refuse_another(settings.out, run.manifest, manifest)
+                run.extend(settings.kept, settings.keep)
+            else:
+                run = stack.enter_context(Run.create(settings.out, manifest))
+        kinds = run.manifest.packing or executor.packer.packing.kinds
+        yield Search(_sharded(settings, kinds), run, executor, settings.samplers)
+
+
+@contextlib.contextmanager
+def executor_of(settings: Settings, request: Request) -> Iterator[Trainer]:
+    """What trains: a Ray of our own, a cluster, or this process."""
+    job = Job(settings.seed, settings.backend, settings.cache, limits=settings.limits)
+    if request.workers == 0:
+        yield LocalExecutor(settings.problem, job, engine=settings.engine)
+        return
+    with ray_cluster(request.address, request.workers, verbose=request.verbose) as cluster:
+        executor = RayExecutor(settings.problem, job, engine=settings.engine, cluster=cluster)
+        try:
+            yield executor
+        finally:
+            executor.close()
+
+
+@contextlib.contextmanager
+def _loading(problem: Problem, verbose: bool) -> Iterator[Future[tuple[Data, str]]]:
+    """The problem's data and its fingerprint, loaded while Ray starts."""
+
+    def load() -> tuple[Data, str]:
+        with quiet(verbose):
+            data = load_data(problem)
+        digest = data_fingerprint(data)
+        from tuning.report import analyse  # noqa: F401  pandas takes its time
+
+        return data, digest
+
+    with ThreadPoolExecutor(1) as executor:
+        yield executor.submit(load)
+
+
+def _sharded(settings: Settings, kinds: dict[str, Kind]) -> Settings:
+    """The settings with no more than a shard's trials, whole programs where it can be.
+
+    `kinds` are those with which the shard began: another version of a library may find others.
+    """
+    shard, grid = settings.shard, settings.problem.grid
+    if shard is None:
+        return settings
+
+    def has(trial: Trial) -> bool:
+        assert trial.index is not None  # a sampler that knows its trials has a grid
+        return shard.has(*shard_position(grid, trial.index, kinds))
+
+    samplers: dict[str, Sampler] = {
+        name: ShardSampler(sampler, has) for name, sampler in settings.samplers.items()
+    }
+    return dataclasses.replace(settings, samplers=samplers)
+
+
+def _refuse_other_data(
+    settings: Settings, manifest: Manifest, digest: str, splits: list[str]
+) -> None:
+    """Refuse to go on where what can be told without building a model is not the same."""
+    problem = manifest.problem
+    known = Probe(manifest.metrics, problem.mode, manifest.judge, problem.fingerprint["model"])
+    as_far_as_known = _manifest(settings, digest, known, splits)
+    refuse_another(settings.out, manifest, as_far_as_known)
+
+
+def _probe(problem: Problem, executor: Trainer, splits: list[str]) -> Probe:
+    """A look at the problem's models: they can be trained, and report what judges them."""
+    probe = executor.probe()
+    scores = [f"val_{name}" for name in probe.metrics]
+    if problem.metric not in scores:
+        if elements := [name for name in scores if name.startswith(f"{problem.metric}[")]:
+            raise TuningError(
+                f"problem {problem.name!r} is judged by {problem.metric!r}, which is an array: "
+                f"let its metric be a single number, one of {elements[0]} to {elements[-1]}"
+            )
+        raise TuningError(
+            f"problem {problem.name!r} is judged by {problem.metric!r}, but its models report "
+            f"{shortened(', '.join(scores), 120)}: let its metric be one of these"
+        )
+    trial_columns(problem.grid.axes, probe.metrics, splits)
+    if problem.mode is None and not probe.mode:
+        raise TuningError(
+            f"problem {problem.name!r} is judged by {problem.metric!r}, {probe.judge}, of which "
+            "Keras does not know whether more or less is better: say mode = 'max' or mode = 'min'"
+        )
+    return probe
+
+
+def _manifest(settings: Settings, digest: str, probe: Probe, splits: list[str]) -> Manifest:
+    fingerprint = {
+        **settings.problem.fingerprint,
+        "model": probe.model_fingerprint,
+        "data": digest,
+        **({"step": probe.packing.step} if probe.packing.step else {}),
+    }
+    return make_manifest(
+        settings.problem,
+        fingerprint,
+        probe.metrics,
+        better=(probe.mode, probe.judge),
+        seed=settings.seed,
+        engine=settings.engine,
+        backend=settings.backend,
+        strategies=settings.kept,
+        shard="" if settings.shard is None else str(settings.shard),
+        keep=settings.keep,
+        splits=splits,
+        environment=probe.environment,
+        packing=probe.packing.kinds,
+    )

@@ -1,0 +1,305 @@
+"""What a search is asked to do, made definite."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.util
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from tuning.errors import TuningError, listed
+from tuning.execution.limits import Limits, bytes_of
+from tuning.execution.quiet import quiet
+from tuning.problem.file import load_problem
+from tuning.problem.problem import Problem
+from tuning.runs.columns import trial_columns
+from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
+from tuning.samplers import Sampler, Shard, samplers_of
+from tuning.space.grid import Grid
+
+DEFAULT_PROBLEM = "mnist_2_vs_7"
+DEFAULT_RANDOM = 20
+KEEP = 1  # models of the best trials, for each strategy
+SEEDS = 2**32  # which Keras and NumPy take
+DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a search was asked to do; None stands for the run's own setting, or the default.
+
+    Attributes
+    ----------
+    problem : str or Problem, optional
+        A built-in problem's name or a Python file; or a problem made of functions.
+    strategies : mapping, optional
+        The settings of each strategy, as the manifest has them; with it the next three say nothing.
+    random : int, optional
+        Trials of random search; 0 for none.
+    sweep : str, optional
+        The sweep's points: N, ``A:B``, ``all``, or ``0`` for none.
+    sweep_order : {"grid", "spaced"}, optional
+        Whether N means the first N, or N evenly spaced.
+    shard : str, optional
+        As `tuning.samplers.Shard.parse` takes it: the part of the search to train.
+    seed : int, optional
+    workers : int, optional
+        Trials that train at once; one a CPU unless told. With 0 this process trains, without Ray.
+    engine : {"auto", "fit"}, optional
+        Whether configurations that share a program train together.
+    backend : str, optional
+        What Keras runs on.
+    cache : bool
+        Whether to keep compiled programs in the user's cache directory.
+    keep : int, optional
+        How many models of the best trials of each strategy to keep.
+    keep_optimizer : bool
+        Whether they have the optimizer's state.
+    out : Path, optional
+        The run directory, new or to be gone on with.
+    address : str, optional
+        A Ray cluster to join.
+    trial_timeout : float, optional
+        Seconds that a trial may take.
+    trial_memory : str, optional
+        What its worker may take, as `tuning.execution.limits.bytes_of` reads it.
+    verbose : bool
+        Let libraries and workers speak.
+    """
+
+    problem: str | Problem | None = None
+    strategies: Mapping[str, Mapping[str, Any]] | None = None
+    random: int | None = None
+    sweep: str | None = None
+    sweep_order: str | None = None
+    shard: str | None = None
+    seed: int | None = None
+    workers: int | None = None
+    engine: str | None = None
+    cache: bool = True
+    backend: str | None = None
+    keep: int | None = None
+    keep_optimizer: bool = False
+    out: Path | None = None
+    address: str | None = None
+    trial_timeout: float | None = None
+    trial_memory: str | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A request made definite.
+
+    Attributes
+    ----------
+    samplers : dict of str to Sampler
+        Of what is searched now.
+    kept : dict
+        The strategies' settings for the manifest, which never say less than they said.
+    shard : Shard, optional
+    manifest : Manifest, optional
+        Of the run that is gone on with; None for a new one.
+    """
+
+    problem: Problem
+    samplers: dict[str, Sampler]
+    kept: dict[str, dict[str, Any]]
+    shard: Shard | None
+    seed: int
+    engine: str
+    backend: str
+    cache: str | None
+    keep: int
+    limits: Limits
+    out: Path
+    manifest: Manifest | None
+
+
+def settle(request: Request) -> Settings:
+    """Fill in what the request leaves open, and check what can be checked without training.
+
+    Where a problem's file is to be loaded, Keras will run on the backend in this process, as the
+    file may import it.
+
+    Raises
+    ------
+    TuningError
+        For anything that cannot be done as asked.
+    """
+    if request.workers is not None and request.workers < 0:
+        raise TuningError(f"--workers takes a number from 0, not {request.workers}")
+    if request.seed is not None and not 0 <= request.seed < SEEDS:
+        raise TuningError(f"--seed takes a number from 0 to {SEEDS - 1:,}, not {request.seed}")
+    if request.keep is not None and request.keep < 0:
+        raise TuningError(f"--keep takes a number of models from 0, not {request.keep}")
+    limits = _limits(request)
+    shard = None if request.shard is None else Shard.parse(request.shard)
+    given = _run_directory(request.out, shard) if request.out else None
+    manifest = _existing(given)
+    engine, backend = _engine_and_backend(request, manifest)
+    problem = _problem(request, manifest, backend)
+    trial_columns(problem.grid.axes, ["loss"])
+    old_seed = manifest.seed if manifest else 0
+    seed = old_seed if request.seed is None else request.seed
+    if manifest:  # the code, data and models are compared once they are there
+        asked_for = make_manifest(
+            problem, manifest.problem.fingerprint, manifest.metrics,
+            better=(manifest.problem.mode, manifest.judge), splits=manifest.splits,
+            seed=seed, engine=engine, backend=backend, strategies=manifest.strategies,
+        )  # fmt: skip
+        refuse_another(given, manifest, asked_for)
+        if manifest.shard and shard is None:
+            shard = Shard.parse(manifest.shard)
+    strategies = _strategies(request, manifest, problem.grid, engine)
+    samplers = samplers_of(strategies, problem.grid, seed)
+    if not any(sampler.n_trials for sampler in samplers.values()):
+        raise TuningError("nothing to search: both --random and --sweep are 0")
+    kept = strategies
+    if manifest:
+        kept = _larger(manifest.strategies, strategies, problem.grid, seed)
+    out = given or _run_directory(_new_directory(problem.name), shard)
+    cache = str(cache_directory()) if request.cache and backend == "jax" else None
+    old_keep = manifest.keep if manifest else KEEP
+    keep = old_keep if request.keep is None else request.keep
+    return Settings(
+        problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, out, manifest
+    )
+
+
+def _problem(request: Request, manifest: Manifest | None, backend: str) -> Problem:
+    """The problem to search: one of functions, or one from a file."""
+    if importlib.util.find_spec(backend) is None:
+        raise TuningError(
+            f"--backend {backend} needs the package {backend}, which is not installed"
+        )
+    if isinstance(request.problem, Problem):
+        return request.problem
+    _select_backend(backend)
+    with quiet(request.verbose):
+        source = manifest.problem.source if manifest else DEFAULT_PROBLEM
+        return load_problem(source if request.problem is None else request.problem)
+
+
+def _strategies(
+    request: Request, manifest: Manifest | None, grid: Grid, engine: str
+) -> dict[str, dict[str, Any]]:
+    """The strategies' settings: those asked for, or else the run's, or else the default."""
+    if request.strategies is not None:
+        return {name: dict(settings) for name, settings in request.strategies.items()}
+    if manifest:
+        found = {name: dict(settings) for name, settings in manifest.strategies.items()}
+    else:
+        sweep = str(min(DEFAULT_SWEEP[engine], grid.size))
+        found = {
+            "random": {"trials": min(DEFAULT_RANDOM, grid.size)},
+            "sweep": {"points": sweep, "order": "grid"},
+        }
+    if request.random is not None:
+        found["random"] = {**found.get("random", {}), "trials": request.random}
+    if request.sweep is not None or request.sweep_order is not None:
+        own = found.get("sweep", {"points": "0", "order": "grid"})
+        asked = {"points": request.sweep, "order": request.sweep_order}
+        found["sweep"] = own | {name: value for name, value in asked.items() if value is not None}
+    if found.get("random", {}).get("trials") == 0:
+        del found["random"]
+    if found.get("sweep", {}).get("points", "").strip("0") == "" and "sweep" in found:
+        del found["sweep"]
+    return found
+
+
+def _existing(out: Path | None) -> Manifest | None:
+    """The manifest of the run to go on with; None if the directory is to be made."""
+    if out is None or not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    if not (out / MANIFEST).exists():
+        raise TuningError(
+            f"{out} is not a run: it exists, but has no {MANIFEST} (name a new directory, or a run)"
+        )
+    return read_manifest(out)
+
+
+def _run_directory(out: Path, shard: Shard | None) -> Path:
+    """The run's own directory: of a shard, one in the directory that the shards share."""
+    if shard is None:
+        return out
+    if (out / MANIFEST).exists():
+        raise TuningError(f"{out} is a run: a shard makes its own in the directory of --out")
+    return out / shard.folder
+
+
+def _limits(request: Request) -> Limits:
+    seconds, memory = request.trial_timeout, request.trial_memory
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise TuningError(f"--trial-timeout takes a number of seconds above 0, not {seconds:g}")
+    return Limits(seconds, None if memory is None else bytes_of(memory))
+
+
+def _engine_and_backend(request: Request, manifest: Manifest | None) -> tuple[str, str]:
+    """What trains: packs on JAX, unless another engine or backend is asked for."""
+    backend = request.backend or (manifest.backend if manifest else None)
+    engine = request.engine or (manifest.engine if manifest else "auto")
+    if engine == "auto" and backend not in (None, "jax"):
+        engine = "fit"
+    return engine, backend or ("jax" if engine == "auto" else "tensorflow")
+
+
+def cache_directory() -> Path:
+    """Where compiled programs are kept for later runs, by the platform's custom."""
+    return platformdirs.user_cache_path("tuning") / "xla"
+
+
+def _select_backend(backend: str) -> None:
+    """Have Keras, where the problem's file imports it, run on the backend, quietly."""
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _larger(
+    old: Mapping[str, Mapping[str, Any]],
+    new: Mapping[str, Mapping[str, Any]],
+    grid: Grid,
+    seed: int,
+) -> dict[str, dict[str, Any]]:
+    """The strategies of both, of each that both have the settings with more trials.
+
+    Raises
+    ------
+    TuningError
+        If one of both does not begin with the other's trials.
+    """
+    kept = {name: dict(settings) for name, settings in {**old, **new}.items()}
+    before, after = samplers_of(old, grid, seed), samplers_of(new, grid, seed)
+    for name in before.keys() & after.keys():
+        if after[name].begins_with(before[name]):
+            continue
+        if not before[name].begins_with(after[name]):
+            raise TuningError(
+                f"the run has {before[name].describe()}, and {after[name].describe()} does not "
+                "begin with it: name another directory"
+            )
+        kept[name] = dict(old[name])
+    return kept
+
+
+def _new_directory(name: str) -> Path:
+    """results/<problem>-<time>, with a number behind it if that is taken."""
+    stem = f"{name}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
+    out, n = Path("results") / stem, 1
+    while out.exists():
+        n += 1
+        out = Path("results") / f"{stem}-{n}"
+    return out
+
+
+def refuse_another(out: Path | None, manifest: Manifest, asked_for: Manifest) -> None:
+    if found := differences(manifest, asked_for):
+        raise TuningError(
+            f"{out} is another run: {listed(found)} (name another directory for a new one)"
+        )

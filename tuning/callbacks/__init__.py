@@ -1,0 +1,1 @@
+"""What hears how a search goes: progress bars."""

@@ -1,0 +1,264 @@
+"""The traces of a program for every size of batch, and what differs between its members in each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tuning.engines.batches import in_floatx
+from tuning.engines.rewrites.products import without_transposes
+from tuning.engines.rewrites.sums import with_sums_after_loops
+from tuning.engines.rewrites.unmoved import range_of, unmoved
+from tuning.engines.rewrites.zero_columns import LEAST, Columns, columns_of_input
+from tuning.packing.sameness import Steps, numbers_that_differ
+from tuning.packing.trace import Trace
+from tuning.problem.data import Data, map_arrays, n_samples, splits_of
+
+LARGE = 256  # numbers of a constant from which it is an argument of the program
+EVALUATION_ROWS = (128, 1024)  # a batch that scores takes a divisor of the rows in this range
+
+Retrace: TypeAlias = Callable[[int, Any, Any], Steps]
+"""Traces a member again: of its place, and a batch in training and one in scoring."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A trace of the program for some number of rows, and what its members' numbers are there.
+
+    Attributes
+    ----------
+    traced : Trace
+    numbers : dict of int to array
+        Those that differ between members, stacked on the first axis.
+    constants : dict of int to array
+        Large ones that all share: arguments of the program, where others are part of its code.
+    columns : Columns, optional
+        Columns of the input that are left out.
+    """
+
+    traced: Trace
+    numbers: dict[int, np.ndarray]
+    constants: dict[int, np.ndarray]
+    columns: Columns | None = None
+
+
+Parts: TypeAlias = dict[tuple[str, int], Part]
+"""By the step's name (train, test, results, finish) and the rows of its batch, or 0.
+
+Where the test data is of another kind than the validation data, `OTHER_TEST` scores it.
+"""
+
+OTHER_TEST = "other test"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The rows of the batches that a program meets, full ones and short last ones.
+
+    Attributes
+    ----------
+    train : tuple of int
+        In training.
+    scored : tuple of (str, int)
+        In scoring the validation and the test data, each with the split it is of; where both are
+        of one kind, no number of rows twice.
+    scored_at_once : dict of str to int
+        The rows of a full batch of each split that is scored.
+    steps : dict of str to str
+        The name of the step that scores each split.
+    """
+
+    train: tuple[int, ...]
+    scored: tuple[tuple[str, int], ...]
+    scored_at_once: dict[str, int]
+    steps: dict[str, str]
+
+    @classmethod
+    def of(cls, data: Data, batch_size: int, scored_rows: int | None = None) -> Sizes:
+        """The sizes for some data.
+
+        Parameters
+        ----------
+        data : dict
+        batch_size : int
+        scored_rows : int, optional
+            Rows of a batch that scores, where the model takes no other number.
+        """
+        rows = {split: n_samples(data[split]) for split in splits_of(data)}
+        at_once = {split: scored_rows or _divisor(rows[split]) for split in splits_of(data)[1:]}
+        own = shapes_of(data, "validation", 1)
+        steps = {
+            split: "test" if shapes_of(data, split, 1) == own else OTHER_TEST for split in at_once
+        }
+        scored: dict[tuple[str, int], tuple[str, int]] = {}
+        for split, size in at_once.items():
+            for n in _cuts(rows[split], size):
+                scored.setdefault((steps[split], n), (split, n))
+        train = tuple(_cuts(rows["train"], batch_size))
+        return cls(train, tuple(scored.values()), at_once, steps)
+
+
+def shapes_of(data: Data, split: str, n: int) -> tuple[Any, ...]:
+    """x, y and any sample weights of n rows of a split, as shapes and types alone."""
+    import jax
+
+    def shape(array: np.ndarray) -> Any:
+        dtype = jax.dtypes.canonicalize_dtype(in_floatx(array[:1]).dtype)
+        return jax.ShapeDtypeStruct((n, *array.shape[1:]), dtype)
+
+    return map_arrays(shape, data[split])  # type: ignore[no-any-return]
+
+
+def parts_of(members: Sequence[Steps], retrace: Retrace, data: Data, sizes: Sizes) -> Parts:
+    """Trace a program for all sizes of batches.
+
+    Members were traced for the first size in training and in scoring. For others the first member
+    is traced again, and the others' numbers are those in the same places, if these do not depend on
+    the size; if they do, all members are traced again.
+
+    Raises
+    ------
+    ValueError
+        If members do something else for another size.
+    """
+    names = ("train", "test", "results", "finish")
+    known = dict(
+        zip(names, zip(members[0].traces, numbers_that_differ(members), strict=True), strict=True)
+    )
+    first = {"train": sizes.train[0], "test": sizes.scored[0][1]}
+    parts = {(name, first.get(name, 0)): _part(*known[name]) for name in names}
+    for i in range(1, max(len(sizes.train), len(sizes.scored))):
+        rows = sizes.train[min(i, len(sizes.train) - 1)]
+        split, scored = sizes.scored[min(i, len(sizes.scored) - 1)]
+        shapes = shapes_of(data, "train", rows), shapes_of(data, split, scored)
+        steps = [retrace(0, *shapes)]
+        again = dict(zip(names, steps[0].traces, strict=True))
+        numbers = {name: _in_same_places(*known[name], again[name]) for name in first}
+        if None in numbers.values():
+            steps += [retrace(k, *shapes) for k in range(1, len(members))]
+            if len({each.key for each in steps}) > 1:
+                raise ValueError("models of one program differ for another number of rows")
+            numbers = dict(zip(names, numbers_that_differ(steps), strict=True))
+        parts.setdefault(("train", rows), _part(again["train"], numbers["train"] or {}))
+        key = sizes.steps[split], scored
+        parts.setdefault(key, _part(again["test"], numbers["test"] or {}))
+    return parts
+
+
+def _part(traced: Trace, numbers: dict[int, np.ndarray]) -> Part:
+    constants = {
+        place: value
+        for place, value in enumerate(traced.numbers)
+        if value.size > LARGE and place not in numbers
+    }
+    return Part(with_sums_after_loops(without_transposes(traced)), numbers, constants)
+
+
+def _in_same_places(
+    before: Trace, numbers: Mapping[int, np.ndarray], traced: Trace
+) -> dict[int, np.ndarray] | None:
+    """Members' numbers in a trace for other rows; None if they are not in the same places."""
+    names = [each.name for each in before.body.operations]
+    if names != [each.name for each in traced.body.operations]:
+        return None
+    if len(before.numbers) != len(traced.numbers):
+        return None
+    for place in numbers:
+        one, other = before.numbers[place], traced.numbers[place]
+        if one.shape != other.shape or one.tobytes() != other.tobytes():
+            return None
+    return dict(numbers)
+
+
+def without_zero_columns(
+    parts: Parts, sizes: tuple[int, int, int, int], data: Data, states: Sequence[list[np.ndarray]]
+) -> tuple[Parts, np.ndarray, tuple[int, ...]] | None:
+    """Leave out columns of x that are zero in all data, if no result depends on them.
+
+    Nor may training move the rows of kernels that meet them: these stay as they began.
+
+    Parameters
+    ----------
+    parts : dict
+    sizes : tuple of int
+        How many variables there are: trainable, non-trainable, the optimizer's, the metrics'.
+    data : dict
+    states : sequence of list of array
+        The initial variables of each member.
+
+    Returns
+    -------
+    parts, columns, places
+        The parts without them, the numbers of the columns that are kept, and the places of the
+        variables whose first axis counts columns; None where all are kept.
+    """
+    splits = splits_of(data)
+    arrays = [x for split in splits if isinstance(x := data[split][0], np.ndarray)]
+    shapes = {array.shape[1:] for array in arrays}
+    if len(arrays) < len(splits) or len(shapes) > 1 or () in shapes:
+        return None
+    used = np.zeros(math.prod(*shapes), bool)
+    for array in arrays:
+        used |= np.any(array.reshape(len(array), -1), axis=0)
+    kept = np.flatnonzero(used)
+    if not 0 < len(kept) <= (1 - LEAST) * len(used):
+        return None
+    trainable, non_trainable, _, metrics = sizes
+    found: Parts = {}
+    places: set[tuple[int, ...]] = set()
+    for (name, rows), part in parts.items():
+        if name == "train":
+            columns = columns_of_input(part.traced, sum(sizes), 0)
+        elif name in ("test", OTHER_TEST):
+            leaf = trainable + non_trainable + metrics
+            columns = columns_of_input(part.traced, leaf, trainable)
+        else:
+            continue
+        if columns is None or not columns.alone or not columns.on_first_axis(part.traced):
+            return None
+        if name == "train":
+            places.add(tuple(sorted(columns.kernels)))
+        found[name, rows] = replace(part, columns=replace(columns, count=len(kept)))
+    if len(places) != 1:
+        return None
+    (own,) = places
+    if max(own) >= sum(sizes[:3]) or not _stay(parts | found, own, ~used, states):
+        return None
+    return parts | found, kept, own
+
+
+def _stay(
+    parts: Parts, places: Sequence[int], left_out: np.ndarray, states: Sequence[list[np.ndarray]]
+) -> bool:
+    """Whether the rows left out of the variables in some places end as they begin."""
+    finish = parts["finish", 0].traced.body
+    if any(finish.inputs[i] != finish.outputs[i] for i in places if i < len(finish.outputs)):
+        return False
+    initial = {
+        i: range_of(*(np.compress(left_out, state[i], axis=0) for state in states)) for i in places
+    }
+    return all(
+        part.columns is not None and unmoved(part.traced, part.columns, initial, part.numbers)
+        for (name, _), part in parts.items()
+        if name == "train"
+    )
+
+
+def _cuts(n: int, size: int) -> Iterable[int]:
+    """The sizes of batches that n rows are cut to: the full one, and the short last one."""
+    if n >= size:
+        yield size
+    if n % size:
+        yield n % size
+
+
+def _divisor(n: int) -> int:
+    """Rows a batch to score n: if possible a divisor, so that there is no short last batch."""
+    low, high = EVALUATION_ROWS
+    if n <= high:
+        return n
+    return next((size for size in range(high, low - 1, -1) if n % size == 0), 256)

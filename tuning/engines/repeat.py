@@ -1,0 +1,133 @@
+"""A trial again in plain Keras: its model as it began, and the lines that train it.
+
+What a trial is beside Keras' own training are two things: how the random state is set while its
+model is built, and the order of the rows in each epoch. `initial_model` gives the first,
+`tuning.engines.batches.row_order` the second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuning.compatibility.keras import names_and_seeds_apart
+from tuning.engines.fit import model_of
+from tuning.space.grid import Configuration
+from tuning.trial import Trial
+
+if TYPE_CHECKING:
+    import keras
+
+LINES = """\
+import keras
+import tuning
+{imports}
+data, config, seed = {load_data}(), {config}, {seed}
+model = tuning.initial_model({build_model}, config, seed)
+n = len(keras.tree.flatten(data["train"])[0])
+
+
+def batches():
+    for epoch in range({epochs}):
+        order = tuning.row_order(seed, epoch, n)
+        for i in range(0, n, {batch_size}):
+            rows = order[i : i + {batch_size}]
+            yield keras.tree.map_structure(lambda array: array[rows], data["train"])
+
+
+history = model.fit(
+    batches(),
+    steps_per_epoch=-(-n // {batch_size}),
+    epochs={epochs},
+    validation_data=data["validation"],
+    validation_batch_size={batch_size},
+)
+"""
+TEST = """\
+test = dict(zip(("x", "y", "sample_weight"), data["test"]))
+scores = model.evaluate(**test, batch_size={batch_size}, return_dict=True)
+"""
+
+
+def initial_model(
+    build_model: Callable[[Configuration], keras.Model], config: Configuration, seed: int
+) -> keras.Model:
+    """The compiled model of a configuration, exactly as its trial began.
+
+    `keras.utils.set_random_seed` alone does not give the same model where a layer draws noise:
+    seeds of noise are drawn apart from initial weights, so that these do not depend on the rates of
+    dropout. Names of layers and random states (Python's, NumPy's, Keras', PyTorch's) are
+    left in the calling process as they were.
+
+    Parameters
+    ----------
+    build_model : callable
+        Takes a configuration and returns a compiled Keras model.
+    config : dict
+    seed : int
+
+    Raises
+    ------
+    TuningError
+        If `build_model` exits, or what it returns is not a Keras model, or not compiled.
+    """
+    with names_and_seeds_apart(), _random_states_kept():
+        return model_of(build_model, config, seed, "build_model")
+
+
+@contextlib.contextmanager
+def _random_states_kept() -> Iterator[None]:
+    """Have the global random states of Python, NumPy and PyTorch be as before, after."""
+    own, numpys = random.getstate(), np.random.get_state()
+    torch: Any = sys.modules.get("torch")
+    torchs = torch.get_rng_state() if torch else None
+    try:
+        yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(numpys)
+        if torch:
+            torch.set_rng_state(torchs)
+
+
+def lines_to_repeat(
+    trial: Trial,
+    *,
+    imports: str = "",
+    build_model: str = "build_model",
+    load_data: str = "load_data",
+    test: bool = True,
+) -> str:
+    """The lines of plain Keras that train a trial again and give its scores.
+
+    The scores of training and validation are the last values of ``history.history``, those of the
+    test data are ``scores``. On the trial's backend, versions and number of threads they are those
+    of `fit` to the last digit, and those of a pack to the rounding of sums where no noise is drawn.
+
+    Parameters
+    ----------
+    trial : Trial
+    imports : str
+        A line that makes `build_model` and `load_data` known, such as
+        ``from my_problem import build_model, load_data``; nothing where they are.
+    build_model, load_data : str
+        What the two functions are called. The splits have to be tuples of NumPy arrays, or of
+        dicts or lists of them.
+    test : bool
+        Whether the data has a test split.
+    """
+    lines = LINES + (TEST if test else "")
+    return lines.format(
+        imports=imports,
+        load_data=load_data,
+        build_model=build_model,
+        config=trial.configuration,
+        seed=trial.seed,
+        epochs=trial.epochs,
+        batch_size=trial.batch_size,
+    )

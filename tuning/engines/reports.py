@@ -1,0 +1,98 @@
+"""What a worker tells of a pack while it trains it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tuning.trial import KeptModel, Outcome
+
+if TYPE_CHECKING:
+    from tuning.engines.keeping import Keeper
+    from tuning.engines.weights import Weights
+
+REPORT_SECONDS = 5.0
+"""Between a worker's reports: a driver that dies loses no more of what was finished, and the time
+left is known so early."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened to a pack since the last report of it.
+
+    Attributes
+    ----------
+    outcomes : list of Outcome
+        Of the trials that were finished.
+    epoch_seconds : list of float
+        Wall time of each epoch that a trajectory was trained, validation included.
+    seconds : float
+        Wall time for which the pack held its CPU.
+    models : list of KeptModel
+        Of outcomes in this report that are among the best.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    epoch_seconds: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    models: list[KeptModel] = field(default_factory=list)
+
+
+class Reporter:
+    """Gathers what happens to a pack, and knows when it is time to report it.
+
+    Parameters
+    ----------
+    keeper : Keeper, optional
+        Holds the weights of the best.
+
+    Attributes
+    ----------
+    told : set
+        `Trial.key` of all trials that it heard the outcomes of.
+    """
+
+    def __init__(self, keeper: Keeper | None = None) -> None:
+        self._keeper = keeper
+        self.told: set[Hashable] = set()
+        self._since = time.perf_counter()
+        self._outcomes: list[Outcome] = []
+        self._epoch_seconds: list[float] = []
+
+    def add(
+        self,
+        outcomes: Iterable[Outcome],
+        epoch_seconds: Iterable[float] = (),
+        weights: Callable[[], Weights] | None = None,
+    ) -> None:
+        """Trials were finished, and epochs trained; of a trial only its first outcome counts.
+
+        Parameters
+        ----------
+        outcomes : iterable of Outcome
+        epoch_seconds : iterable of float
+        weights : callable, optional
+            Copies the weights that the trials have in common.
+        """
+        new = [outcome for outcome in outcomes if outcome.trial.key not in self.told]
+        self.told.update(outcome.trial.key for outcome in new)
+        self._outcomes += new
+        self._epoch_seconds += epoch_seconds
+        if self._keeper is not None and weights is not None:
+            for outcome in new:
+                self._keeper.offer(outcome, weights)
+
+    @property
+    def due(self) -> bool:
+        """Whether the last report was long ago."""
+        return time.perf_counter() - self._since > REPORT_SECONDS
+
+    def report(self) -> Report:
+        """All since the last report."""
+        models = [] if self._keeper is None else self._keeper.models()
+        now = time.perf_counter()
+        report = Report(self._outcomes, self._epoch_seconds, now - self._since, models)
+        self._since, self._outcomes, self._epoch_seconds = now, [], []
+        return report

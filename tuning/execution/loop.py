@@ -1,0 +1,436 @@
+"""The loop: ask the samplers, have an executor train, count the outcomes, tell the samplers."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from tuning.engines.keeping import Keep
+from tuning.engines.reports import Report
+from tuning.errors import TuningError, first_line
+from tuning.packing.packs import Pack, Packer
+from tuning.samplers import FINISHED, Sampler
+from tuning.samplers.protocol import Signal
+from tuning.trial import KeptModel, Outcome, Trial
+
+HORIZON = 100_000  # trials planned ahead, so that programs are whole and the longest goes first
+
+Counted = tuple[str, Outcome]
+"""An outcome as a strategy has it: with the trial as that strategy asked for it."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What an executor has heard of a pack.
+
+    Attributes
+    ----------
+    pack : Pack
+    report : Report
+    ended : bool
+        Whether nothing more comes of it.
+    again : list of Pack
+        To train in its place, once it has ended.
+    """
+
+    pack: Pack
+    report: Report
+    ended: bool = False
+    again: list[Pack] = field(default_factory=list)
+
+
+class Executor(Protocol):
+    """What trains packs: `RayExecutor`, `LocalExecutor`, `TableExecutor`."""
+
+    @property
+    def free(self) -> int:
+        """How many more packs it takes now."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has packs that have not ended."""
+        ...
+
+    def submit(self, pack: Pack, keep: Keep | None = None) -> None:
+        """Begin to train a pack.
+
+        Parameters
+        ----------
+        pack : Pack
+        keep : Keep, optional
+            Which of its models to keep, and report.
+        """
+        ...
+
+    def hear(self) -> list[Heard]:
+        """Wait for news of at least one pack."""
+        ...
+
+
+class Record(Protocol):
+    """Where outcomes are counted: a run directory, or memory."""
+
+    def point(self, strategy: str, number: int) -> Hashable | None:
+        """Which configuration was counted as a strategy's trial of that number; None if none."""
+        ...
+
+    def has(self, trial: Trial) -> bool:
+        """Whether any strategy has the trial's configuration counted."""
+        ...
+
+    def outcomes(self, strategy: str) -> Mapping[int, Outcome]:
+        """What was counted for a strategy before it was opened, by number."""
+        ...
+
+    def bars(self) -> Mapping[str, Sequence[tuple[float, int]]]:
+        """The scores and numbers of the trials whose models are kept, by strategy."""
+        ...
+
+    def keep(self, models: Sequence[KeptModel]) -> None:
+        """Keep models of the best trials, before these are counted."""
+        ...
+
+    def count(self, outcomes: Sequence[Counted]) -> None:
+        """Count outcomes: when this returns they are safe."""
+        ...
+
+    def copy(self, wanted: Sequence[tuple[str, Trial]]) -> list[Counted]:
+        """Count for strategies what was trained for another one already."""
+        ...
+
+
+class Progress:
+    """What is told how a search goes; this one does nothing with it."""
+
+    def planned(self, pack: Pack) -> None:
+        """A pack was planned."""
+
+    def trained(self, pack: Pack, report: Report, counted: Sequence[Counted]) -> None:
+        """A worker reported of a pack, and its outcomes were counted."""
+
+    def ended(self, pack: Pack) -> None:
+        """Nothing more comes of a pack: it was trained, or its worker died."""
+
+    def kept(self, rows: int) -> None:
+        """So many trials were counted without training."""
+
+
+def search(
+    samplers: Mapping[str, Sampler],
+    executor: Executor,
+    record: Record,
+    packer: Packer,
+    progress: Progress | None = None,
+    *,
+    keep: Keep | None = None,
+    horizon: int = HORIZON,
+) -> None:
+    """Train what the samplers ask for and the record does not have, and count it there.
+
+    A trial that two strategies ask for is trained once and counted for both. Samplers hear every
+    outcome in the order of their trials' numbers.
+
+    Parameters
+    ----------
+    samplers : mapping of str to Sampler
+        By the name of the strategy.
+    executor : Executor
+    record : Record
+    packer : Packer
+    progress : Progress, optional
+    keep : Keep, optional
+        How many models to keep, and by which metric; who wants which trial is filled in.
+    horizon : int
+        How many trials to ask for ahead, of samplers that do not learn.
+
+    Raises
+    ------
+    TuningError
+        If a sampler asks for something else than the record has, or waits for nothing.
+    RunStopped
+        If the outcomes cannot be counted.
+    """
+    plan = _Plan(samplers, record, packer, progress or Progress(), horizon)
+    while True:
+        plan.refill(executor.free)
+        while plan.queue and executor.free > 0:
+            pack = plan.next()
+            executor.submit(pack, plan.to_keep(pack, keep))
+        if not executor.busy:
+            if plan.finished:
+                return
+            plan.refuse_to_wait()
+            continue
+        plan.take(executor.hear())
+
+
+def train_all(
+    executor: Executor, packs: Sequence[Pack], keep: Keep | None = None
+) -> Iterator[Report]:
+    """Train packs and count nothing: their reports, as they come."""
+    waiting = list(packs)
+    while waiting or executor.busy:
+        while waiting and executor.free > 0:
+            executor.submit(waiting.pop(0), keep)
+        for heard in executor.hear():
+            yield heard.report
+            waiting += heard.again
+
+
+def ask(sampler: Sampler, n: int) -> list[Trial] | Signal:
+    """What a sampler answers when it is asked for at most `n` trials.
+
+    Raises
+    ------
+    TuningError
+        If it fails, or gives something else.
+    """
+    kind = type(sampler).__name__
+    try:
+        answer = sampler.ask(n)
+        if not isinstance(answer, list | Signal):
+            raise TypeError(f"it gives {type(answer).__name__}, not a list of Trial")
+        trials = [] if isinstance(answer, Signal) else answer
+        if wrong := [each for each in trials if not isinstance(each, Trial)]:
+            raise TypeError(f"it gives {type(wrong[0]).__name__}, not Trial")
+    except TuningError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TuningError(f"ask of the sampler {kind} failed: {first_line(error)}") from error
+    return answer
+
+
+def tell(sampler: Sampler, outcomes: Sequence[Outcome]) -> None:
+    """Tell a sampler outcomes.
+
+    Raises
+    ------
+    TuningError
+        If it fails.
+    """
+    kind = type(sampler).__name__
+    try:
+        sampler.tell(outcomes)
+    except TuningError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TuningError(f"tell of the sampler {kind} failed: {first_line(error)}") from error
+
+
+def _of(trial: Trial, outcome: Outcome) -> Outcome:
+    """The outcome of a training as that of a trial by which it was asked for."""
+    same = outcome.trial.number == trial.number  # as it is the same training
+    return outcome if same else replace(outcome, trial=trial)
+
+
+class _Asked:
+    """A sampler, and what it has asked for and heard.
+
+    Attributes
+    ----------
+    finished : bool
+    queued : set
+        Keys of its trials that no executor has yet, if it learns.
+    """
+
+    def __init__(self, name: str, sampler: Sampler, known: Mapping[int, Outcome]) -> None:
+        self.name = name
+        self.sampler = sampler
+        self.finished = False
+        self.queued: set[Hashable] = set()
+        self._known = known
+        self._to_tell: dict[int, Outcome] = {}
+        self._told = 0
+
+    def ask(self, n: int) -> list[Trial]:
+        """The next trials, at most `n`; none if it waits or has finished."""
+        answer = ask(self.sampler, n)
+        self.finished = answer is FINISHED
+        return [] if isinstance(answer, Signal) else answer
+
+    def known(self, number: int) -> Outcome | None:
+        """What the record had for its trial of that number, if it learns."""
+        return self._known.get(number)
+
+    def hear(self, outcome: Outcome) -> None:
+        """Note what came of one of its trials."""
+        if self.sampler.learns:
+            self._to_tell[outcome.trial.number] = outcome
+
+    def tell(self) -> None:
+        """Tell the sampler all whose turn has come."""
+        outcomes = []
+        while self._told in self._to_tell:
+            outcomes.append(self._to_tell.pop(self._told))
+            self._told += 1
+        if outcomes:
+            tell(self.sampler, outcomes)
+
+
+class _Plan:
+    """The packs that wait, longest first, and who asked for each trial."""
+
+    def __init__(
+        self,
+        samplers: Mapping[str, Sampler],
+        record: Record,
+        packer: Packer,
+        progress: Progress,
+        horizon: int,
+    ) -> None:
+        self.queue: list[tuple[bool, float, int, int, Pack]] = []
+        self._record = record
+        self._packer = packer
+        self._progress = progress
+        self._horizon = horizon
+        self._asked = [
+            _Asked(name, sampler, record.outcomes(name) if sampler.learns else {})
+            for name, sampler in samplers.items()
+        ]
+        self._wanted_by: dict[Hashable, list[tuple[str, Trial]]] = {}
+        self._packs = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all samplers have finished, and nothing waits."""
+        return not self.queue and all(each.finished for each in self._asked)
+
+    def refill(self, free: int) -> None:
+        """Ask the samplers for more, where there is room; what is counted already stays so.
+
+        Parameters
+        ----------
+        free : int
+            Packs that the executor takes now: no more is asked of samplers that learn.
+        """
+        heard = True
+        while heard:  # what the record has already may let a sampler go on
+            heard = False
+            new: dict[Hashable, Trial] = {}
+            copies: list[tuple[str, Trial]] = []
+            kept = 0
+            for asked in self._asked:
+                for trial in self._ask(asked, free):
+                    if self._has(asked.name, trial):
+                        kept += 1
+                        if (outcome := asked.known(trial.number)) is not None:
+                            asked.hear(outcome)
+                            heard = True
+                    elif trial.key in self._wanted_by:
+                        self._wanted_by[trial.key].append((asked.name, trial))
+                    elif self._record.has(trial):
+                        copies.append((asked.name, trial))
+                    else:
+                        self._wanted_by[trial.key] = [(asked.name, trial)]
+                        new[trial.key] = trial
+                        if asked.sampler.learns:
+                            asked.queued.add(trial.key)
+            self._add(self._packer.split(new.values()) if new else [])
+            if kept or copies:
+                copied = self._record.copy(copies) if copies else []
+                self._progress.kept(kept + len(copied))
+                heard |= self._hear(copied)
+            for asked in self._asked:
+                asked.tell()
+
+    def next(self) -> Pack:
+        """The longest pack that waits, of those first for whose outcomes a sampler waits."""
+        pack = heapq.heappop(self.queue)[-1]
+        for asked in self._asked:
+            asked.queued.difference_update(trial.key for trial in pack.trials)
+        return pack
+
+    def to_keep(self, pack: Pack, keep: Keep | None) -> Keep | None:
+        """Which models of a pack to keep, by who asked for its trials and what is kept so far."""
+        if keep is None:
+            return None
+        wanted = {
+            trial.key: tuple((name, own.number) for name, own in self._wanted_by[trial.key])
+            for trial in pack.trials
+        }
+        return replace(keep, wanted=wanted, bars=self._record.bars())
+
+    def take(self, heard: list[Heard]) -> None:
+        """Count what was heard, and tell the samplers and the progress."""
+        counted = [
+            [
+                (name, _of(trial, outcome))
+                for outcome in each.report.outcomes
+                for name, trial in self._wanted_by.pop(outcome.trial.key)
+            ]
+            for each in heard
+        ]
+        for each in heard:
+            self._record.keep(each.report.models)
+        if everything := [each for own in counted for each in own]:
+            self._record.count(everything)
+        for each, own in zip(heard, counted, strict=True):
+            self._progress.trained(each.pack, each.report, own)
+        self._hear(everything)
+        for each in heard:
+            if each.ended:
+                self._progress.ended(each.pack)
+                self._add(each.again)
+        for asked in self._asked:
+            asked.tell()
+
+    def refuse_to_wait(self) -> None:
+        """Raise TuningError if a sampler waits though it has heard everything."""
+        for asked in self._asked:
+            if not asked.finished and not self.queue:
+                raise TuningError(
+                    f"the strategy {asked.name!r} waits for outcomes, but has heard of all its "
+                    "trials"
+                )
+
+    def _ask(self, asked: _Asked, free: int) -> Iterator[Trial]:
+        """The trials that a sampler gives now, as many as there is room for."""
+        if asked.sampler.learns:
+            if not asked.finished and (room := free - len(asked.queued)) > 0:
+                yield from asked.ask(room)
+            return
+        if len(self._wanted_by) > self._horizon // 2:
+            return
+        while not asked.finished and (n := self._horizon - len(self._wanted_by)) > 0:
+            if not (trials := asked.ask(n)):
+                return
+            yield from trials
+
+    def _has(self, name: str, trial: Trial) -> bool:
+        """Whether the record has this trial of a strategy."""
+        there = self._record.point(name, trial.number)
+        if there is not None and there != trial.point:
+            raise TuningError(
+                f"trial {trial.number:,} of the strategy {name!r} is another configuration than "
+                "the run has: the run was not made by this strategy as it is now"
+            )
+        return there is not None
+
+    def _hear(self, outcomes: Iterable[Counted]) -> bool:
+        """Note outcomes for the samplers; whether one of these learns."""
+        learns = False
+        for name, outcome in outcomes:
+            asked = self._named(name)
+            asked.hear(outcome)
+            learns |= asked.sampler.learns
+        return learns
+
+    def _named(self, name: str) -> _Asked:
+        return next(asked for asked in self._asked if asked.name == name)
+
+    def _add(self, packs: list[Pack]) -> None:
+        """Have packs wait."""
+        for pack in packs:
+            # Equals in no order: neighbours are alike; the time left is learnt from all kinds.
+            first = pack.trials[0]
+            place = first.number if first.index is None else first.index
+            scattered = place * 2_654_435_761 % 2**32
+            self._packs += 1
+            queued = [asked.queued for asked in self._asked if asked.queued]
+            waits = any(trial.key in keys for keys in queued for trial in pack.trials)
+            order = (not waits, -pack.work.seconds, scattered, self._packs)
+            heapq.heappush(self.queue, (*order, pack))
+            self._progress.planned(pack)

@@ -1,0 +1,404 @@
+"""The Ray tasks: what the driver has a worker process do, on one CPU thread."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import logging
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuning.compatibility.keras import let_tensorflow_be
+from tuning.engines.keeping import Keep, Keeper
+from tuning.engines.memory import keep_for_good, tidy
+from tuning.engines.reports import Report
+from tuning.errors import TuningError, first_line, shortened
+from tuning.execution import threads
+from tuning.execution.limits import Limits, held_to
+from tuning.execution.threads import one_cpu, use_one_thread
+from tuning.packing.axes import UNPACKED, Packing
+from tuning.problem.data import Data, text_of
+from tuning.problem.environment import environment, refuse_another_environment
+from tuning.problem.problem import Problem
+from tuning.space.grid import Configuration
+from tuning.trial import Trial
+
+PROBES = 8
+RECORD_SECONDS = 5
+CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is the same for all that the workers of a search do.
+
+    Attributes
+    ----------
+    seed : int
+    backend : {"tensorflow", "jax", "torch"}
+        What Keras runs on.
+    cache : str, optional
+        The folder for compiled programs.
+    packing : Packing
+        How configurations share programs; with a reason if each goes through `fit`.
+    environment : dict of str to str
+        What changes numbers outside of the problem's file; empty until a worker has told.
+    limits : Limits
+        What a trial may take.
+    nudged : bool
+        Whether trainings begin with weights moved by a rounding error.
+    """
+
+    seed: int
+    backend: str
+    cache: str | None = None
+    packing: Packing = UNPACKED
+    environment: dict[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    nudged: bool = False
+
+    @property
+    def packs(self) -> bool:
+        """Whether configurations share programs."""
+        return not self.packing.reason
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a first look at a problem's models found, before anything is trained.
+
+    Attributes
+    ----------
+    metrics : list of str
+        What the models report, ``loss`` first; empty if `error` is set.
+    mode, judge : str
+        ``"max"`` or ``"min"``, as more or less is better of the score that chooses, or nothing
+        where Keras does not know; and what that score is, such as ``keras.metrics.AUC``.
+    model_fingerprint : str
+        SHA-256 of the first model that builds, as Keras serializes it.
+    error : str
+        Why no model of the problem can be trained, as one line.
+    packing : Packing
+        How configurations share programs.
+    environment : dict of str to str
+        What changes numbers outside of the problem's file.
+    """
+
+    metrics: list[str] = field(default_factory=list)
+    mode: str = ""
+    judge: str = ""
+    model_fingerprint: str = ""
+    error: str = ""
+    packing: Packing = UNPACKED
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@functools.cache
+def prepare(backend: str, cache: str | None = None) -> None:
+    """Make this process a worker: one thread, quiet, Keras imported on the backend; once.
+
+    Parameters
+    ----------
+    backend : {"tensorflow", "jax", "torch"}
+    cache : str, optional
+        The folder in which JAX keeps compiled programs.
+    """
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    use_one_thread(backend)
+    if backend == "jax":
+        _prepare_jax(cache)
+    if "keras" in sys.modules and sys.modules["keras"].backend.backend() != backend:
+        raise RuntimeError(f"Keras runs on another backend than {backend} in this process already")
+    with _absent("matplotlib", "pandas", "sklearn"):
+        import keras  # noqa: F401
+
+    if backend != "tensorflow":
+        let_tensorflow_be()
+    keep_for_good()
+
+
+@contextlib.contextmanager
+def _absent(*packages: str) -> Iterator[None]:
+    """Have packages not found for a while: Keras imports some it has little use for here.
+
+    Its plots, its scikit-learn wrappers and its reading of data frames, which a worker does not
+    need, took more than half of the time to import it.
+    """
+    hidden = [package for package in packages if package not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for package in hidden:
+            del sys.modules[package]
+
+
+def _prepare_jax(cache: str | None) -> None:
+    """One device, and compiled programs kept on the disk."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    logging.getLogger("jax").setLevel(logging.ERROR)
+    if cache is not None:
+        _keep_compiled(cache)
+
+
+def _keep_compiled(cache: str) -> None:
+    """Have JAX keep compiled programs in a folder."""
+    import jax
+
+    _make_room(Path(cache))
+    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _make_room(cache: Path) -> None:
+    """Delete the oldest compiled programs; JAX itself would do so under a lock at every one."""
+    files = []
+    for path in cache.glob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another worker makes room, too
+            stat = path.stat()
+            files.append((stat.st_mtime, stat.st_size, path))
+    excess = sum(size for _, size, _ in files) - CACHE_BYTES
+    for _, size, path in sorted(files):
+        if excess <= 0:
+            break
+        with contextlib.suppress(OSError):
+            path.unlink()
+        excess -= size
+
+
+def train(
+    problem: Problem,
+    data: Data,
+    trials: list[Trial],
+    job: Job,
+    keep: Keep | None = None,
+    *,
+    attempt: int = 0,
+    monitor: Any = None,
+) -> Iterator[Report]:
+    """Train configurations: those of one program together, or each through `fit`.
+
+    Parameters
+    ----------
+    problem : Problem
+    data : dict
+        As `problem.load_data` returned it, checked.
+    trials : list of Trial
+    job : Job
+    keep : Keep, optional
+        Which models to keep, and report.
+    attempt : int
+        What the monitor knows this task by.
+    monitor : actor handle, optional
+        Of a `TaskMonitor`; needed where the job has limits.
+
+    Yields
+    ------
+    Report
+        Together they have an outcome of each trial. Beyond a limit the process ends.
+    """
+    with one_cpu():
+        prepare(job.backend, job.cache)
+        if not job.limits:
+            yield from train_prepared(problem, data, trials, job, keep)
+            return
+        import ray
+
+        def record(why: str) -> None:
+            with contextlib.suppress(Exception):  # it ends all the same
+                ray.get(monitor.record_reason.remote(attempt, why), timeout=RECORD_SECONDS)
+
+        ray.get(monitor.begin.remote(attempt))
+        with held_to(job.limits, len(trials), record):
+            yield from train_prepared(problem, data, trials, job, keep)
+        monitor.end.remote(attempt)
+
+
+class TaskMonitor:
+    """Knows of each attempt to train something when it began and why its worker was ended."""
+
+    def __init__(self) -> None:
+        self._began: dict[int, float] = {}
+        self._reasons: dict[int, str] = {}
+
+    def begin(self, attempt: int) -> None:
+        """An attempt begins."""
+        self._began[attempt] = time.monotonic()
+
+    def record_reason(self, attempt: int, why: str) -> None:
+        """Its worker is about to be ended."""
+        self._reasons[attempt] = why
+
+    def end(self, attempt: int) -> tuple[float, str]:
+        """The seconds since an attempt began, and why its worker was ended; it is forgotten."""
+        began = self._began.pop(attempt, None)
+        seconds = 0.0 if began is None else time.monotonic() - began
+        return seconds, self._reasons.pop(attempt, "")
+
+
+def train_prepared(
+    problem: Problem, data: Data, trials: list[Trial], job: Job, keep: Keep | None = None
+) -> Iterator[Report]:
+    """Train configurations in a process that is prepared, without limits.
+
+    Raises
+    ------
+    TuningError
+        If Keras is not set up as for the run's other workers.
+    """
+    keeper = Keeper(keep, problem, data) if keep is not None else None
+    if job.environment:
+        refuse_another_environment(problem, job.environment)
+    if job.packs:
+        from tuning.engines.vectorized import train_pack
+
+        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged, keeper=keeper)
+    else:
+        from tuning.engines.fit import fit
+
+        why = "" if job.packing == UNPACKED else job.packing.reason
+        for trial in trials:
+            outcome = fit(problem, data, trial, why, nudge=job.nudged, keeper=keeper)
+            models = keeper.models() if keeper is not None else []
+            yield Report([outcome], outcome.epoch_seconds, outcome.seconds, models)
+    tidy()
+
+
+def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+    """Look at a problem's models, in a worker process of its own: see `look`."""
+    with one_cpu():
+        prepare(job.backend, job.cache)
+        return look(problem, data, job, pack)
+
+
+def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+    """Build a model of the problem, and if asked find how its configurations share programs.
+
+    A configuration whose model does not build is an ordinary failure, so a few evenly spaced ones
+    are tried before the problem is called unusable. One that goes beyond the job's limits ends the
+    process.
+    """
+    from tuning.compatibility.keras import better, describe
+    from tuning.engines.fit import compiled_model, score_names
+    from tuning.engines.foreign import reason, remedy
+
+    if job.backend != "tensorflow" and (place := text_of(data)):
+        return Probe(error=f"{place} is text, which only TensorFlow has: {remedy('tensorflow')}")
+
+    def build(chosen: Configuration) -> Any:
+        with held_to(job.limits, 1, lambda _: None):
+            return compiled_model(problem, chosen, job.seed)
+
+    size = problem.grid.size
+    errors = []
+    for index in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
+        configuration = problem.grid[index]
+        try:
+            model = build(configuration)
+            digest = hashlib.sha256(describe(model).encode()).hexdigest()
+            metrics = score_names(model, data)
+            judge = better(model, problem.metric.removeprefix("val_"))
+        except Exception as error:
+            errors.append(reason(error))
+        else:
+            found = _packing(problem, data, job, configuration) if pack else UNPACKED
+            return Probe(metrics, *judge, digest, packing=found, environment=environment(problem))
+    return Probe(error=errors[0])
+
+
+def after_probe(problem: Problem, job: Job, found: Probe) -> Job:
+    """The job, with what a look at the problem's models has found.
+
+    Raises
+    ------
+    TuningError
+        If none of them can be trained.
+    """
+    if found.error:
+        raise TuningError(untrainable(problem, job.backend, found.error))
+    return dataclasses.replace(job, packing=found.packing, environment=found.environment)
+
+
+def untrainable(problem: Problem, backend: str, error: str) -> str:
+    """What is said of a problem none of whose models trains."""
+    why = shortened(error, 200)
+    return f"no model of problem {problem.name!r} can be trained on {backend}: {why}"
+
+
+def thread_report(job: Job) -> dict[str, Any]:
+    """Prepare the worker, and return what its libraries say of their threads."""
+    with one_cpu():
+        prepare(job.backend, job.cache)
+        return threads.report()
+
+
+def _packing(
+    problem: Problem,
+    data: Data,
+    job: Job,
+    base: Configuration,
+) -> Packing:
+    """How the problem's configurations share programs; with a reason if they cannot."""
+    from tuning.engines.vectorized import look_at, try_out
+    from tuning.packing.axes import discover
+
+    def look(configuration: Configuration, drawn: bool, twice: bool = False) -> Any:
+        with held_to(job.limits, 1, lambda _: None):
+            return look_at(problem, data, configuration, job.seed, drawn=drawn, twice=twice)
+
+    try:
+        found = discover(problem.grid, look, base)
+        if not found.reason:
+            doubtful = try_out(problem, data, base, job.seed)
+            found = dataclasses.replace(found, doubtful=doubtful)
+    except Exception as error:
+        return Packing(reason=f"its training cannot be vectorized: {first_line(error)}")
+    return found
+
+
+def prepare_own_process(backend: str, cache: str | None = None) -> None:
+    """Have Keras run on the backend in a process that is not a worker, and change no more there.
+
+    Raises
+    ------
+    TuningError
+        If Keras runs on another one already.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = backend
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import keras
+
+    if (running := keras.backend.backend()) != backend:
+        raise TuningError(
+            f"Keras runs on {running} in this process already, so {backend} needs workers of "
+            "their own: let there be at least 1"
+        )
+    if backend == "jax" and cache is not None:
+        _keep_compiled(cache)
+
+
+@contextlib.contextmanager
+def random_state_restored() -> Iterator[None]:
+    """Have Python's and NumPy's random numbers go on afterwards as if nothing had been drawn."""
+    import numpy as np
+
+    own, numpys = random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(numpys)

@@ -1,0 +1,1 @@
+"""A problem: its grid, its data and its models, as a user writes them."""

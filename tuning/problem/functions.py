@@ -1,0 +1,318 @@
+"""A problem made of functions, as a script or a notebook has them."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import math
+import pickle
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import FunctionType, ModuleType
+from typing import Any, NoReturn
+
+import cloudpickle
+import numpy as np
+
+from tuning.compatibility.keras import portable_settings
+from tuning.errors import TuningError, first_line
+from tuning.problem.data import checked_split, map_arrays, n_samples
+from tuning.problem.fingerprint import fingerprint
+from tuning.problem.problem import DEFAULT_METRIC, Mode, Problem, check_problem
+from tuning.problem.reached import ROOT, Reached, is_installed, is_users, reached
+from tuning.space.grid import Configuration, Grid
+
+LARGE = 2**20  # bytes of an array that the processes of a machine share, read-only
+
+
+def problem_of(
+    build_model: Callable[[Configuration], Any],
+    space: Grid | Mapping[str, Any],
+    data: Any,
+    *,
+    validation_split: float | None = None,
+    metric: str = DEFAULT_METRIC,
+    mode: Mode | None = None,
+    references: Any = (),
+    name: str = "search",
+) -> Problem:
+    """A problem made of functions and data of this process.
+
+    Workers get `build_model` by value, with all of the user's own code and values that it uses:
+    from ``__main__``, a notebook or modules that are not installed. The data is loaded in this
+    process alone.
+
+    Parameters
+    ----------
+    build_model : callable
+        Takes a configuration as a dict and returns a compiled Keras model: a function, a lambda, a
+        method, a `functools.partial` or a callable object.
+    space : Grid or mapping of str to list
+        The values of each hyperparameter.
+    data : callable, mapping or tuple
+        A function that returns the splits, as `Problem.load_data` does, or the splits themselves;
+        or, with `validation_split`, ``(x, y)`` or ``(x, y, sample_weight)`` or a function that
+        returns it.
+    validation_split : float, optional
+        The share of the rows to validate with, above 0 and below 1. As in Keras' `fit` these are
+        the last rows, before any shuffling.
+    metric, mode, references
+        Those of `Problem`.
+    name : str
+        What messages and the manifest call the problem.
+
+    Raises
+    ------
+    TuningError
+        If a part is not what a problem needs, or `build_model` cannot be sent to another process.
+    """
+    where = f"problem {name!r}"
+    grid = space if isinstance(space, Grid) else Grid(space)
+    loader = _loader(data, validation_split, where)
+    if not callable(build_model):
+        raise TuningError(
+            f"{where}: build_model has to be a function, not {type(build_model).__name__}"
+        )
+    found = reached(build_model)
+    known, pickled, buffers = _pickled(build_model, found)
+    functions = Functions(
+        name,
+        grid,
+        metric,
+        mode,
+        tuple(references) if isinstance(references, list | tuple) else references,
+        fingerprint(found),
+        portable_settings() if "keras" in sys.modules else None,
+        tuple(path for path in map(str, sys.path) if not is_installed(path)),
+        known,
+        pickled,
+        buffers,
+    )
+    return check_problem(
+        Problem(functions, grid, loader, build_model, metric, mode, references), where
+    )
+
+
+@dataclass(frozen=True)
+class Functions:
+    """A `build_model` pickled by value, with what else the workers need of its problem.
+
+    Two are equal if they come of the same call of `problem_of`.
+
+    Attributes
+    ----------
+    name, grid, metric, mode, references, fingerprint
+        Those of `Problem`.
+    settings : dict, optional
+        Keras' settings in the process of the caller, if Keras was imported there.
+    path : tuple of str
+        Folders of the caller's in which modules are looked for that are imported late.
+    known : bytes
+        What Keras has to know before the rest is unpickled: the user's classes and functions that
+        are registered with it, by their registered names, and all classes by their own.
+    pickled : bytes
+        The function.
+    buffers : tuple of numpy.ndarray
+        The bytes of large arrays, apart from the rest so that nobody copies them.
+    """
+
+    name: str = field(compare=False)
+    grid: Grid = field(compare=False)
+    metric: str = field(compare=False)
+    mode: Mode | None = field(compare=False)
+    references: tuple[dict[str, Any], ...] = field(compare=False)
+    fingerprint: dict[str, str] = field(compare=False)
+    settings: dict[str, Any] | None = field(compare=False)
+    path: tuple[str, ...] = field(compare=False)
+    known: bytes = field(compare=False, repr=False)
+    pickled: bytes = field(compare=False, repr=False)
+    buffers: tuple[Any, ...] = field(compare=False, repr=False)
+    token: str = field(default_factory=lambda: secrets.token_hex(8))
+
+    @property
+    def source(self) -> str:
+        """Nothing: no file has the problem."""
+        return ""
+
+    def problem(self) -> Problem:
+        """The problem on a worker, whose functions are unpickled when a model is to be built."""
+        return Problem(
+            self,
+            self.grid,
+            _stays_with_the_caller,
+            self.build_model,
+            self.metric,
+            self.mode,
+            self.references,
+        )
+
+    def build_model(self, configuration: Configuration) -> Any:
+        """The model of a configuration, by the function that was pickled."""
+        return _unpickled(self)(configuration)
+
+
+def _stays_with_the_caller() -> NoReturn:
+    raise RuntimeError("the data is loaded in the process of the caller alone")
+
+
+@functools.lru_cache(maxsize=4)
+def _unpickled(functions: Functions) -> Callable[[Configuration], Any]:
+    """The function that builds models; once Keras runs on the backend of the worker."""
+    import keras
+
+    sys.path.extend(path for path in functions.path if path not in sys.path)
+    registered, classes = cloudpickle.loads(functions.known)
+    for name, value in registered.items():
+        package, separator, own = name.partition(">")
+        if separator:
+            keras.saving.register_keras_serializable(package, own)(value)
+        else:
+            keras.saving.get_custom_objects()[name] = value
+    with keras.saving.custom_object_scope(classes):  # which a model in a closure may be made of
+        build_model = cloudpickle.loads(functions.pickled, buffers=functions.buffers)
+    return build_model  # type: ignore[no-any-return]
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """Pickles by value what `cloudpickle` does not, or takes too much of."""
+
+    def __init__(self, file: Any, modules: Mapping[str, set[str]], **options: Any) -> None:
+        super().__init__(file, protocol=5, **options)
+        self._modules = modules
+
+    def reducer_override(self, obj: Any) -> Any:
+        """How an object is pickled: of a user's module no more than is used."""
+        if isinstance(obj, ModuleType) and is_users(obj.__name__):
+            used = self._modules.get(obj.__name__, {"*"})
+            names = [name for name in vars(obj) if name in used or "*" in used]
+            return ModuleType, (obj.__name__,), {
+                name: vars(obj)[name] for name in names if name not in _OF_IMPORT
+            }  # fmt: skip
+        wrapped = getattr(obj, "__wrapped__", None)
+        if isinstance(obj, _CACHED) and isinstance(wrapped, FunctionType):
+            return _cached, (wrapped, obj.cache_parameters())
+        return super().reducer_override(obj)
+
+
+_CACHED = type(functools.lru_cache(_stays_with_the_caller))
+_OF_IMPORT = ("__builtins__", "__cached__", "__loader__", "__spec__")
+
+
+def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
+    """The function with an empty cache of its own."""
+    return functools.lru_cache(**parameters)(function)
+
+
+def _pickled(build_model: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any, ...]]:
+    """What Keras has to know, the function with all it reaches, and apart large arrays' bytes.
+
+    Raises
+    ------
+    TuningError
+        If something of it cannot be pickled, which it names.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+
+    def stays_in(buffer: pickle.PickleBuffer) -> bool:
+        large = buffer.raw().nbytes >= LARGE
+        if large:
+            buffers.append(buffer)
+        return not large
+
+    classes = {kind.__name__: kind for kind in found.classes.values()}
+    try:
+        known = _dumps((_registered(found), classes), found)
+        pickled = _dumps(build_model, found, buffer_callback=stays_in)
+    except Exception as error:  # of any type, as objects raise them
+        raise TuningError(_why_not(found, error)) from error
+    return known, pickled, tuple(np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers)
+
+
+def _dumps(value: Any, found: Reached, **options: Any) -> bytes:
+    with _by_value(), io.BytesIO() as file:
+        _Pickler(file, found.modules, **options).dump(value)
+        return file.getvalue()
+
+
+@contextlib.contextmanager
+def _by_value() -> Iterator[None]:
+    """Have functions and classes of the user's modules pickled by value meanwhile."""
+    before = cloudpickle.list_registry_pickle_by_value()
+    modules = [
+        module
+        for name, module in list(sys.modules.items())
+        if isinstance(module, ModuleType)
+        and name == module.__name__ not in (*before, "__main__")
+        and is_users(name)
+    ]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in modules:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _registered(found: Reached) -> dict[str, Any]:
+    """The user's classes and functions that Keras knows by a name, which files of models have."""
+    if "keras" not in sys.modules:
+        return {}
+    import keras
+
+    own = {id(each) for each in (*found.classes.values(), *found.functions.values())}
+    known = keras.saving.get_custom_objects().items()
+    return {name: value for name, value in known if id(value) in own}
+
+
+def _why_not(found: Reached, error: Exception) -> str:
+    """Which value cannot be sent to another process, and what to do."""
+    for name, value in found.values.items():
+        try:
+            _dumps(value, found)
+        except Exception as own:
+            kind = type(value)
+            return (
+                f"{ROOT} uses {name!r}, of type {kind.__module__}.{kind.__qualname__}, which "
+                f"cannot be sent to workers: make it inside {ROOT} ({first_line(own, 80)})"
+            )
+    return f"{ROOT} cannot be sent to workers: {first_line(error)}"
+
+
+def _loader(data: Any, share: float | None, where: str) -> Callable[[], Any]:
+    """The function that returns the splits."""
+    if share is not None:
+        number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not number or not 0 < share < 1:
+            raise TuningError(
+                f"{where}: validation_split takes a number above 0 and below 1, not {share!r}"
+            )
+        if isinstance(data, Mapping):
+            raise TuningError(
+                f"{where}: its data has splits already, so leave out validation_split"
+            )
+        return functools.partial(_split, data, share)
+    if callable(data):
+        return data  # type: ignore[no-any-return]
+    if isinstance(data, Mapping):
+        return lambda: data
+    raise TuningError(
+        f"{where}: data has to be a function, a dict of splits, or (x, y) with validation_split, "
+        f"not {type(data).__name__}"
+    )
+
+
+def _split(data: Any, share: float) -> dict[str, Any]:
+    """The rows to train with, and the last ones to validate with."""
+    parts = checked_split(data() if callable(data) else data, "the data")
+    n = n_samples(parts[0])
+    n_train = math.floor(n * (1 - share))
+    if n_train == 0:
+        raise TuningError(f"validation_split={share} leaves none of {n} rows to train with")
+    return {
+        "train": tuple(map_arrays(lambda array: array[:n_train], part) for part in parts),
+        "validation": tuple(map_arrays(lambda array: array[n_train:], part) for part in parts),
+    }

@@ -1,0 +1,196 @@
+"""A problem: a grid, the data, and a function that builds a compiled Keras model."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from tuning.errors import TuningError, first_line, quoted
+from tuning.problem.data import NEEDED_SPLITS, SPLITS, Data, checked_split, splits_of
+from tuning.space.grid import Configuration, Grid
+from tuning.trial import KERAS_EPOCHS, epochs
+
+if TYPE_CHECKING:
+    import keras
+
+Mode: TypeAlias = Literal["max", "min"]
+
+DEFAULT_METRIC = "val_accuracy"
+
+
+class Code(Protocol):
+    """The code a problem is made of, in the form in which it travels to the workers."""
+
+    @property
+    def name(self) -> str:
+        """What the problem is called in messages and manifests."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """What `load_problem` finds it by; empty if it was made of functions."""
+        ...
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """A digest of all the ``code``, and of what it is made of by name where that is known."""
+        ...
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """Keras' settings, if they travel with the code."""
+        ...
+
+    def problem(self) -> Problem:
+        """The problem, as a worker makes it of the code."""
+        ...
+
+    def __hash__(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is searched: a grid, the data, the models, and the score that chooses.
+
+    It is pickled as its code alone, without the data.
+
+    Attributes
+    ----------
+    code : Code
+        The file or the functions it is made of.
+    grid : Grid
+        Axes called ``batch_size`` and ``epochs`` steer training, and default to Keras' 32 and 1;
+        the others reach only `build_model`.
+    load_data : callable
+        Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``, of which ``test`` may
+        be missing; sample weights may follow y. Each is what NumPy makes an array of, or a dict,
+        list or tuple of such, whose first dimension counts the samples; or a split is a
+        `keras.utils.PyDataset` or a `tf.data.Dataset`, whose batches are drawn once.
+    build_model : callable
+        Takes a configuration as a dict and returns a compiled Keras model.
+    metric : str
+        The validation metric that chooses, as Keras' logs name it.
+    mode : {"max", "min"}, optional
+        Whether more or less of it is better; None until the models' metrics have told, if the
+        problem does not say it.
+    references : tuple of dict
+        Results published elsewhere, shown beside ours: ``strategy``, ``trials``, ``epochs``, the
+        metric's validation and test values, ``cpu_seconds``.
+    """
+
+    code: Code
+    grid: Grid
+    load_data: Callable[[], Any]
+    build_model: Callable[[Configuration], keras.Model]
+    metric: str = DEFAULT_METRIC
+    mode: Mode | None = None
+    references: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of its code."""
+        return self.code.name
+
+    @property
+    def source(self) -> str:
+        """What `load_problem` finds it by; empty if it was made of functions."""
+        return self.code.source
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """A digest of all the ``code``, and of what it is made of by name where that is known."""
+        return self.code.fingerprint
+
+    def __reduce__(self) -> tuple[Callable[[], Problem], tuple[()]]:
+        return self.code.problem, ()
+
+
+def check_problem(problem: Problem, where: str) -> Problem:
+    """The problem, if its parts are what a problem needs.
+
+    Parameters
+    ----------
+    problem : Problem
+    where : str
+        What the error begins with, such as ``problem file mine.py``.
+
+    Raises
+    ------
+    TuningError
+    """
+    grid, metric, references = problem.grid, problem.metric, problem.references
+    if not isinstance(grid, Grid):
+        raise TuningError(f"{where}: grid has to be a tuning.Grid, not {type(grid).__name__}")
+    for name in ("load_data", "build_model"):
+        if not callable(function := getattr(problem, name)):
+            raise TuningError(
+                f"{where}: {name} has to be a function, not {type(function).__name__}"
+            )
+    if fault := axes_fault(grid):
+        raise TuningError(f"{where}: {fault}")
+    if not isinstance(metric, str) or not metric.startswith("val_"):
+        raise TuningError(
+            f"{where}: metric has to name a validation metric (val_…), not {quoted(metric)}"
+        )
+    if problem.mode not in ("max", "min", None):
+        raise TuningError(f"{where}: mode has to be 'max' or 'min', not {quoted(problem.mode)}")
+    if not isinstance(references, list | tuple):
+        raise TuningError(f"{where}: references has to be a list, not {type(references).__name__}")
+    for reference in references:
+        if fault := reference_fault(reference):
+            raise TuningError(f"{where}: references: {fault}")
+    return dataclasses.replace(problem, references=tuple(references))
+
+
+def axes_fault(grid: Grid) -> str:
+    """What is wrong with the axes that steer training, in a few words; nothing if all is right."""
+    for axis in ("batch_size", "epochs"):
+        for value in grid.axes.get(axis, ()):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                return f"axis {axis!r} takes whole numbers from 1, not {value!r}"
+    return ""
+
+
+def reference_fault(reference: Any) -> str:
+    """What is wrong with a result published elsewhere, in a few words; nothing if it is right."""
+    if not isinstance(reference, Mapping):
+        return f"{quoted(reference)} is not a dict"
+    for name, value in reference.items():
+        if name == "strategy":
+            right, wanted = isinstance(value, str), "text"
+        else:
+            right = isinstance(value, int | float) and math.isfinite(value)
+            wanted = "a finite number"
+        if not right:
+            return f"{name!r} is {quoted(value)}, not {wanted}"
+    return ""
+
+
+def epochs_of(grid: Grid) -> list[int]:
+    """The epochs of each value of a grid's axis, or Keras' 1 alone where it has none."""
+    return [epochs({"epochs": value}) for value in grid.axes.get("epochs", (KERAS_EPOCHS,))]
+
+
+def load_data(problem: Problem) -> Data:
+    """The problem's data, checked.
+
+    Raises
+    ------
+    TuningError
+        If loading fails, a split is missing or is not what `checked_split` takes.
+    """
+    where = f"load_data() of problem {problem.name!r}"
+    try:
+        loaded = problem.load_data()
+    except (Exception, SystemExit) as error:
+        raise TuningError(f"{where} failed: {first_line(error)}") from error
+    if not isinstance(loaded, Mapping) or not set(NEEDED_SPLITS) <= set(loaded) <= set(SPLITS):
+        found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
+        raise TuningError(
+            f"{where} has to return a dict of train and validation, and test if there is one, "
+            f"not {found}"
+        )
+    return {split: checked_split(loaded[split], f"{where}: {split}") for split in splits_of(loaded)}

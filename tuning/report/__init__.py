@@ -1,0 +1,1 @@
+"""Reports: text, tables, figures and a page of what an analysis found."""

@@ -1,0 +1,114 @@
+"""The style of all figures, and how they become files and parts of a page."""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colours, told apart with any colour vision.
+COLOURS = {"random": "#0072B2", "sweep": "#D55E00"}
+RANDOM, SWEEP, TEST, OTHER = COLOURS["random"], COLOURS["sweep"], "#009E73", "#CC79A7"
+GREY = "#666666"
+STYLE: Any = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "font.size": 10,
+    "savefig.dpi": 150,
+    "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # an axis value may hold a $
+}
+ON_PAGE: Any = {
+    **STYLE,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "",
+    "font.size": 10.5,
+    "font.family": "sans-serif",
+}
+WIDTH, HEIGHT = 4.4, 3.2  # inches: a figure is read at half of a page, and at the whole of a phone
+MOST_TICKS = 7
+LOGARITHMIC = 50  # with more trials than this, their axis is logarithmic
+
+
+def svg(draw: Callable[[Axes], None], height: float = HEIGHT) -> str:
+    """Draw a figure as an SVG element whose width follows the page's.
+
+    Parameters
+    ----------
+    draw : callable
+        Draws on the pair of axes it is given.
+    height : float
+        Inches, at a width of 4.4.
+    """
+    file = io.StringIO()
+    with mpl.rc_context(ON_PAGE):
+        figure = _drawn(draw, WIDTH, height)
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    # Names have to differ between the figures of a page.
+    name = f"f{zlib.crc32(text.encode()):08x}"
+    text = re.sub(r'\bid="', f'id="{name}-', text)
+    text = re.sub(r"(url\(#|href=\"#)", rf"\g<1>{name}-", text)
+    hidden = '<svg aria-hidden="true" '  # its caption says it
+    return re.sub(r'<svg ([^>]*?)width="[^"]*" height="[^"]*"', rf"{hidden}\1", text, count=1)
+
+
+def png(draw: Callable[[Axes], None], path: Path) -> None:
+    """Draw a figure as a PNG file."""
+    with mpl.rc_context(STYLE):
+        _drawn(draw, 7, 4.2).savefig(path)
+
+
+def _drawn(draw: Callable[[Axes], None], width: float, height: float) -> Figure:
+    import matplotlib.figure
+    import matplotlib.ticker
+
+    figure = matplotlib.figure.Figure(figsize=(width, height))
+    ax = figure.add_subplot()
+    draw(ax)
+    if isinstance(ax.yaxis.get_major_locator(), matplotlib.ticker.AutoLocator):
+        # A fixed number: Matplotlib would choose other ticks, with wider labels, after the layout.
+        ax.locator_params("y", nbins=MOST_TICKS)
+    return figure
+
+
+def legend(ax: Axes) -> None:
+    """Put the legend above the plot, where no curve is."""
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+
+
+def trials_scale(ax: Axes, most: int) -> None:
+    """Label the horizontal axis with numbers of trials, whole ones, written out."""
+    count_scale(ax, most)
+    ax.set_xlabel("trials")
+    ax.grid(alpha=0.25)
+
+
+def count_scale(ax: Axes, most: int) -> None:
+    """Make the horizontal axis one of whole numbers: logarithmic if there are many."""
+    import matplotlib.ticker
+
+    if most > LOGARITHMIC:
+        ax.set_xscale("log")
+    else:
+        ax.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator("auto", integer=True))
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def padded(low: float, high: float) -> tuple[float, float]:
+    """The limits of an axis that shows all from `low` to `high`."""
+    margin = 0.06 * max(high - low, 1e-6)
+    return low - margin, high + margin

@@ -1,0 +1,1 @@
+"""Runs on disk: the directory, its tables, its manifest and its lock."""

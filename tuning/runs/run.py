@@ -1,0 +1,425 @@
+"""The run directory: a row for every trial, their learning curves, and one writer."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import os
+import threading
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from tuning.errors import RunStopped, TuningError
+from tuning.runs.best import BestModels, model_file
+from tuning.runs.columns import (
+    CURVES,
+    STATUSES,
+    TRIALS,
+    cells,
+    columns_of,
+    csv_line,
+    curve_columns,
+    key_of,
+    row_of,
+)
+from tuning.runs.lock import LOCK, Lock
+from tuning.runs.manifest import (
+    FORMAT,
+    MANIFEST,
+    Manifest,
+    atomic_directory,
+    cannot_write,
+    read_manifest,
+    write_text,
+)
+from tuning.samplers import gives_each_once
+from tuning.trial import KeptModel, Outcome, Trial
+
+Row = dict[str, Any]
+
+
+class Run:
+    """A run directory, open to be written by one driver.
+
+    Rows are appended in one write and flushed to the disk before they count. A line that a crash
+    cut short is dropped when the run is opened again, as are learning curves whose trial was not
+    counted.
+
+    Attributes
+    ----------
+    path : Path
+    manifest : Manifest
+    best : BestModels
+        The models of the best trials.
+    taken_over_from : str
+        The driver that died while it wrote the run; else empty.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, lock: Lock) -> None:
+        self.path = path
+        self.manifest = manifest
+        self.taken_over_from = lock.taken_over_from
+        self._lock = lock
+        self._writing = threading.Lock()
+        self._grid = manifest.grid
+        self._metric = manifest.problem.metric
+        self._name = path.absolute().name
+        self._columns = columns_of(manifest)
+        self._curve_columns = curve_columns(manifest.problem.metric)
+        self._curve_logs = self._curve_columns[self._curve_columns.index("epoch") + 1 :]
+        self.best = self._no_models()
+        self._points: dict[str, dict[int, int]] = {}
+        self._trained: set[Hashable] = set()
+        self._recover()
+        self.best.settle()
+        self._trials = (path / TRIALS).open("ab", buffering=0)
+        self._curves = (path / CURVES).open("ab", buffering=0)
+
+    @classmethod
+    def create(cls, path: Path, manifest: Manifest) -> Run:
+        """Make a new run; it appears whole or not at all.
+
+        Raises
+        ------
+        TuningError
+            If the axes' names clash with the results' columns, or the path is taken.
+        """
+        files = {  # the manifest last: what has none is not a run
+            TRIALS: csv_line(columns_of(manifest)),
+            CURVES: csv_line(curve_columns(manifest.problem.metric)),
+            MANIFEST: manifest.text(),
+        }
+        try:
+            if path.is_dir() and not any(path.iterdir()):  # the current one, or a disk's own
+                _write_files(path, files)
+            else:
+                with atomic_directory(path) as draft:
+                    _write_files(draft, files)
+        except OSError as error:
+            raise TuningError(f"cannot make the run {path}: {error.strerror}") from error
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Run:
+        """Open a run to go on with it.
+
+        Raises
+        ------
+        TuningError
+            If it is not a run, its tables are damaged, or another driver is writing it.
+        """
+        manifest = read_manifest(path)
+        if manifest.format != FORMAT:
+            raise TuningError(
+                f"{path} was made by an earlier version, so that it can be read, but not gone on "
+                f"with: merge {path} NEW makes a run of it that can be"
+            )
+        lock = Lock(path)
+        try:
+            return cls(path, manifest, lock)
+        except BaseException:
+            lock.close()
+            raise
+
+    @property
+    def counted(self) -> int:
+        """The rows counted so far, of all strategies."""
+        return sum(map(len, self._points.values()))
+
+    def close(self) -> None:
+        """Let others write the run, once what is being written is on the disk."""
+        with self._writing:
+            self._trials.close()
+            self._curves.close()
+            self._lock.close()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def extend(self, strategies: Mapping[str, Mapping[str, Any]], keep: int) -> None:
+        """Note in the manifest that the search was extended, or is to keep more models.
+
+        Raises
+        ------
+        RunStopped
+            If the disk does not take it.
+        """
+        own = {name: dict(settings) for name, settings in strategies.items()}
+        old, new = self.manifest, replace(self.manifest, strategies=own, keep=keep)
+        if new != old:
+            self.manifest = new
+            try:
+                write_text(self.path / MANIFEST, new.text())
+            except OSError as error:
+                raise RunStopped(cannot_write(self.path / MANIFEST, error)) from error
+        if new.keep != old.keep:
+            self.best = self._best_of_all()
+            self.best.settle()
+
+    def point(self, strategy: str, number: int) -> Hashable | None:
+        """Which configuration was counted as a strategy's trial of that number; None if none."""
+        return self._points.get(strategy, {}).get(number)
+
+    def has(self, trial: Trial) -> bool:
+        """Whether any strategy has the trial's configuration counted."""
+        return trial.point in self._trained
+
+    def outcomes(self, strategy: str) -> dict[int, Outcome]:
+        """What is counted for a strategy, by the trials' numbers.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        from tuning.runs.outcomes import outcomes_of
+        from tuning.runs.table import load_results
+
+        table = load_results(self.path)
+        own = outcomes_of(table[table["strategy"] == strategy], self.manifest)
+        return {outcome.trial.number: outcome for outcome in own}
+
+    def bars(self) -> dict[str, tuple[tuple[float, int], ...]]:
+        """The scores and numbers of the trials whose models are kept, by strategy."""
+        return self.best.bars()
+
+    def keep(self, models: Sequence[KeptModel]) -> None:
+        """Keep models of the best trials; to be called before these are counted."""
+        if not models:
+            return
+        self._lock.check()
+        self.best.write(models)
+
+    def count(self, outcomes: Sequence[tuple[str, Outcome]]) -> None:
+        """Count outcomes, each for a strategy: when this returns they are on the disk.
+
+        Raises
+        ------
+        RunStopped
+            If the disk does not take them, or another driver has taken the run over; nothing of
+            them is left behind.
+        """
+        rows = [row_of(self._name, strategy, outcome) for strategy, outcome in outcomes]
+        curves = [
+            {**key_of(self._name, strategy, outcome), "epoch": epoch, **log}
+            for strategy, outcome in outcomes
+            for epoch, log in enumerate(outcome.curve, start=1)
+        ]
+        self.append(rows, curves)
+
+    def append(self, rows: Sequence[Row], curves: Sequence[Row]) -> None:
+        """Count rows as they are: when this returns they are on the disk.
+
+        Parameters
+        ----------
+        rows, curves : sequence of dict
+            Of trials.csv, and of curves.csv for the same trials.
+
+        Raises
+        ------
+        RunStopped
+            As `count`.
+        """
+        self._lock.check()
+        with self._writing:
+            self._write(self._curves, CURVES, [cells(row, self._curve_columns) for row in curves])
+            self._write(self._trials, TRIALS, [cells(row, self._columns) for row in rows])
+            for row in rows:
+                strategy, number = row["strategy"], int(row["trial"])
+                self._note(strategy, number, int(row["index"]))
+                if row["status"] == "ok":
+                    self.best.rank(strategy, number, float(row[self._metric]))
+            self.best.settle()
+
+    def copy(self, wanted: Sequence[tuple[str, Trial]]) -> list[tuple[str, Outcome]]:
+        """Count trials for a strategy that another strategy has had trained already.
+
+        Parameters
+        ----------
+        wanted : sequence of (str, Trial)
+            Strategies, and the trials they ask for.
+
+        Returns
+        -------
+        list of (str, Outcome)
+            What was counted.
+        """
+        from tuning.runs.outcomes import outcomes_of
+        from tuning.runs.table import load_curves, load_results
+
+        points = {trial.point for _, trial in wanted}
+        table, curves = load_results(self.path), load_curves(self.path)
+        rows = table[table["index"].isin(points)].drop_duplicates("index")
+        known = {each.trial.point: each for each in outcomes_of(rows, self.manifest, curves)}
+        copies = [
+            (strategy, replace(known[trial.point], trial=trial)) for strategy, trial in wanted
+        ]
+        self.count(copies)
+        return copies
+
+    def share_models(self) -> None:
+        """Have a strategy that lacks the model of one of its best trials take another's.
+
+        Raises
+        ------
+        RunStopped
+            If the disk does not take it.
+        """
+        missing = self.best.missing()
+        kept = {
+            self.point(strategy, number): file
+            for strategy, own in self.bars().items()
+            for _, number in own
+            if (strategy, number) not in missing
+            and (file := model_file(self.path, strategy, number)) is not None
+        }
+        for strategy, number in missing:
+            if (file := kept.get(self.point(strategy, number))) is not None:
+                try:
+                    self.best.adopt(strategy, number, file)
+                except OSError as error:
+                    raise RunStopped(cannot_write(file.parent, error)) from error
+
+    def _no_models(self) -> BestModels:
+        problem = self.manifest.problem
+        return BestModels(self.path, self.manifest.keep, problem.metric, problem.mode)
+
+    def _best_of_all(self) -> BestModels:
+        """The models of the best, where another number of them is to be kept than before."""
+        best = self._no_models()
+        with (self.path / TRIALS).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["status"] == "ok":
+                    best.rank(row["strategy"], int(row["trial"]), float(row[self._metric]))
+        return best
+
+    def _note(self, strategy: str, number: int, index: int) -> None:
+        self._points.setdefault(strategy, {})[number] = index
+        self._trained.add(index)
+
+    def _write(self, file: io.RawIOBase | Any, name: str, lines: list[list[str]]) -> None:
+        if not lines:
+            return
+        content = "".join(map(csv_line, lines)).encode()
+        before = file.seek(0, os.SEEK_END)
+        try:
+            written = 0
+            while written < len(content):
+                written += file.write(content[written:])
+            os.fsync(file.fileno())
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                file.truncate(before)
+            raise RunStopped(cannot_write(self.path / name, error)) from error
+
+    def _recover(self) -> None:
+        """Drop what a crash left torn, and note what is counted."""
+        trials, curves = self.path / TRIALS, self.path / CURVES
+        try:
+            _drop_torn_line(trials)
+            _drop_torn_line(curves)
+            _check_header(trials, self._columns)
+            _check_header(curves, self._curve_columns)
+            self._note_counted(trials)
+            _drop_uncounted(curves, self._curve_columns, self._points)
+        except OSError as error:
+            raise TuningError(f"cannot open the run {self.path}: {error.strerror}") from error
+
+    def _note_counted(self, path: Path) -> None:
+        """Note the trials of a table whose rows are whole, this run's, and not there twice."""
+        names = ("strategy", "trial", "index", "seed", "status", self._metric)
+        strategy, trial, index, seed, status, score = map(self._columns.index, names)
+        own_seed, size = str(self.manifest.seed), self._grid.size
+        seen: dict[str, set[int]] = {}
+        n = 0
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                reader = csv.reader(file)
+                next(reader)
+                for n, row in enumerate(reader, start=1):
+                    number, point = int(row[trial]), int(row[index])
+                    right = len(row) == len(self._columns) and row[seed] == own_seed
+                    right = right and row[strategy].isidentifier()  # it names files as well
+                    if not right or row[status] not in STATUSES or not 0 <= point < size:
+                        raise ValueError
+                    known = seen.setdefault(row[strategy], set())
+                    again = number in self._points.get(row[strategy], ())
+                    if again or (point in known and gives_each_once(row[strategy])):
+                        what = f"trial {number}" if again else f"index {point}"
+                        raise TuningError(f"{path} has {what} a second time, in row {n:,}")
+                    known.add(point)
+                    self._note(row[strategy], number, point)
+                    if row[status] == "ok":
+                        self.best.rank(row[strategy], number, float(row[score]))
+        except TuningError:
+            raise
+        except (ValueError, IndexError, csv.Error):
+            raise TuningError(f"{path} is damaged in row {max(1, n):,} or behind it") from None
+
+
+def _write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Write all of them, or none."""
+    lock = Lock(folder)
+    try:
+        for name, text in files.items():
+            write_text(folder / name, text)
+    except BaseException:
+        for name in (*files, LOCK):
+            (folder / name).unlink(missing_ok=True)
+        raise
+    finally:
+        lock.close()
+
+
+def _check_header(path: Path, columns: list[str]) -> None:
+    with path.open("rb") as file:
+        header = file.readline()
+    if header != csv_line(columns).encode():
+        raise TuningError(f"{path} is damaged: its first line does not name the run's columns")
+
+
+def _lines_from_the_end(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, last first, each with the place where it begins."""
+    end = file.seek(0, os.SEEK_END)
+    rest = b""
+    while end > 0:
+        start = max(0, end - 65536)
+        file.seek(start)
+        rest = file.read(end - start) + rest
+        lines = rest.splitlines(keepends=True)
+        at = start + len(rest)
+        for line in reversed(lines if start == 0 else lines[1:]):
+            at -= len(line)
+            yield at, line
+        rest, end = lines[0], start
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut the file after its last whole line."""
+    with path.open("r+b") as file:
+        at, line = next(_lines_from_the_end(file), (0, b"\n"))
+        if not line.endswith(b"\n"):
+            file.truncate(at)
+
+
+def _drop_uncounted(path: Path, columns: list[str], counted: Mapping[str, Container[int]]) -> None:
+    """Cut the curves of trials that were never counted: they are the last, as written before."""
+    strategy, trial = columns.index("strategy"), columns.index("trial")
+    with path.open("r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        for at, line in _lines_from_the_end(file):
+            try:
+                row = next(csv.reader([line.decode()]))
+                is_counted = at == 0 or int(row[trial]) in counted.get(row[strategy], ())
+            except (ValueError, IndexError, csv.Error):
+                is_counted = False
+            if is_counted:
+                break
+            end = at
+        file.truncate(end)

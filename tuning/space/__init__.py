@@ -1,0 +1,1 @@
+"""Search spaces: which hyperparameters there are, and the values they take."""

@@ -1,1 +1,0 @@
-"""What runs on a worker: training, held to one CPU thread."""

@@ -1,0 +1,149 @@
+"""A trial and its outcome: the two values that travel through the whole program."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import socket
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Status: TypeAlias = Literal["ok", "diverged", "failed", "timeout"]
+
+KERAS_BATCH_SIZE = 32
+KERAS_EPOCHS = 1
+
+
+def now() -> str:
+    """The time in UTC to the second, as ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def worker_name() -> str:
+    """This process among all that train: host and process id."""
+    return f"{socket.gethostname()}/{os.getpid()}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration to be trained with one seed.
+
+    Attributes
+    ----------
+    number : int
+        Its place in the order in which its strategy asked, from 0.
+    configuration : dict
+        The value of each hyperparameter, by name.
+    seed : int
+        Of the initial weights, the order of the rows and noise.
+    epochs : int
+        How long it trains.
+    index : int, optional
+        The configuration's place in the grid; None where the space is no grid.
+    fold : int, optional
+        Which fold validates; None where the data has one split only.
+    """
+
+    number: int
+    configuration: dict[str, Any]
+    seed: int
+    epochs: int = KERAS_EPOCHS
+    index: int | None = None
+    fold: int | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """What trials have in common that are the same training, whoever asked for them."""
+        return self.point, self.seed, self.epochs, self.fold
+
+    @property
+    def point(self) -> int | str:
+        """What trials of the same configuration have in common."""
+        if self.index is not None:
+            return self.index
+        return json.dumps(self.configuration, sort_keys=True)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a batch in training."""
+        return batch_size(self.configuration)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training a trial came to.
+
+    Attributes
+    ----------
+    trial : Trial
+    status : {"ok", "diverged", "failed", "timeout"}
+        ``diverged``: the loss became NaN or infinite, and training ended there;
+        ``failed``: building or training raised, or ended the worker; ``timeout``: it took longer
+        than a trial may.
+    engine, backend : str
+        What trained it.
+    metrics : dict of str to float
+        ``train_``, ``val_`` and ``test_`` of each of the model's metrics; empty unless ``ok``.
+    curve : list of dict of str to float
+        Keras' logs of each epoch trained.
+    seconds : float
+        Wall time for which it held its CPU. Through `fit`, from building the model to its test
+        score; in a pack, its share of that, without the epochs that a shorter trial pays for.
+    epoch_seconds : list of float
+        Wall time of each epoch, validation included, and of a pack this trial's share; the first
+        holds compilation.
+    error : str
+        One line, unless ``ok``.
+    worker : str
+        The process that trained it.
+    finished_at : str
+        UTC, ISO 8601.
+    """
+
+    trial: Trial
+    status: Status
+    engine: str
+    backend: str
+    metrics: dict[str, float] = field(default_factory=dict)
+    curve: list[dict[str, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    epoch_seconds: list[float] = field(default_factory=list)
+    error: str = ""
+    worker: str = field(default_factory=worker_name)
+    finished_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True)
+class KeptModel:
+    """The model of one of the best trials, as bytes of a file.
+
+    Attributes
+    ----------
+    trial : Trial
+    wanted : tuple of (str, int)
+        The strategies among whose best it is, and its number in each.
+    plain : bool
+        Whether Keras alone can load it; else it is weights only.
+    content : bytes
+        Of a ``.keras`` file, or a ``.weights.h5`` one; empty if it could not be saved at all.
+    why : str
+        Why it is not plain, or which classes of the user's have to be imported to load it.
+    """
+
+    trial: Trial
+    wanted: tuple[tuple[str, int], ...]
+    plain: bool
+    content: bytes
+    why: str = ""
+
+
+def batch_size(configuration: Mapping[str, Any]) -> int:
+    """The configuration's batch size in rows; Keras' 32 where there is no such hyperparameter."""
+    return int(configuration.get("batch_size", KERAS_BATCH_SIZE))
+
+
+def epochs(configuration: Mapping[str, Any]) -> int:
+    """The configuration's epochs; Keras' 1 where there is no such hyperparameter."""
+    return int(configuration.get("epochs", KERAS_EPOCHS))
