@@ -1,1 +1,1 @@
-"""What the command line and a notebook call: searches, results, estimates, merges, replays."""
+"""The calls behind the command line and notebooks: search, results, estimate, merge, replay."""

@@ -205,14 +205,14 @@ def _progress(
 
 
 def _own_backend(workers: int | None) -> str | None:
-    """What Keras runs on in this process, if that is to train."""
+    """The backend of Keras in this process, if this process is to train."""
     if workers == 0 and "keras" in sys.modules:
         return str(sys.modules["keras"].backend.backend())
     return None
 
 
 class _Several(Progress):
-    """Tells several of how a search goes."""
+    """Passes the course of a search on to several listeners."""
 
     def __init__(self, each: Sequence[Progress]) -> None:
         self._each = each

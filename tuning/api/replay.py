@@ -55,7 +55,7 @@ def _spaced(scores: GridScores, trials: int, seed: int) -> Sampler:
 
 
 SAMPLERS: dict[str, MakeSampler] = {"random": _random, "sweep": _sweep, "spaced": _spaced}
-"""Of a part of the grid, they search that part: at random, in grid order, or evenly spaced."""
+"""Samplers of a table, which may be of a part of the grid: random, in grid order, evenly spaced."""
 
 
 def replay(

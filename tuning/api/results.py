@@ -57,7 +57,7 @@ class Shown:
 
 
 class Results:
-    """What a search found.
+    """The tables, models and report of a search.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ class Results:
         return [self._model(row, build_model) for _, row in self.best(n, strategy).iterrows()]
 
     def report(self) -> Shown:
-        """What was found, in words and tables: text in a terminal, HTML in a notebook.
+        """A report in words and tables: text in a terminal, HTML in a notebook.
 
         Raises
         ------

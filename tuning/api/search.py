@@ -37,7 +37,7 @@ class Trainer(loop.Executor, Protocol):
 
     @property
     def packer(self) -> Packer:
-        """What splits trials into packs, once `probe` has looked."""
+        """The packer, which splits trials into packs; to be used after `probe`."""
         ...
 
     @property
@@ -46,7 +46,7 @@ class Trainer(loop.Executor, Protocol):
         ...
 
     def thread_report(self) -> dict[str, Any]:
-        """What a worker's libraries say of their threads."""
+        """The numbers of threads that a worker's libraries report."""
         ...
 
     def load(self, data: Data) -> None:
@@ -79,7 +79,7 @@ class Search:
 
     @property
     def packing(self) -> Packing:
-        """How configurations share programs."""
+        """The programs that configurations share."""
         return self.executor.packer.packing
 
     @property
@@ -178,7 +178,7 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
 
 @contextlib.contextmanager
 def executor_of(settings: Settings, request: Request) -> Iterator[Trainer]:
-    """What trains: a Ray of our own, a cluster, or this process."""
+    """The executor: on a Ray of our own, on a cluster, or in this process."""
     job = Job(settings.seed, settings.backend, settings.cache, limits=settings.limits)
     if request.workers == 0:
         yield LocalExecutor(settings.problem, job, engine=settings.engine)

@@ -1,4 +1,4 @@
-"""What a search is asked to do, made definite."""
+"""The settings of a search: from a request, with what it leaves open filled in."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in probl
 
 @dataclass(frozen=True)
 class Request:
-    """What a search was asked to do; None stands for the run's own setting, or the default.
+    """A request for a search; None stands for the run's own setting, or the default.
 
     Attributes
     ----------
@@ -242,7 +242,7 @@ def _limits(request: Request) -> Limits:
 
 
 def _engine_and_backend(request: Request, manifest: Manifest | None) -> tuple[str, str]:
-    """What trains: packs on JAX, unless another engine or backend is asked for."""
+    """The engine and backend: packs on JAX, unless another one is asked for."""
     backend = request.backend or (manifest.backend if manifest else None)
     engine = request.engine or (manifest.engine if manifest else "auto")
     if engine == "auto" and backend not in (None, "jax"):
@@ -251,12 +251,12 @@ def _engine_and_backend(request: Request, manifest: Manifest | None) -> tuple[st
 
 
 def cache_directory() -> Path:
-    """Where compiled programs are kept for later runs, by the platform's custom."""
+    """The folder where compiled programs are kept for later runs, by the platform's custom."""
     return platformdirs.user_cache_path("tuning") / "xla"
 
 
 def _select_backend(backend: str) -> None:
-    """Have Keras, where the problem's file imports it, run on the backend, quietly."""
+    """Select the backend for the Keras that the problem's file may import."""
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 

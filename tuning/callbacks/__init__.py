@@ -1,1 +1,1 @@
-"""What hears how a search goes: progress bars."""
+"""Listeners to a search: progress bars on a terminal and in a notebook."""

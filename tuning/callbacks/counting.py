@@ -1,4 +1,4 @@
-"""What a progress bar says: trials done, the best so far, the time left."""
+"""The text of a progress bar: trials done, the best so far, the time left."""
 
 from __future__ import annotations
 

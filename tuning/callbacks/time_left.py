@@ -1,4 +1,4 @@
-"""How long a search will take still, learnt from what was trained so far."""
+"""The remaining time of a search, estimated from the trainings so far."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ALIKE = 0.01  # guesses that differ by less tell nothing of what a difference ma
 
 
 class TimeLeft:
-    """How long the rest will take, learnt from what was trained so far.
+    """An estimate of the remaining time, from the trainings so far.
 
     A pack (one trial, where none share a program) of e epochs, whose work was guessed at g seconds,
     is taken to last a + p·e + q·g seconds. a is the mean of what packs took besides their epochs;
@@ -33,7 +33,7 @@ class TimeLeft:
         self._waiting += (1, pack.work.epochs, pack.work.seconds)
 
     def observe(self, pack: Pack, report: Report) -> None:
-        """Of a pack that was planned some epochs were trained."""
+        """Note epochs that were trained of a planned pack."""
         if not report.epoch_seconds:
             return
         first = pack not in self._left

@@ -1,4 +1,4 @@
-"""What each command does with its options: calls of the API, and an exit code."""
+"""The work of each command: calls of the API, and an exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Options = dict[str, Any]
 
 @dataclass(frozen=True)
 class Caller:
-    """What a command was begun as.
+    """The name by which a command was called.
 
     Attributes
     ----------

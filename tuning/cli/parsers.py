@@ -57,7 +57,7 @@ class Command:
     add_arguments: Callable[[argparse.ArgumentParser], None]
 
     def help(self) -> dict[str, Any]:
-        """What an ArgumentParser takes of it."""
+        """The arguments for an ArgumentParser."""
         words = shlex.join(typed(self.name))
         lines = [f"  {f'{words} {given}'.rstrip()}\n      {does}" for given, does in self.examples]
         return {
@@ -236,7 +236,7 @@ def _add_directory(parser: argparse.ArgumentParser, name: str, metavar: str, wha
 
 
 def _complete(action: argparse.Action, what: Any) -> None:
-    """Have shells complete an argument with files or with directories."""
+    """Mark an argument that shells complete with files or directories."""
     action.complete = what  # type: ignore[attr-defined]  # where shtab looks
 
 

@@ -177,7 +177,7 @@ def _how(search: Search) -> str:
 
 
 def known_of(request: Request) -> dict[str, Any]:
-    """What `say_stopped` needs of a run that is there, before the request is looked at."""
+    """The facts for `say_stopped` of a run that exists, before the request is checked."""
     if request.out is None or not (request.out / MANIFEST).exists():
         return {}
     return {"out": str(request.out), "go_on": go_on_command(request.out, request, search=True)}

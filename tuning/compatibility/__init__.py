@@ -1,4 +1,4 @@
-"""What is used here of Keras and JAX and is not public, each with the versions it holds for.
+"""Private names of Keras and JAX that we use, with the versions for which they hold.
 
 A test for each of them says which one has moved.
 """

@@ -1,4 +1,4 @@
-"""What is used of JAX's intermediate representation. Seen to hold for JAX 0.10."""
+"""The parts of JAX's intermediate representation that we use. Tested with JAX 0.10."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _symbol(array: Any) -> Any:
 
 
 def _outputs(model: keras.Model, x: Any) -> Any:
-    """What a model returns of a batch, where Keras knows it without calling the model again.
+    """A model's output for a batch, where Keras knows it without calling the model again.
 
     To find it is half the work of `_symbolic_build`. None of a model that is not a graph of layers,
     has a loss of its own, or returns of other shapes than it has in its graph.
@@ -103,7 +103,7 @@ def build_state(model: keras.Model, batch: Any) -> None:
 
 
 def runs_python(model: keras.Model) -> str:
-    """What a model was compiled with that has Python run its every step, on purpose.
+    """The compile option by which Python runs every step of a model on purpose.
 
     Where a layer says that it does not support jit, Keras switches it off by itself, for the sake
     of TensorFlow; what such a layer does on JAX its trace shows.
@@ -126,11 +126,11 @@ COUNTS = {
     "TrueNegatives": "max",
     "TruePositives": "max",
 }
-"""Whether more or less is better of the metrics that Keras itself does not say it of."""
+"""The direction (more or less is better) of metrics for which Keras itself gives none."""
 
 
 def better(model: keras.Model, score: str) -> tuple[str, str]:
-    """Whether more or less of a score is better, by what it is, whatever it is called.
+    """The direction of a score (more or less is better), by its class or function, not its name.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def _functions_of(module: Any) -> list[Any]:
 
 
 def _public_name(thing: Any) -> str:
-    """What a user calls a function or class: keras.losses.huber, or its own name."""
+    """The public name of a function or class, such as keras.losses.huber, or its own name."""
     import keras
 
     name = getattr(thing, "__name__", type(thing).__name__)
@@ -277,7 +277,7 @@ def layers_within(value: Any) -> list[keras.Layer]:
 
 
 def own_loop(model: keras.Model) -> str:
-    """Which method around the training step is not Keras' own: of the model, its class, or all."""
+    """The method around the training step that is not Keras' own: of the model or of its class."""
     for name in NOT_FIT:
         if name in vars(model) or not _is_of_keras(getattr(type(model), name)):
             return name
@@ -289,7 +289,7 @@ def _is_of_keras(function: Any) -> bool:
 
 
 def let_tensorflow_be() -> None:
-    """Have Keras not import TensorFlow to ask whether an object is TensorFlow's."""
+    """Stop Keras from importing TensorFlow only to ask whether an object is TensorFlow's."""
     import keras
 
     lazy: Any = getattr(keras.src.utils.module_utils, "tensorflow", None)
@@ -334,7 +334,7 @@ def settings_of_another_process(portable: dict[str, Any]) -> dict[str, Any]:
 
 
 def new_session(settings: dict[str, Any]) -> None:
-    """Have names of layers begin anew, and settings be as they were.
+    """Start the names of layers anew, and restore Keras' settings.
 
     Parameters
     ----------
@@ -366,12 +366,12 @@ def let_tensorflow_come_back() -> None:
 
 
 OF_SESSION = ("object_name_uids", "global_seed_generator", "global_random_seed")
-"""What Keras keeps of a session beside its settings: the names given, and global random state."""
+"""The state that Keras keeps beside its settings: the names given, and global random state."""
 
 
 @contextlib.contextmanager
 def names_and_seeds_apart() -> Iterator[None]:
-    """Have names of layers begin anew meanwhile, and go on as before afterwards.
+    """Start the names of layers anew for a while, and restore them afterwards.
 
     Less than `keras.utils.clear_session` does, which forgets the caller's names, seeds and settings
     for good.
@@ -433,7 +433,7 @@ class Zero(float):
 
 @contextlib.contextmanager
 def noise_of_strength_zero_drawn() -> Iterator[None]:
-    """Have layers that are made meanwhile draw their noise though its strength is 0.
+    """Make layers draw their noise even where its strength is 0, while they are constructed.
 
     A model of rate 0 then has the operations of one with another rate. It concerns the classes of
     `keras.layers` that take a seed, wherever they are made: in nested models, in other layers.

@@ -32,7 +32,7 @@ def evaluate(
     inputs: Sequence[Any],
     columns: Columns | None = None,
 ) -> list[Any]:
-    """What the traced function returns of these inputs.
+    """Evaluate a trace on inputs.
 
     It may be called under `jax.vmap`, `jax.lax.scan` and `jax.jit`.
 

@@ -168,7 +168,7 @@ def model_of(
     where: str,
     drawn: bool = False,
 ) -> keras.Model:
-    """What a function makes of a configuration, as `compiled_model` does in this session of Keras.
+    """The compiled model that a function builds, as `compiled_model` does, in this Keras session.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def model_of(
 
 @contextlib.contextmanager
 def compiled_fast() -> Iterator[None]:
-    """Have JAX not optimize what it compiles meanwhile, such as what is computed only once.
+    """Turn off JAX's optimizations for a while, for functions that run only once.
 
     It took 0.3 s for every shape of a kernel to compile how initial weights are drawn.
     """
@@ -244,7 +244,7 @@ def seconds_a_step(model: keras.Model, batch: tuple[Any, ...]) -> float:
 
 
 def _ends_at_nan(model: keras.Model) -> dict[str, Any]:
-    """What has `fit` end with the epoch in which the loss became NaN or infinite.
+    """The arguments that end `fit` with the epoch in which the loss became NaN or infinite.
 
     Nothing for a model with a `fit` of its own, which may give callbacks of its own.
     """

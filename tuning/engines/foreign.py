@@ -22,7 +22,7 @@ WIDTH = 80  # characters of the error itself, behind what is said of it
 
 
 def reason(error: Exception) -> str:
-    """What an error says, as one line.
+    """The message of an error, as one line.
 
     If it was raised by a metric, loss or layer that calls another library than Keras runs on, the
     line names that function and the remedy.
@@ -68,7 +68,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def step_for_another(model: keras.Model) -> str:
-    """What is wrong with a model's own step that takes other arguments than on this backend."""
+    """The fault of a model's own step that takes other arguments than on this backend."""
     import keras
 
     backend = keras.backend.backend()
@@ -87,7 +87,7 @@ def step_for_another(model: keras.Model) -> str:
 
 
 def remedy(library: str) -> str:
-    """How to have Keras run on another library."""
+    """The words that say how to run Keras on another backend."""
     trains = "" if library == "jax" else ", where each trial goes through Keras' fit"
     return f"add --backend {library}{trains}"
 
@@ -97,7 +97,7 @@ def _package_of(frame: FrameType) -> str:
 
 
 def _named_on(frame: FrameType, number: int) -> Iterator[Any]:
-    """What the names on a line of a frame's code stand for."""
+    """The objects that the names on a line of a frame's code refer to."""
     names = {**frame.f_globals, **frame.f_locals}
     for instruction in dis.get_instructions(frame.f_code):
         line = instruction.positions and instruction.positions.lineno

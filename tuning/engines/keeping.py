@@ -24,7 +24,7 @@ Rank: TypeAlias = tuple[float, int]  # of the value, negated where more is bette
 
 @dataclass(frozen=True)
 class Keep:
-    """Whose weights to keep.
+    """The request to keep weights: of how many trials, and by which metric.
 
     Attributes
     ----------

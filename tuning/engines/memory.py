@@ -17,7 +17,7 @@ _last_tidied = 0.0  # CPU seconds of this process
 
 
 def keep_for_good() -> None:
-    """Call what is imported by now permanent, so that later collections need not look at it."""
+    """Freeze imported objects out of garbage collection."""
     gc.collect()
     gc.freeze()
 

@@ -456,7 +456,7 @@ def _zeros(shapes: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _bytes(traced: Trace, slots: Iterable[Slot]) -> int:
-    """What an operation makes, in bytes."""
+    """The size of an operation's results, in bytes."""
     avals = (traced.avals[slot.index] for slot in slots)
     return sum(aval.size * aval.dtype.itemsize for aval in avals)
 

@@ -82,7 +82,7 @@ def initial_model(
 
 @contextlib.contextmanager
 def _random_states_kept() -> Iterator[None]:
-    """Have the global random states of Python, NumPy and PyTorch be as before, after."""
+    """Restore the global random states of Python, NumPy and PyTorch afterwards."""
     own, numpys = random.getstate(), np.random.get_state()
     torch: Any = sys.modules.get("torch")
     torchs = torch.get_rng_state() if torch else None

@@ -20,7 +20,7 @@ left is known so early."""
 
 @dataclass(frozen=True)
 class Report:
-    """What happened to a pack since the last report of it.
+    """The news of a pack since its last report.
 
     Attributes
     ----------

@@ -133,14 +133,14 @@ def _is_seed(path: str) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of Keras about what it saves and loads, which `why` tells of."""
+    """Silence Keras' warnings about saving and loading, which `why` tells of."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def foreign_parts(path: Path) -> tuple[str, str]:
-    """What in a ``.keras`` file a process that has only Keras does not know.
+    """The parts of a ``.keras`` file that a process with Keras alone does not know.
 
     Returns
     -------
@@ -220,7 +220,7 @@ def _told_apart(model: keras.Model, path: Path, batch: tuple[Any, ...]) -> str:
 
 
 def _scoring(model: keras.Model, batch: tuple[Any, ...]) -> Any:
-    """How a model scores a batch: on JAX all it does, which takes less time than doing it."""
+    """The scoring of a batch by a model, to be compared: on JAX its trace, which takes less time."""
     import keras
 
     if keras.backend.backend() != "jax":

@@ -67,7 +67,7 @@ def adds_up(model: keras.Model, steps: Steps, data: Data, rows: int) -> bool:
 
 
 def _marks(traced: Trace, rows: int) -> list[bool]:
-    """Which numbers may count a batch or its rows."""
+    """The numbers of a trace that may count a batch or its rows."""
     return [each.size == 1 and np.asarray(each).item() in (1, rows) for each in traced.numbers]
 
 
@@ -120,7 +120,7 @@ def _tried(model: keras.Model, steps: Steps, split: tuple[Arrays, ...]) -> bool:
 
 @contextlib.contextmanager
 def _kept_nowhere() -> Iterator[None]:
-    """Have JAX keep no compiled programs on the disk: which model is tried is up to chance."""
+    """Turn off JAX's cache on the disk for a while."""
     import jax
 
     option = "jax_persistent_cache_min_compile_time_secs"

@@ -74,7 +74,7 @@ def stacking_axes(part: Part, stacked: Sequence[bool]) -> list[int | None]:
 
 
 def _varies(part: Part, stacked: Sequence[bool], apart: bool) -> Callable[[Atom], bool]:
-    """Tell of a trace's values whether members have different ones.
+    """Find the values of a trace that differ between members.
 
     Parameters
     ----------

@@ -169,7 +169,7 @@ def try_out(
 
 @dataclass(frozen=True)
 class Task:
-    """What all members are trained with."""
+    """The problem, data and packing that all members of a task share."""
 
     problem: Problem
     data: Data
@@ -318,7 +318,7 @@ def _train(task: Task, members: list[Member], reporter: Reporter) -> Iterator[Re
 
 
 def _by_fit(task: Task, trials: list[Trial], why: str, reporter: Reporter) -> Iterator[Report]:
-    """Have `fit` train what was not told of yet, and say why."""
+    """Train by `fit` the trials that were not reported yet, and say why."""
     for trial in trials:
         if trial.key not in reporter.told:
             outcome = fit(task.problem, task.data, trial, why, nudge=task.nudge, keeper=task.keeper)

@@ -33,7 +33,7 @@ LONGEST_FOLDER = 40  # bytes; a socket's path in it has 64 more, and may have 10
 SHORT_FOLDERS = Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")
 UNUSED = ("start_monitor", "start_api_server")
 LOG_READER = "start_log_monitor"
-"""What Ray starts as processes of their own and a search on one machine has no use for: to add
+"""Ray's own processes that a search on one machine does not need: to add
 nodes, to answer its dashboard and `ray` commands and, if quiet, to print what workers say."""
 
 
@@ -177,7 +177,7 @@ def _init(**options: Any) -> None:
 
 @contextlib.contextmanager
 def _patched(module: Any, name: str, value: Any) -> Iterator[None]:
-    """Have a module's name stand for another value meanwhile: what Ray has no option for."""
+    """Replace a module's attribute for a while, where Ray has no option for it."""
     before = getattr(module, name)
     setattr(module, name, value)
     try:
@@ -187,7 +187,7 @@ def _patched(module: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def _folder() -> Path:
-    """Where a Ray of our own keeps its sockets and logs: as Ray would, if the path is short enough.
+    """The folder for the sockets and logs of a Ray of our own: Ray's default, if its path is short.
 
     Raises
     ------

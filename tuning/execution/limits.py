@@ -20,7 +20,7 @@ UNITS = (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 
 @dataclass(frozen=True)
 class Limits:
-    """What a trial may take.
+    """The limits of a trial.
 
     Attributes
     ----------

@@ -73,17 +73,17 @@ class LocalExecutor:
         return 0
 
     def thread_report(self) -> dict[str, Any]:
-        """What this process' libraries say of their threads."""
+        """The numbers of threads that this process' libraries report."""
         return threads.report()
 
     @property
     def packer(self) -> Packer:
-        """What splits trials into packs, once `probe` has looked."""
+        """The packer, which splits trials into packs; to be used after `probe`."""
         return Packer(self._job.packing, n_samples(self._data["train"]), workers=1)
 
     @property
     def free(self) -> int:
-        """How many more packs it takes now."""
+        """The number of packs that it can take now."""
         return 0 if self.busy else 1
 
     @property

@@ -23,7 +23,7 @@ Counted = tuple[str, Outcome]
 
 @dataclass(frozen=True)
 class Heard:
-    """What an executor has heard of a pack.
+    """News of a pack, from an executor.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class Heard:
 
 
 class Executor(Protocol):
-    """What trains packs: `RayExecutor`, `LocalExecutor`, `TableExecutor`."""
+    """An executor trains packs: `RayExecutor`, `LocalExecutor` or `TableExecutor`."""
 
     @property
     def free(self) -> int:
-        """How many more packs it takes now."""
+        """The number of packs that it can take now."""
         ...
 
     @property
@@ -71,10 +71,10 @@ class Executor(Protocol):
 
 
 class Record(Protocol):
-    """Where outcomes are counted: a run directory, or memory."""
+    """A record counts outcomes: in a run directory, or in memory."""
 
     def point(self, strategy: str, number: int) -> Hashable | None:
-        """Which configuration was counted as a strategy's trial of that number; None if none."""
+        """The configuration counted as a strategy's trial of that number; None if there is none."""
         ...
 
     def has(self, trial: Trial) -> bool:
@@ -82,7 +82,7 @@ class Record(Protocol):
         ...
 
     def outcomes(self, strategy: str) -> Mapping[int, Outcome]:
-        """What was counted for a strategy before it was opened, by number."""
+        """The outcomes counted for a strategy before the record was opened, by number."""
         ...
 
     def bars(self) -> Mapping[str, Sequence[tuple[float, int]]]:
@@ -103,7 +103,7 @@ class Record(Protocol):
 
 
 class Progress:
-    """What is told how a search goes; this one does nothing with it."""
+    """A listener to the course of a search; this base class does nothing."""
 
     def planned(self, pack: Pack) -> None:
         """A pack was planned."""
@@ -181,7 +181,7 @@ def train_all(
 
 
 def ask(sampler: Sampler, n: int) -> list[Trial] | Signal:
-    """What a sampler answers when it is asked for at most `n` trials.
+    """Ask a sampler for at most `n` trials.
 
     Raises
     ------
@@ -204,7 +204,7 @@ def ask(sampler: Sampler, n: int) -> list[Trial] | Signal:
 
 
 def tell(sampler: Sampler, outcomes: Sequence[Outcome]) -> None:
-    """Tell a sampler outcomes.
+    """Give outcomes to a sampler.
 
     Raises
     ------
@@ -252,16 +252,16 @@ class _Asked:
         return [] if isinstance(answer, Signal) else answer
 
     def known(self, number: int) -> Outcome | None:
-        """What the record had for its trial of that number, if it learns."""
+        """The outcome that the record had for a trial, if the sampler learns."""
         return self._known.get(number)
 
     def hear(self, outcome: Outcome) -> None:
-        """Note what came of one of its trials."""
+        """Note the outcome of one of its trials."""
         if self.sampler.learns:
             self._to_tell[outcome.trial.number] = outcome
 
     def tell(self) -> None:
-        """Tell the sampler all whose turn has come."""
+        """Give the sampler all outcomes whose turn has come."""
         outcomes = []
         while self._told in self._to_tell:
             outcomes.append(self._to_tell.pop(self._told))
@@ -344,7 +344,7 @@ class _Plan:
         return pack
 
     def to_keep(self, pack: Pack, keep: Keep | None) -> Keep | None:
-        """Which models of a pack to keep, by who asked for its trials and what is kept so far."""
+        """The request to keep a pack's best models: who asked for each, what is kept so far."""
         if keep is None:
             return None
         wanted = {
@@ -422,7 +422,7 @@ class _Plan:
         return next(asked for asked in self._asked if asked.name == name)
 
     def _add(self, packs: list[Pack]) -> None:
-        """Have packs wait."""
+        """Add packs to the queue."""
         for pack in packs:
             # Equals in no order: neighbours are alike; the time left is learnt from all kinds.
             first = pack.trials[0]

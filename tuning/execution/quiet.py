@@ -1,4 +1,4 @@
-"""Keep what libraries say at import and at work off the terminal."""
+"""Keep the messages of libraries off the terminal."""
 
 from __future__ import annotations
 

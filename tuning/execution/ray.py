@@ -141,11 +141,11 @@ class RayExecutor:
 
     @property
     def packing(self) -> Packing:
-        """How configurations share programs, once `probe` has looked."""
+        """The kinds of axes and programs that `probe` has found."""
         return self._job.packing
 
     def thread_report(self) -> dict[str, Any]:
-        """What a worker's libraries say of their threads."""
+        """The numbers of threads that a worker's libraries report."""
         report: dict[str, Any] = ray.get(self._report_threads.remote(self._job))
         return report
 
@@ -156,12 +156,12 @@ class RayExecutor:
 
     @property
     def packer(self) -> Packer:
-        """What splits trials into packs, once `probe` has looked."""
+        """The packer, which splits trials into packs; to be used after `probe`."""
         return Packer(self.packing, self._n_train, self._cluster.workers)
 
     @property
     def free(self) -> int:
-        """How many more packs it takes now."""
+        """The number of packs that it can take now."""
         return self._cluster.in_flight - len(self._in_flight)
 
     @property
@@ -200,7 +200,7 @@ class RayExecutor:
         return heard
 
     def _next_report(self, task: _Task) -> Report:
-        """What is told of a task next, waiting for it."""
+        """The next report of a task; waits for it."""
         try:
             report: Report = ray.get(next(task.reports))
         except ray.exceptions.LocalRayletDiedError:  # no trial's fault
@@ -237,7 +237,7 @@ class RayExecutor:
         return self._lost(pack, reason or f"{_ray_error(error)}, {deaths} times", seconds), []
 
     def _lost(self, pack: Pack, said: str, seconds: float, status: Status = "failed") -> Report:
-        """What is said of a trial whose worker did not tell its outcome."""
+        """The report for a trial whose worker died before it could report."""
         outcome = Outcome(
             pack.trials[0],
             status,

@@ -42,7 +42,7 @@ VMSTAT = Path("/proc/vmstat")  # Linux
 
 @dataclass(frozen=True)
 class _Supervised:
-    """What a supervised process knows of its supervisor."""
+    """The supervisor, as the supervised process knows it."""
 
     process: int
     mouth: int
@@ -52,7 +52,7 @@ _supervised: _Supervised | None = None
 
 
 def tell(**facts: Any) -> None:
-    """Let the supervisor know some facts, if there is one.
+    """Send facts to the supervisor, if there is one.
 
     Parameters
     ----------

@@ -48,12 +48,12 @@ class TableExecutor:
 
     @property
     def packer(self) -> Packer:
-        """What has every trial be a pack of its own."""
+        """The packer, which makes each trial a pack of its own."""
         return Packer(UNPACKED, 1, self._workers)
 
     @property
     def free(self) -> int:
-        """How many more packs it takes now."""
+        """The number of packs that it can take now."""
         return self._workers - len(self._ends)
 
     @property
@@ -62,7 +62,7 @@ class TableExecutor:
         return bool(self._ends)
 
     def submit(self, pack: Pack, keep: Keep | None = None) -> None:
-        """Have a worker that is free answer for a pack."""
+        """Give a pack to a free worker of the simulation."""
         seconds = sum(self._outcomes[trial.point].seconds for trial in pack.trials)
         heapq.heappush(self._ends, (self.clock + seconds, next(self._order), pack))
 
@@ -119,7 +119,7 @@ class OnTable(Sampler):
         return FINISHED
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:
-        """Hear outcomes, and hand them on by the sampler's own numbers."""
+        """Give the outcomes to the sampler, under the sampler's own numbers."""
         known = [replace(each, trial=self._given[each.trial.number]) for each in outcomes]
         tell(self._sampler, known)
 
@@ -139,7 +139,7 @@ class Memory:
         self._trained: dict[Hashable, Outcome] = {}
 
     def point(self, strategy: str, number: int) -> Hashable | None:
-        """Which configuration was counted as a strategy's trial of that number; None if none."""
+        """The configuration counted as a strategy's trial of that number; None if there is none."""
         return self._points.get((strategy, number))
 
     def has(self, trial: Trial) -> bool:
@@ -155,7 +155,7 @@ class Memory:
         return {}
 
     def keep(self, models: Sequence[KeptModel]) -> None:
-        """Keep no models."""
+        """Do nothing: a table has no models."""
 
     def count(self, outcomes: Sequence[Counted]) -> None:
         """Count outcomes."""

@@ -89,7 +89,7 @@ def one_cpu() -> Iterator[int | None]:
 
 
 def report() -> dict[str, Any]:
-    """What this process may use, as the libraries themselves answer.
+    """The CPUs and threads that this process may use, as its libraries report them.
 
     Returns
     -------

@@ -38,7 +38,7 @@ CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest
 
 @dataclass(frozen=True)
 class Job:
-    """What is the same for all that the workers of a search do.
+    """The settings that all tasks of a search share.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a first look at a problem's models found, before anything is trained.
+    """The result of a first look at a problem's models, before anything is trained.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ def prepare(backend: str, cache: str | None = None) -> None:
 
 @contextlib.contextmanager
 def _absent(*packages: str) -> Iterator[None]:
-    """Have packages not found for a while: Keras imports some it has little use for here.
+    """Hide packages from imports for a while: Keras imports some that a worker does not need.
 
     Its plots, its scikit-learn wrappers and its reading of data frames, which a worker does not
     need, took more than half of the time to import it.
@@ -154,7 +154,7 @@ def _prepare_jax(cache: str | None) -> None:
 
 
 def _keep_compiled(cache: str) -> None:
-    """Have JAX keep compiled programs in a folder."""
+    """Tell JAX to keep compiled programs in a folder."""
     import jax
 
     _make_room(Path(cache))
@@ -333,7 +333,7 @@ def after_probe(problem: Problem, job: Job, found: Probe) -> Job:
 
 
 def untrainable(problem: Problem, backend: str, error: str) -> str:
-    """What is said of a problem none of whose models trains."""
+    """The error message for a problem none of whose models can be trained."""
     why = shortened(error, 200)
     return f"no model of problem {problem.name!r} can be trained on {backend}: {why}"
 
@@ -351,7 +351,7 @@ def _packing(
     job: Job,
     base: Configuration,
 ) -> Packing:
-    """How the problem's configurations share programs; with a reason if they cannot."""
+    """The programs that the problem's configurations share, or the reason why they cannot."""
     from tuning.engines.vectorized import look_at, try_out
     from tuning.packing.axes import discover
 
@@ -370,7 +370,7 @@ def _packing(
 
 
 def prepare_own_process(backend: str, cache: str | None = None) -> None:
-    """Have Keras run on the backend in a process that is not a worker, and change no more there.
+    """Import Keras on a backend in a process that is not a worker; change nothing else there.
 
     Raises
     ------
@@ -393,7 +393,7 @@ def prepare_own_process(backend: str, cache: str | None = None) -> None:
 
 @contextlib.contextmanager
 def random_state_restored() -> Iterator[None]:
-    """Have Python's and NumPy's random numbers go on afterwards as if nothing had been drawn."""
+    """Restore the random states of Python and NumPy afterwards."""
     import numpy as np
 
     own, numpys = random.getstate(), np.random.get_state()

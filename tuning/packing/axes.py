@@ -1,4 +1,4 @@
-"""Which configurations are expected to share one compiled program: what each axis does to it."""
+"""The effect of each axis on the compiled program, and which configurations share one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GOLDEN = 0.6180339887498949
 
 @dataclass(frozen=True)
 class Axis:
-    """What an axis is to the compiled program.
+    """The effect of an axis on the compiled program.
 
     Attributes
     ----------
@@ -45,19 +45,19 @@ class Axis:
     sizes: dict[Value, float] = field(default_factory=dict)
 
     def programs(self, values: Sequence[Value]) -> int:
-        """How many programs the values come to."""
+        """The number of programs that the values need."""
         if self.kind != "structural":
             return 1
         return len({self.class_of(value) for value in values})
 
     def class_of(self, value: Value) -> Value:
-        """What the values that share a program with this one have in common."""
+        """The class of a value: values of one class share a program."""
         return f"class {self.classes[value]}" if value in self.classes else value
 
 
 @dataclass(frozen=True)
 class Packing:
-    """How the configurations of a grid share programs.
+    """The programs that the configurations of a grid share.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Packing:
         return 0.0 if self.reason else self.parameters * math.prod(shares)
 
     def program(self, configuration: Mapping[str, Value]) -> Program:
-        """What the configurations of one program have in common: their structural values."""
+        """The structural values of a configuration: those of one program have the same."""
         return tuple(
             self.axes[name].class_of(value)
             for name, value in configuration.items()
@@ -95,7 +95,7 @@ class Packing:
         )
 
     def trajectory(self, configuration: Mapping[str, Value]) -> Program:
-        """What the configurations have in common that differ only in how long they are trained."""
+        """The values of a configuration but its epochs: those of one trajectory have the same."""
         return tuple(
             value for name, value in configuration.items() if self.axes[name].kind != "fidelity"
         )
@@ -120,7 +120,7 @@ class Packing:
 
 
 def shard_position(grid: Grid, index: int, kinds: Mapping[str, Kind]) -> tuple[int, int]:
-    """Where a trial's trajectory stands among all of the grid's, and how many there are.
+    """The position of a trial's trajectory among all of the grid's, and their number.
 
     Those of one program stand side by side, and programs in a scattered order, so that every
     stretch has of all kinds.
@@ -137,7 +137,7 @@ def shard_position(grid: Grid, index: int, kinds: Mapping[str, Kind]) -> tuple[i
         return _scattered(index, grid.size), grid.size
 
     def number(kind: Kind) -> tuple[int, int]:
-        """Which of all combinations of the axes of a kind it has, and how many there are."""
+        """The position among all combinations of the axes of a kind, and their number."""
         number, of = 0, 1
         for name, values in grid.axes.items():
             if kinds[name] == kind:
@@ -172,7 +172,7 @@ class Recorded(dict[str, Value]):
 
 
 def _noted(name: str, reads_one: bool) -> Any:
-    """The method of dict, which notes the axis it is asked for, or that it may tell all."""
+    """Wrap a dict method to record which keys are read."""
     method = getattr(dict, name)
 
     @functools.wraps(method)
@@ -232,7 +232,7 @@ def discover(grid: Grid, look: Look, base: Configuration) -> Packing:
 
 
 def _along(grid: Grid, look: Look, base: Configuration, first: Steps, drawn: bool) -> Packing:
-    """What each axis is, with noise of strength 0 drawn or not."""
+    """The kind of each axis, with noise of strength 0 drawn or not."""
     axes = {}
     for name, values in grid.axes.items():
         if name == "batch_size":
@@ -254,7 +254,7 @@ def _along(grid: Grid, look: Look, base: Configuration, first: Steps, drawn: boo
 
 
 def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axis:
-    """What an axis is, from what the models of its values do."""
+    """The kind of an axis, from the traces of its values' models."""
     traced = {value: steps for value, steps in variants.items() if isinstance(steps, Steps)}
     sizes = {
         value: steps.parameters / first.parameters

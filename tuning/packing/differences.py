@@ -1,4 +1,4 @@
-"""How the models of two values of an axis differ, as a person says it."""
+"""Differences between models, in words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST = 3  # things named; the others are counted
 
 
 def structural_difference(one: Steps, other: Steps) -> str:
-    """What of two models' programs differs: the first variable, or else the first operation."""
+    """The first variable, or else the first operation, in which two models' programs differ."""
     if one.sizes[:2] != other.sizes[:2]:
         return "layers come and go"
     shapes, others = ([array.shape for array in steps.state] for steps in (one, other))
@@ -31,7 +31,7 @@ def structural_difference(one: Steps, other: Steps) -> str:
 
 
 def lifted_difference(members: Sequence[Steps]) -> str:
-    """What differs between models of one program; nothing if they are equal."""
+    """The numbers in which models of one program differ, in words; empty if they are equal."""
     varying = zip(members[0].paths, variables_that_differ(members), strict=True)
     named = dict.fromkeys(_short(path) for path, differs in varying if differs)
     written: list[tuple[str, str]] = []

@@ -21,7 +21,7 @@ PARAMETER_ROW_SECONDS, PARAMETER_STEP_SECONDS = 5.5e-11, 4e-10
 
 @dataclass(frozen=True)
 class Work:
-    """What training a configuration takes.
+    """The cost of training a configuration.
 
     Attributes
     ----------

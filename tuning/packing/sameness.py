@@ -1,4 +1,4 @@
-"""Why two configurations share a program: their models' traced steps differ in numbers alone.
+"""The proof that two configurations share a program: their traced steps differ only in numbers.
 
 What a compiled model does in training is its `train_step`, on JAX a pure function of its variables
 and a batch; what it scores is its `test_step` and the results of its metrics; and what `fit` does
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Steps:
-    """What a compiled model does, and the numbers it does it with.
+    """The traced steps of a compiled model, and the numbers in them.
 
     Attributes
     ----------
@@ -201,7 +201,7 @@ def _finish(model: keras.Model, state: list[Any]) -> Trace:
 
 
 def numbers_that_differ(members: Sequence[Steps]) -> list[dict[int, np.ndarray]]:
-    """Of each trace the numbers in which models of one program differ, stacked over the models.
+    """The numbers in which models of one program differ, for each trace, stacked over the models.
 
     Compared to the bit: what is equal stays a constant of the program.
     """
@@ -216,7 +216,7 @@ def numbers_that_differ(members: Sequence[Steps]) -> list[dict[int, np.ndarray]]
 
 
 def variables_that_differ(members: Sequence[Steps]) -> list[bool]:
-    """Of each variable whether models of one program begin with different values of it."""
+    """For each variable, whether models of one program begin with different values."""
     return [
         not all(_equal(values[0], value) for value in values[1:])
         for values in zip(*(member.state for member in members), strict=True)
@@ -224,7 +224,7 @@ def variables_that_differ(members: Sequence[Steps]) -> list[bool]:
 
 
 def equal(one: Steps, other: Steps) -> bool:
-    """Whether two models of one program come to the same."""
+    """Whether two models of one program have equal numbers and equal initial variables."""
     both = [one, other]
     return not any(numbers_that_differ(both)) and not any(variables_that_differ(both))
 

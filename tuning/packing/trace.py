@@ -1,4 +1,4 @@
-"""What a function does, as a flat list of operations: its jaxpr, with calls inlined.
+"""A function as a flat list of operations: its jaxpr, with calls inlined.
 
 Numbers are kept apart from operations, so that two lists can be compared without them: the scalars
 that stand in a jaxpr as literals, and the arrays that the function closes over.
@@ -29,7 +29,7 @@ class Unproven(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What an operation makes or a function takes, by its place among all of a trace's."""
+    """A value of a trace, input or result of an operation, by its place among all."""
 
     index: int
 

@@ -240,7 +240,7 @@ def _checked_array(value: Any, where: str) -> np.ndarray:
 
 
 def _plain(value: Any) -> Any:
-    """What Keras makes of data frames, of their columns and of sparse matrices."""
+    """Data frames, their columns and sparse matrices as the arrays that Keras makes of them."""
     if _is_of(value, "DataFrame", "pandas"):
         return value.to_numpy()
     if _is_of(value, "Series", "pandas"):

@@ -1,4 +1,4 @@
-"""What outside of a problem's file changes its numbers: Keras' settings, and variables."""
+"""Settings outside of a problem's file that change its numbers: Keras', and variables."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _settings_of(code: Code) -> dict[str, Any]:
 
 
 def environment(problem: Problem) -> dict[str, str]:
-    """What changes numbers in this process, by name: Keras' settings and variables that are set."""
+    """The settings that change numbers in this process, by name: Keras', and variables."""
     settings = settings_of(problem)
     found = {name: str(settings[name]) for name in SETTINGS}
     for name, value in sorted(os.environ.items()):

@@ -44,7 +44,7 @@ def fingerprint(reached: Reached) -> dict[str, str]:
 
 
 def changed(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """What of the code differs between two fingerprints, each as a phrase; none if nothing does.
+    """The differences in code between two fingerprints, each as a phrase.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def _definitions(text: str) -> dict[tuple[int, str, str], str]:
 
 
 def _bytecode(code: CodeType) -> str:
-    """What code does, without names of files and numbers of lines."""
+    """The bytecode and constants of a code object, without file names and line numbers."""
     return repr((
         code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags,
         code.co_code, [_constant(each) for each in code.co_consts], code.co_names,

@@ -184,7 +184,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._modules = modules
 
     def reducer_override(self, obj: Any) -> Any:
-        """How an object is pickled: of a user's module no more than is used."""
+        """Pickle an object, and of a user's module only the parts that are used."""
         if isinstance(obj, ModuleType) and is_users(obj.__name__):
             used = self._modules.get(obj.__name__, {"*"})
             names = [name for name in vars(obj) if name in used or "*" in used]
@@ -207,7 +207,7 @@ def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
 
 
 def _pickled(build_model: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any, ...]]:
-    """What Keras has to know, the function with all it reaches, and apart large arrays' bytes.
+    """The pickled function with all that it reaches, and apart the bytes of large arrays.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def _dumps(value: Any, found: Reached, **options: Any) -> bytes:
 
 @contextlib.contextmanager
 def _by_value() -> Iterator[None]:
-    """Have functions and classes of the user's modules pickled by value meanwhile."""
+    """Pickle functions and classes of the user's modules by value, for a while."""
     before = cloudpickle.list_registry_pickle_by_value()
     modules = [
         module
@@ -269,7 +269,7 @@ def _registered(found: Reached) -> dict[str, Any]:
 
 
 def _why_not(found: Reached, error: Exception) -> str:
-    """Which value cannot be sent to another process, and what to do."""
+    """The sentence that names the value that cannot be sent to another process."""
     for name, value in found.values.items():
         try:
             _dumps(value, found)

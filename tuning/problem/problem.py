@@ -26,12 +26,12 @@ class Code(Protocol):
 
     @property
     def name(self) -> str:
-        """What the problem is called in messages and manifests."""
+        """The problem's name in messages and manifests."""
         ...
 
     @property
     def source(self) -> str:
-        """What `load_problem` finds it by; empty if it was made of functions."""
+        """The name or path for `load_problem`; empty if the problem was made of functions."""
         ...
 
     @property
@@ -53,7 +53,7 @@ class Code(Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is searched: a grid, the data, the models, and the score that chooses.
+    """A problem: the grid, the data, the models, and the score that chooses.
 
     It is pickled as its code alone, without the data.
 
@@ -96,7 +96,7 @@ class Problem:
 
     @property
     def source(self) -> str:
-        """What `load_problem` finds it by; empty if it was made of functions."""
+        """The name or path for `load_problem`; empty if the problem was made of functions."""
         return self.code.source
 
     @property
@@ -146,7 +146,7 @@ def check_problem(problem: Problem, where: str) -> Problem:
 
 
 def axes_fault(grid: Grid) -> str:
-    """What is wrong with the axes that steer training, in a few words; nothing if all is right."""
+    """The fault of the axes that steer training, in a few words; empty if there is none."""
     for axis in ("batch_size", "epochs"):
         for value in grid.axes.get(axis, ()):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -155,7 +155,7 @@ def axes_fault(grid: Grid) -> str:
 
 
 def reference_fault(reference: Any) -> str:
-    """What is wrong with a result published elsewhere, in a few words; nothing if it is right."""
+    """The fault of a result published elsewhere, in a few words; empty if there is none."""
     if not isinstance(reference, Mapping):
         return f"{quoted(reference)} is not a dict"
     for name, value in reference.items():

@@ -1,4 +1,4 @@
-"""What a function reaches: the user's helper functions, classes, values and modules."""
+"""The user's helper functions, classes, values and modules that a function uses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OF_CLASSES = (MemberDescriptorType, GetSetDescriptorType)
 
 @dataclass
 class Reached:
-    """What a function reaches, directly and through its helpers, by the name it is used by.
+    """The things that a function uses, directly and through its helpers, by name.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Reached:
 
 
 def reached(build_model: Any) -> Reached:
-    """What a function, a method, a `functools.partial` or a callable object reaches."""
+    """Find the things that a function, method, `functools.partial` or callable object uses."""
     walk = _Walk(getattr(build_model, "__module__", None) or type(build_model).__module__)
     walk.visit(ROOT, build_model)
     return walk.found
@@ -241,7 +241,7 @@ class _Walk:
 
 
 def _parts(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """What a container, a method or a wrapped function consists of, each with its name."""
+    """The parts of a container, a method or a wrapped function, each with its name."""
     if isinstance(value, MethodType):
         yield name, value.__func__
         yield "self", value.__self__
@@ -263,7 +263,7 @@ def _is_of_python(kind: type) -> bool:
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    """What an object holds, in its dict and in slots."""
+    """The attributes of an object, in its dict and in slots."""
     yield from getattr(value, "__dict__", {}).items()
     for kind in type(value).__mro__:
         for name, slot in vars(kind).items():

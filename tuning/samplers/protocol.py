@@ -1,4 +1,4 @@
-"""What the loop asks of a search strategy."""
+"""The interface between the loop and a search strategy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHUNK = 100_000  # trials asked for at once, where all are
 
 
 class Signal(enum.Enum):
-    """What a sampler answers in place of trials."""
+    """A sampler's answer in place of trials."""
 
     WAIT = "it has to hear more outcomes before it can go on"
     FINISHED = "it has no more trials"
@@ -82,7 +82,7 @@ class Sampler(ABC):
         """
 
     def tell(self, outcomes: Sequence[Outcome]) -> None:  # noqa: B027  many have nothing to learn
-        """Hear outcomes of trials asked for before.
+        """Receive outcomes of trials asked for before.
 
         Those whose ``status`` is not ``ok`` have no metrics.
         """
@@ -92,7 +92,7 @@ class Sampler(ABC):
         return self.n_trials >= other.n_trials and self.describe() == other.describe()
 
     def describe(self) -> str:
-        """What it trains, as part of a sentence: ``20 random configurations``."""
+        """The trials in words, as part of a sentence: ``20 random configurations``."""
         return f"{self.n_trials:,} trials of {self.title or self.name or type(self).__name__}"
 
 

@@ -81,7 +81,7 @@ def strategy(name: str) -> type[Sampler]:
 
 
 def title_of(name: str) -> str:
-    """What sentences call a strategy: its title, or its name where it is not registered."""
+    """The name of a strategy in sentences: its title, or its name if it is not registered."""
     known = strategies()
     return known[name].title if name in known else name
 

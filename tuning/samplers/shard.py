@@ -46,7 +46,7 @@ class Shard:
         return f"shard-{self.number}-of-{self.of}"
 
     def has(self, place: int, places: int) -> bool:
-        """Whether it is what stands at a place, counted from 0, of so many."""
+        """Whether a position, counted from 0 among so many, belongs to this shard."""
         return place * self.of // places == self.number - 1
 
 

@@ -41,7 +41,7 @@ MOST_COPIED = 2**27
 
 
 class Axis(NamedTuple):
-    """How a kernel moves along one spatial axis.
+    """The movement of a kernel along one spatial axis.
 
     Output `o` meets tap `t` at the input's index `first + o * stride + t * step`; what lies outside
     the input counts as zero.
@@ -88,7 +88,7 @@ def convolution(lhs: jax.Array, rhs: jax.Array, params: Mapping[str, Any]) -> ja
 
 
 def _axes(lhs: Sequence[int], rhs: Sequence[int], params: Mapping[str, Any]) -> list[Axis]:
-    """How the kernel moves along each axis of the images, zeros put between their elements."""
+    """The movement of the kernel along each axis of images with zeros between their elements."""
     image, kernel, _ = params["dimension_numbers"]
     names = ("padding", "window_strides", "rhs_dilation", "lhs_dilation")
     axes = []
@@ -265,7 +265,7 @@ def _padded(x: jax.Array, axes: Sequence[Axis]) -> tuple[jax.Array, list[Axis]]:
 
 
 def _seen(x: jax.Array, axes: Sequence[Axis], taps: Sequence[int]) -> jax.Array:
-    """What the outputs see of the image by one tap of the kernel: (rows, *outputs, ...)."""
+    """The part of the image under one tap of the kernel: (rows, *outputs, ...)."""
     start = [a.first + t * a.step for a, t in zip(axes, taps, strict=True)]
     stop = [s + (a.outputs - 1) * a.stride + 1 for a, s in zip(axes, start, strict=True)]
     strides = [a.stride for a in axes]
@@ -273,7 +273,7 @@ def _seen(x: jax.Array, axes: Sequence[Axis], taps: Sequence[int]) -> jax.Array:
 
 
 def _all_seen(x: jax.Array, axes: Sequence[Axis]) -> jax.Array:
-    """What the outputs see of the image by all taps, side by side on the last axis.
+    """The parts of the image under all taps, side by side on the last axis.
 
     One spatial axis after the other: three slices and again three where the kernel is 3 x 3.
     """
@@ -286,7 +286,7 @@ def _all_seen(x: jax.Array, axes: Sequence[Axis]) -> jax.Array:
 
 
 def _size(axes: Sequence[Axis], name: str) -> int:
-    """How many outputs or taps there are, over all axes."""
+    """The number of outputs or taps, over all axes."""
     return math.prod(getattr(axis, name) for axis in axes)
 
 

@@ -196,17 +196,17 @@ def _paired(outer: Sequence[int], inner: Sequence[int]) -> list[int]:
 
 
 def _lowest(dtype: Any) -> Any:
-    """What no number of the type is below."""
+    """The smallest number of a type."""
     return -jnp.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).min
 
 
 def _highest(dtype: Any) -> Any:
-    """What no number of the type is above."""
+    """The largest number of a type."""
     return jnp.inf if jnp.issubdtype(dtype, jnp.floating) else jnp.iinfo(dtype).max
 
 
 def _zero(_: Any) -> int:
-    """What adds nothing."""
+    """The zero of a type."""
     return 0
 
 

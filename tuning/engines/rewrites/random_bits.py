@@ -8,7 +8,7 @@ from typing import Any
 
 
 def random_bits(key: Any, params: Mapping[str, Any]) -> Any:
-    """What `random_bits` makes of a key, from a hash that vectorizes and fuses with its use.
+    """Random bits of a key, by a hash that vectorizes and fuses with its use.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def with_sums_after_loops(traced: Trace) -> Trace:
 
 @dataclass
 class _Sum:
-    """What a loop adds up: its place among the carried values, the addition, and what it adds."""
+    """A sum that a loop adds up: its place among the carried values, the addition, the product."""
 
     place: int
     addition: Operation
@@ -79,7 +79,7 @@ def _split(loop: Operation, avals: list[Any]) -> list[Operation]:
 
 
 def _sum(body: Body, n: int, carried: int, reads: Counter[int]) -> _Sum | None:
-    """What the loop does with a carried value, if that is only to add a product to it.
+    """The sum of a carried value, if the loop only adds a product to it.
 
     The first n inputs of the loop are the same at all steps.
     """
@@ -111,7 +111,7 @@ def _over_steps(product: Operation) -> dict[str, Any]:
 
 
 def _reads(body: Body) -> Counter[int]:
-    """How often each slot is read in a loop, its outputs included."""
+    """The number of times that each slot is read in a loop, its outputs included."""
     atoms = [*body.outputs, *(atom for each in body.operations for atom in each.inputs)]
     return Counter(atom.index for atom in atoms if isinstance(atom, Slot))
 

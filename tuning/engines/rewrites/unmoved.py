@@ -207,4 +207,4 @@ RULES: dict[str, Rule] = {
     "sub": _difference,
     "transpose": _reshaped,
 }
-"""What each operation makes of ranges; of all others nothing is known."""
+"""The range of each operation's result; nothing is known of operations that are not here."""

@@ -212,7 +212,7 @@ class _Spread:
                 self.alone = False
 
     def _check_returned(self) -> None:
-        """What comes back of a kernel has to be one, and nothing else may have columns."""
+        """Check that a kernel comes back as a kernel, and that nothing else has its columns."""
         inputs, outputs = self.traced.body.inputs, self.traced.body.outputs
         for place, atom in enumerate(outputs, self.first):
             index = atom.index if isinstance(atom, Slot) else -1
