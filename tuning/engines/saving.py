@@ -220,7 +220,7 @@ def _told_apart(model: keras.Model, path: Path, batch: tuple[Any, ...]) -> str:
 
 
 def _scoring(model: keras.Model, batch: tuple[Any, ...]) -> Any:
-    """The scoring of a batch by a model, to be compared: on JAX its trace, which takes less time."""
+    """A batch's scoring by a model, to be compared: on JAX its trace, which takes less time."""
     import keras
 
     if keras.backend.backend() != "jax":
