@@ -31,7 +31,7 @@ def proofs(n: int | None) -> dict[str, dict[str, float]]:
     """What the first n programs took, medians over their members."""
     from tuning import load_problem
     from tuning.engines import vectorized
-    from tuning.engines.fit import compiled_model
+    from tuning.engines.models import compiled_model
     from tuning.packing.axes import Packing
     from tuning.problem.problem import load_data
     from tuning.trial import Trial

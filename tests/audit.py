@@ -21,7 +21,7 @@ import numpy as np
 
 from tuning import Grid, Problem
 from tuning.compatibility.keras import noisy_layers
-from tuning.engines.fit import compiled_model
+from tuning.engines.models import compiled_model
 from tuning.engines.vectorized import look_at
 from tuning.errors import first_line
 from tuning.packing.differences import lifted_difference, structural_difference

@@ -12,7 +12,7 @@ import numpy as np
 
 from tuning import Problem
 from tuning.engines.batches import in_floatx, row_order
-from tuning.engines.fit import compiled_model
+from tuning.engines.models import compiled_model
 from tuning.engines.parts import Sizes
 from tuning.problem.data import Data, map_arrays, n_samples
 from tuning.trial import batch_size, epochs

@@ -12,8 +12,9 @@ import pytest
 from tests.conftest import evaluated_apart, packing_of, train_pack, trial_at
 from tests.plain import train_plainly
 from tuning.engines.batches import Split
-from tuning.engines.fit import compiled_model, evaluated
+from tuning.engines.fit import evaluated
 from tuning.engines.keeping import Keep
+from tuning.engines.models import compiled_model
 from tuning.engines.saving import build
 from tuning.engines.vectorized import look_at
 from tuning.execution.worker import Job, train

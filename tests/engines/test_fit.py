@@ -10,7 +10,8 @@ import pytest
 
 from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, fit, packing_of, train_pack
 from tests.plain import train_plainly
-from tuning.engines.fit import compiled_model, score_names
+from tuning.engines.fit import score_names
+from tuning.engines.models import compiled_model
 from tuning.execution.worker import PROBES, Job, probe
 from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data

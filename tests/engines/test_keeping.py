@@ -22,8 +22,9 @@ from tests.conftest import (
 )
 from tuning.engines import reports, vectorized
 from tuning.engines.batches import Split
-from tuning.engines.fit import compiled_model, evaluated
+from tuning.engines.fit import evaluated
 from tuning.engines.keeping import Keep, Keeper
+from tuning.engines.models import compiled_model
 from tuning.engines.saving import build
 from tuning.engines.weights import Weights, weights_of
 from tuning.execution.worker import Job, train

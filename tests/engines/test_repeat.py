@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import PROBLEMS, REPOSITORY, TINY, fit, packing_of, train_pack, trial_at
 from tuning.engines.batches import row_order
-from tuning.engines.fit import compiled_model
+from tuning.engines.models import compiled_model
 from tuning.engines.repeat import initial_model, lines_to_repeat
 from tuning.engines.scores import shortest_float32
 from tuning.errors import TuningError

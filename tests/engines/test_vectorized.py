@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import PROBLEMS, changed, packing_of, train_pack, trial_at
 from tuning.engines import reports, vectorized
-from tuning.engines.fit import compiled_model
+from tuning.engines.models import compiled_model
 from tuning.engines.program import LONG, Program
 from tuning.problem.data import n_samples
 from tuning.problem.problem import load_data

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import PROBLEMS, changed, packing_of
 from tuning import load_problem
-from tuning.engines.fit import compiled_model
+from tuning.engines.models import compiled_model
 from tuning.execution.worker import Job, probe
 from tuning.packing.axes import Packing, Recorded
 from tuning.problem.problem import load_data

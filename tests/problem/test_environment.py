@@ -4,7 +4,7 @@ import pytest
 
 from tests.conftest import TINY, changed, packing_of, train_pack, trial_at
 from tests.runs.test_results import manifest
-from tuning.engines.fit import compiled_model
+from tuning.engines.models import compiled_model
 from tuning.execution.worker import Job, train
 from tuning.problem import environment as surroundings
 from tuning.problem.environment import environment

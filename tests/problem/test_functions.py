@@ -157,7 +157,7 @@ with open("problems.pickle", "wb") as file:
 WORKER = """
 import json, pickle, sys
 from tuning.compatibility.keras import settings_now
-from tuning.engines.fit import compiled_model
+from tuning.engines.models import compiled_model
 from tuning.execution.worker import prepare
 from tuning.problem.environment import environment
 with open(sys.argv[1], "rb") as file:

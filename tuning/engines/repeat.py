@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuning.compatibility.keras import names_and_seeds_apart
-from tuning.engines.fit import model_of
+from tuning.engines.models import model_of
 from tuning.space.grid import Configuration
 from tuning.trial import Trial
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from tuning.compatibility.keras import build_state, fixed_rows, parts_of_users
 from tuning.engines.batches import in_floatx
-from tuning.engines.fit import compiled_fast, compiled_model
+from tuning.engines.models import compiled_fast, compiled_model
 from tuning.engines.repeat import initial_model
 from tuning.engines.weights import Weights, values_of
 from tuning.errors import TuningError, first_line

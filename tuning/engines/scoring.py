@@ -18,7 +18,7 @@ import numpy as np
 
 from tuning.compatibility.keras import in_floats
 from tuning.engines.batches import in_floatx
-from tuning.engines.fit import compiled_fast
+from tuning.engines.models import compiled_fast
 from tuning.packing.sameness import Steps
 from tuning.packing.trace import Body, Slot, Trace
 from tuning.problem.data import Arrays, Data, map_arrays, named_arrays, splits_of

@@ -17,9 +17,10 @@ from typing import Any
 
 from tuning.compatibility.keras import fixed_rows
 from tuning.engines.batches import row_order
-from tuning.engines.fit import compiled_model, fit, seconds_a_step
+from tuning.engines.fit import fit, seconds_a_step
 from tuning.engines.foreign import reason
 from tuning.engines.keeping import Keeper
+from tuning.engines.models import compiled_model
 from tuning.engines.nudge import nudged
 from tuning.engines.parts import Sizes, shapes_of
 from tuning.engines.program import Program, State

@@ -292,8 +292,9 @@ def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
     process.
     """
     from tuning.compatibility.keras import better, describe
-    from tuning.engines.fit import compiled_model, score_names
+    from tuning.engines.fit import score_names
     from tuning.engines.foreign import reason, remedy
+    from tuning.engines.models import compiled_model
 
     if job.backend != "tensorflow" and (place := text_of(data)):
         return Probe(error=f"{place} is text, which only TensorFlow has: {remedy('tensorflow')}")
