@@ -868,7 +868,7 @@ def wrong_pickle(self: Any) -> Any:
 
 
 OF_PYTHON = [
-    asked("nothing to search: both --random and --sweep are 0", trials=0),
+    asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
     asked("there is no strategy 'radnom': did you mean 'random'?", strategy="radnom"),
     asked("there are 2 configurations to start with, and only 1 trials", trials=1,
           start=[{"units": 1}, {"units": 2}]),

@@ -160,7 +160,10 @@ def settle(request: Request) -> Settings:
     strategies = _strategies(request, manifest, problem.grid, engine)
     samplers = samplers_of(strategies, problem.grid, seed)
     if not any(sampler.n_trials for sampler in samplers.values()):
-        raise TuningError("nothing to search: both --random and --sweep are 0")
+        none = "both --random and --sweep are 0"
+        if request.strategies is not None:
+            none = "let trials be at least 1, or name a sweep"
+        raise TuningError(f"nothing to search: {none}")
     kept = strategies
     if manifest:
         kept = _larger(manifest.strategies, strategies, problem.grid, seed)
