@@ -125,14 +125,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep one in so many of what is slow, in every file the first."""
+    """Keep one in so many of what is slow, in every file the first; begin with the longest files.
+
+    A file's tests run in one process, so the last file to begin had better be a short one.
+    """
     every, kept, seen = config.getoption("--one-in"), [], collections.Counter[str]()
     for item in items:
         slow = item.get_closest_marker("slow") is not None
         if not slow or seen[str(item.path)] % every == 0:
             kept.append(item)
         seen[str(item.path)] += slow
-    items[:] = kept
+    items[:] = sorted(kept, key=lambda item: item.path.parent != REPOSITORY / "tests")
 
 
 @pytest.fixture(scope="session")
