@@ -243,15 +243,20 @@ def test_a_long_sweep_is_planned_by_halves(problem, table):
 def test_a_local_executor_leaves_random_numbers_alone(problem):
     import random
 
+    import keras
     import numpy as np
 
+    def drawn():
+        return random.random(), np.random.rand(), float(keras.random.uniform(()))
+
     executor = LocalExecutor(problem, Job(0, "jax"), engine="fit")
-    random.seed(5)
-    np.random.seed(5)
-    expected = random.random(), np.random.rand()
-    random.seed(5)
-    np.random.seed(5)
+    name = keras.layers.Dense(1).name
+    keras.utils.set_random_seed(5)
+    expected = drawn()
+    keras.utils.set_random_seed(5)
     executor.load(load_data(problem))
     executor.probe()
     list(train_all(executor, executor.packer.split([trial_at(problem.grid, 0, 0, 0)])))
-    assert (random.random(), np.random.rand()) == expected
+    assert drawn() == expected
+    stem, _, number = name.partition("_")
+    assert keras.layers.Dense(1).name == f"{stem}_{int(number or 0) + 1}"

@@ -394,12 +394,15 @@ def prepare_own_process(backend: str, cache: str | None = None) -> None:
 
 @contextlib.contextmanager
 def random_state_restored() -> Iterator[None]:
-    """Restore the random states of Python and NumPy afterwards."""
+    """Restore the random states of Python, NumPy and Keras afterwards, and Keras' names."""
     import numpy as np
+
+    from tuning.compatibility.keras import names_and_seeds_apart
 
     own, numpys = random.getstate(), np.random.get_state()
     try:
-        yield
+        with names_and_seeds_apart():
+            yield
     finally:
         random.setstate(own)
         np.random.set_state(numpys)
