@@ -60,6 +60,7 @@ def python(folder: Path, code: str, *, fails: bool = False, **environment: str):
     return done
 
 
+@pytest.mark.slow
 def test_a_script_gets_tables_and_the_best_model_and_leaves_nothing(tmp_path):
     more = """
     assert len(results.trials) == 6 and set(results.trials["strategy"]) == {"random"}

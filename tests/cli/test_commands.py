@@ -41,6 +41,7 @@ def tuning(tmp_path, monkeypatch):
     return call
 
 
+@pytest.mark.slow
 def test_every_command_does_its_work(tuning):
     """All on one small run that this process trains itself."""
     said = {}
