@@ -896,9 +896,9 @@ OF_PYTHON = [
     python("cannot write best/sweep-0.keras: the disk is full",
            lambda _: BestModels(Path(), 1, "val_loss", "min").write(
                [KeptModel(Trial(0, {}, 0), (("sweep", 0),), True, b"model")]),
-           full_disk(".sweep-0.keras.draft", lambda *_: None), 1),
+           full_disk("sweep-0.keras.draft", lambda *_: None), 1),
     python("cannot write run/best: the disk is full", share,
-           full_disk(".random-0.weights.h5.draft", with_weights), 1),
+           full_disk("random-0.weights.h5.draft", with_weights), 1),
     of_results("no trial of the strategy 'other' has a result: the column error of the table says",
                lambda results: results.best(1, "other")),
     of_results("no trial has a result: the column", lambda results: results.best(),

@@ -140,7 +140,7 @@ def test_a_model_whose_trial_was_not_counted_is_deleted(tmp_path, files):
         train(run, files, 0, 0.5)
         run.keep([kept(files, 1)])
         assert "sweep-1.keras" in names(tmp_path / "run")
-    (tmp_path / "run" / "best" / ".sweep-2.keras.draft").write_bytes(b"half")
+    (tmp_path / "run" / "best" / "sweep-2.keras.draft").write_bytes(b"half")
     with Run.open(tmp_path / "run"):
         pass
     assert [name for name in names(tmp_path / "run") if "-" in name] == [

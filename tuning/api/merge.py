@@ -12,6 +12,7 @@ from rich.console import Console
 
 from tuning.errors import RunStopped, TuningError
 from tuning.runs.best import model_file
+from tuning.runs.columns import Row
 from tuning.runs.manifest import (
     FORMAT,
     MANIFEST,
@@ -25,7 +26,6 @@ from tuning.runs.run import Run
 from tuning.runs.table import ROWS_AT_ONCE, as_cells, load_curves, load_results
 from tuning.runs.typed import shown, typed
 from tuning.samplers import every_trial, samplers_of
-from tuning.space.grid import Row
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -82,7 +82,6 @@ class Results:
         self.path = path
         self.manifest: Manifest = read_manifest(path)
         self._problem = problem
-        self._temporary = temporary
         if temporary is not None:
             weakref.finalize(self, shutil.rmtree, temporary, ignore_errors=True)
 

@@ -123,9 +123,9 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
         )
     with errors.status("Building the models"), quiet(request.verbose):
         data = load_data(problem)
-        found = worker.probe(problem, data, worker.Job(settings.seed, settings.backend), True)
-    if found.error:
-        raise TuningError(worker.untrainable(problem, settings.backend, found.error))
+        job = worker.Job(settings.seed, settings.backend)
+        found = worker.probe(problem, data, job, True)
+    worker.after_probe(problem, job, found)
     if found.packing.reason:
         say(
             console,

@@ -76,18 +76,19 @@ def initial_model(
     TuningError
         If `build_model` exits, or what it returns is not a Keras model, or not compiled.
     """
-    with names_and_seeds_apart(), _random_states_kept():
+    with caller_left_alone():
         return model_of(build_model, config, seed, "build_model")
 
 
 @contextlib.contextmanager
-def _random_states_kept() -> Iterator[None]:
-    """Restore the global random states of Python, NumPy and PyTorch afterwards."""
+def caller_left_alone() -> Iterator[None]:
+    """Restore random states (Python's, NumPy's, PyTorch's, Keras') and Keras' names afterwards."""
     own, numpys = random.getstate(), np.random.get_state()
     torch: Any = sys.modules.get("torch")
     torchs = torch.get_rng_state() if torch else None
     try:
-        yield
+        with names_and_seeds_apart():
+            yield
     finally:
         random.setstate(own)
         np.random.set_state(numpys)

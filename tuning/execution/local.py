@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tuning.engines.keeping import Keep
+from tuning.engines.repeat import caller_left_alone
 from tuning.engines.reports import Report
 from tuning.errors import RunStopped, TuningError
 from tuning.execution import threads, worker
@@ -62,7 +63,7 @@ class LocalExecutor:
         TuningError
             If none of a few configurations can be built and scored.
         """
-        with worker.random_state_restored():
+        with caller_left_alone():
             found = worker.look(self._problem, self._data, self._job, self._may_pack)
         self._job = worker.after_probe(self._problem, self._job, found)
         return found
@@ -103,7 +104,7 @@ class LocalExecutor:
         assert self._pack is not None
         pack, ended = self._pack, False
         try:
-            with worker.random_state_restored():
+            with caller_left_alone():
                 report = next(self._reports, None)
         except TuningError as error:  # it is no trial's fault
             raise RunStopped(str(error)) from error

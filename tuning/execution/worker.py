@@ -8,7 +8,6 @@ import functools
 import hashlib
 import logging
 import os
-import random
 import sys
 import time
 from collections.abc import Iterator
@@ -329,14 +328,11 @@ def after_probe(problem: Problem, job: Job, found: Probe) -> Job:
         If none of them can be trained.
     """
     if found.error:
-        raise TuningError(untrainable(problem, job.backend, found.error))
+        raise TuningError(
+            f"no model of problem {problem.name!r} can be trained on {job.backend}: "
+            f"{shortened(found.error, 200)}"
+        )
     return dataclasses.replace(job, packing=found.packing, environment=found.environment)
-
-
-def untrainable(problem: Problem, backend: str, error: str) -> str:
-    """The error message for a problem none of whose models can be trained."""
-    why = shortened(error, 200)
-    return f"no model of problem {problem.name!r} can be trained on {backend}: {why}"
 
 
 def thread_report(job: Job) -> dict[str, Any]:
@@ -390,19 +386,3 @@ def prepare_own_process(backend: str, cache: str | None = None) -> None:
         )
     if backend == "jax" and cache is not None:
         _keep_compiled(cache)
-
-
-@contextlib.contextmanager
-def random_state_restored() -> Iterator[None]:
-    """Restore the random states of Python, NumPy and Keras afterwards, and Keras' names."""
-    import numpy as np
-
-    from tuning.compatibility.keras import names_and_seeds_apart
-
-    own, numpys = random.getstate(), np.random.get_state()
-    try:
-        with names_and_seeds_apart():
-            yield
-    finally:
-        random.setstate(own)
-        np.random.set_state(numpys)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tuning.errors import RunStopped
-from tuning.runs.manifest import cannot_write
+from tuning.runs.manifest import cannot_write, write_bytes
 from tuning.trial import KeptModel
 
 BEST = "best"
@@ -96,8 +96,8 @@ class BestModels:
                 try:
                     self._folder.mkdir(exist_ok=True)
                     if model.content:
-                        _write(self._folder / f"{stem}{kind}", model.content)
-                    _write(self._folder / f"{stem}.json", f"{text}\n".encode())
+                        write_bytes(self._folder / f"{stem}{kind}", model.content)
+                    write_bytes(self._folder / f"{stem}.json", f"{text}\n".encode())
                 except OSError as error:
                     raise RunStopped(cannot_write(self._folder / f"{stem}{kind}", error)) from error
 
@@ -116,8 +116,8 @@ class BestModels:
         self._folder.mkdir(exist_ok=True)
         stem = f"{strategy}-{number}"
         text = json.dumps({**about, "strategy": strategy, "trial": number}, indent=2)
-        _write(self._folder / f"{stem}{_kind(file)}", file.read_bytes())
-        _write(self._folder / f"{stem}.json", f"{text}\n".encode())
+        write_bytes(self._folder / f"{stem}{_kind(file)}", file.read_bytes())
+        write_bytes(self._folder / f"{stem}.json", f"{text}\n".encode())
 
     def settle(self) -> None:
         """Have the best one's file be the best trial's, and delete what is no longer kept."""
@@ -187,16 +187,3 @@ def _beside(file: Path) -> Path:
 
 def _kind(path: Path) -> str:
     return next((kind for kind in (WEIGHTS, PLAIN) if path.name.endswith(kind)), path.suffix)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half written."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

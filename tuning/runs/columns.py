@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from tuning.errors import TuningError
 from tuning.problem.data import SPLITS
 from tuning.runs.manifest import Manifest
 from tuning.trial import Outcome
+
+Row: TypeAlias = dict[str, Any]
 
 TRIALS = "trials.csv"
 CURVES = "curves.csv"
@@ -77,7 +79,7 @@ def curve_columns(metric: str) -> list[str]:
     return list(dict.fromkeys([*KEY, "epoch", "loss", "val_loss", metric]))
 
 
-def row_of(run: str, strategy: str, outcome: Outcome) -> dict[str, Any]:
+def row_of(run: str, strategy: str, outcome: Outcome) -> Row:
     """An outcome as a strategy's row in trials.csv."""
     trial = outcome.trial
     return {

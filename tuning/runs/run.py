@@ -18,6 +18,7 @@ from tuning.runs.columns import (
     CURVES,
     STATUSES,
     TRIALS,
+    Row,
     cells,
     columns_of,
     csv_line,
@@ -37,8 +38,6 @@ from tuning.runs.manifest import (
 )
 from tuning.samplers import gives_each_once
 from tuning.trial import KeptModel, Outcome, Trial
-
-Row = dict[str, Any]
 
 
 class Run:
@@ -69,7 +68,6 @@ class Run:
         self._name = path.absolute().name
         self._columns = columns_of(manifest)
         self._curve_columns = curve_columns(manifest.problem.metric)
-        self._curve_logs = self._curve_columns[self._curve_columns.index("epoch") + 1 :]
         self.best = self._no_models()
         self._points: dict[str, dict[int, int]] = {}
         self._trained: set[Hashable] = set()

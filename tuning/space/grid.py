@@ -13,7 +13,6 @@ from tuning.errors import TuningError, quoted, shortened
 
 Value: TypeAlias = bool | int | float | str | None
 Configuration: TypeAlias = dict[str, Value]
-Row: TypeAlias = dict[str, Any]  # of the table of trials
 
 LISTED = 8  # values of an axis that a message shows
 
