@@ -614,6 +614,7 @@ OF_RUNS = [
         ('"sweep": {', '"random": {', "the strategy 'random' cannot be made: TypeError"),
         ('"format": 2', '"format": 1', "it lacks 'search'"),
         ('"format": 2', '"format": 1, "search": {}', "its search lacks 'random'"),
+        ('"keep": 1', '"keep": -1', "its keep is -1"),
         ('"validation",', "", "'validation' is not in its splits"),
         ('"validation",', '"validation", "train",', "its splits repeat"),
         ('"model": "m",', "", "'model' is not in its fingerprint"),

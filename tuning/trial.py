@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 Status: TypeAlias = Literal["ok", "diverged", "failed", "timeout"]
 
+SEEDS = 2**32  # which Keras and NumPy take
 KERAS_BATCH_SIZE = 32
 KERAS_EPOCHS = 1
 

@@ -222,6 +222,9 @@ def test_an_extension_that_cannot_be_noted_stops_the_run(tmp_path, monkeypatch):
         ),
         ({"strategies": {"random": {"trials": -5}}}, "cannot draw -5 random configurations"),
         ({"shard": "2/1"}, "--shard takes K/N"),
+        ({"keep": -1}, "its keep is -1"),
+        ({"seed": -1}, "its seed is -1"),
+        ({"seed": 2**32}, "its seed is 4294967296"),
     ],
 )
 def test_a_manifest_of_an_impossible_search_is_damaged(tmp_path, changes, says):

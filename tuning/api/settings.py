@@ -22,11 +22,11 @@ from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
 from tuning.samplers import Sampler, Shard, samplers_of
 from tuning.space.grid import Grid
+from tuning.trial import SEEDS
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
 KEEP = 1  # models of the best trials, for each strategy
-SEEDS = 2**32  # which Keras and NumPy take
 DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
 
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import json
+import math
 import os
 import platform
 import secrets
@@ -26,7 +27,7 @@ from tuning.problem.fingerprint import changed
 from tuning.problem.problem import Mode, Problem, axes_fault, reference_fault
 from tuning.samplers import Shard, samplers_of, strategies
 from tuning.space.grid import Grid, listing
-from tuning.trial import now
+from tuning.trial import SEEDS, now
 
 MANIFEST = "manifest.json"
 FORMAT = 2
@@ -364,6 +365,9 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
             Shard.parse(manifest.shard)
     except TuningError as error:
         yield str(error)
+    for name, number, end in (("seed", manifest.seed, SEEDS), ("keep", manifest.keep, math.inf)):
+        if not 0 <= number < end:
+            yield f"its {name} is {number}"
     if problem.metric.removeprefix("val_") not in metrics or "loss" not in metrics:
         yield f"its metrics are {', '.join(map(repr, metrics))}"
     for name, names in (("metrics", metrics), ("splits", manifest.splits)):
