@@ -10,7 +10,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-Status: TypeAlias = Literal["ok", "diverged", "failed", "timeout"]
+Status: TypeAlias = Literal["ok", "stopped", "diverged", "failed", "timeout"]
 
 SEEDS = 2**32  # which Keras and NumPy take
 KERAS_BATCH_SIZE = 32
@@ -40,11 +40,15 @@ class Trial:
     seed : int
         Of the initial weights, the order of the rows and noise.
     epochs : int
-        How long it trains.
+        How long it trains. If its configuration has more ``epochs``, it is stopped before its end:
+        see `meant`.
     index : int, optional
         The configuration's place in the grid; None where the space is no grid.
     fold : int, optional
         Which fold validates; None where the data has one split only.
+    since : int
+        Epochs of the same training that its strategy has had trained before, to go on from there;
+        the outcome is the same as without.
     """
 
     number: int
@@ -53,6 +57,7 @@ class Trial:
     epochs: int = KERAS_EPOCHS
     index: int | None = None
     fold: int | None = None
+    since: int = 0
 
     @property
     def key(self) -> Hashable:
@@ -67,6 +72,11 @@ class Trial:
         return json.dumps(self.configuration, sort_keys=True)
 
     @property
+    def meant(self) -> int:
+        """The epochs that its configuration is meant to be trained."""
+        return max(self.epochs, epochs(self.configuration))
+
+    @property
     def batch_size(self) -> int:
         """Rows of a batch in training."""
         return batch_size(self.configuration)
@@ -79,14 +89,16 @@ class Outcome:
     Attributes
     ----------
     trial : Trial
-    status : {"ok", "diverged", "failed", "timeout"}
-        ``diverged``: the loss became NaN or infinite, and training ended there;
+    status : {"ok", "stopped", "diverged", "failed", "timeout"}
+        ``stopped``: training ended well, but before the epochs that its configuration has, or that
+        were asked for; ``diverged``: the loss became NaN or infinite, and training ended there;
         ``failed``: building or training raised, or ended the worker; ``timeout``: it took longer
         than a trial may.
     engine, backend : str
         What trained it.
     metrics : dict of str to float
-        ``train_``, ``val_`` and ``test_`` of each of the model's metrics; empty unless ``ok``.
+        ``train_``, ``val_`` and ``test_`` of each of the model's metrics; of one that was
+        ``stopped`` without ``test_``; empty of others than these and ``ok``.
     curve : list of dict of str to float
         Keras' logs of each epoch trained.
     seconds : float
@@ -96,7 +108,7 @@ class Outcome:
         Wall time of each epoch, validation included, and of a pack this trial's share; the first
         holds compilation.
     error : str
-        One line, unless ``ok``.
+        One line, unless ``ok`` or ``stopped``.
     worker : str
         The process that trained it.
     finished_at : str
@@ -114,6 +126,28 @@ class Outcome:
     error: str = ""
     worker: str = field(default_factory=worker_name)
     finished_at: str = field(default_factory=now)
+
+
+@dataclass(frozen=True, eq=False)
+class Paused:
+    """A training that was stopped so that it can go on.
+
+    Attributes
+    ----------
+    epochs : int
+        Trained so far.
+    variables : list of array
+        The model's trainable, non-trainable and optimizer's variables.
+    curve : list of dict of str to float
+        Keras' logs of each epoch.
+    epoch_seconds : list of float
+        As in `Outcome`.
+    """
+
+    epochs: int
+    variables: list[Any]
+    curve: list[dict[str, float]]
+    epoch_seconds: list[float]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tuning.analysis.seed_noise import seed_noise
 from tuning.api.merge import merge
 from tuning.report.answer import answer, random_trials
 from tuning.report.terminal import duration
-from tuning.runs.manifest import differences, read_manifest
+from tuning.runs.manifest import FORMAT, differences, read_manifest
 from tuning.runs.run import Run
 
 PUBLISHED = REPOSITORY / "results" / "mnist_2_vs_7"
@@ -112,7 +112,7 @@ def test_a_run_of_format_1_is_not_gone_on_with_but_merges_into_one_that_is(tmp_p
         Run.open(old)
     merge([old], tmp_path / "new", Console(quiet=True))
     with Run.open(tmp_path / "new") as run:
-        assert run.manifest.format == 2
+        assert run.manifest.format == FORMAT
     for load in (load_results, load_curves):
         before, after = load(old), load(tmp_path / "new")
         key = [name for name in ("trial", "epoch") if name in before]

@@ -68,7 +68,7 @@ def test_a_run_is_files_that_pandas_reads_as_they_are(tmp_path):
     table = pd.read_csv(tmp_path / "r" / "trials.csv")
     assert ",".join(table.columns) == (
         "run,strategy,trial,index,seed,"
-        "batch_size,units,activation,learning_rate,epochs,status,"
+        "batch_size,units,activation,learning_rate,epochs,trained_epochs,status,"
         "val_loss,val_accuracy,test_loss,test_accuracy,train_loss,train_accuracy,"
         "train_seconds,engine,backend,worker,finished_at,error"
     )

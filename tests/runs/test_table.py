@@ -23,7 +23,7 @@ VALUES = st.one_of(
     st.text(max_size=3),
     st.sampled_from(["None", "NA", "null", "nan", "true", "0.5", "01", "1e-3", "a\tb", "=1+1"]),
 )
-ROW = "run,sweep,3,3,0,8,relu,0.01,2,ok,"
+ROW = "run,sweep,3,3,0,8,relu,0.01,2,2,ok,"
 
 
 def edited(path, name, old, new):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tuning.trial import KeptModel, Outcome
+from tuning.trial import KeptModel, Outcome, Paused
 
 if TYPE_CHECKING:
     from tuning.engines.keeping import Keeper
@@ -32,12 +32,16 @@ class Report:
         Wall time for which the pack held its CPU.
     models : list of KeptModel
         Of outcomes in this report that are among the best.
+    paused : dict of key to Paused
+        Trainings that can go on from where they are, by `Packing.trajectory_of`; only in the last
+        report of a pack that asks for them.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
     epoch_seconds: list[float] = field(default_factory=list)
     seconds: float = 0.0
     models: list[KeptModel] = field(default_factory=list)
+    paused: dict[Hashable, Paused] = field(default_factory=dict)
 
 
 class Reporter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -78,7 +79,7 @@ class Record(Protocol):
         ...
 
     def has(self, trial: Trial) -> bool:
-        """Whether any strategy has the trial's configuration counted."""
+        """Whether any strategy has the trial counted, trained as long."""
         ...
 
     def outcomes(self, strategy: str) -> Mapping[int, Outcome]:
@@ -153,6 +154,8 @@ def search(
     RunStopped
         If the outcomes cannot be counted.
     """
+    for sampler in samplers.values():
+        sampler.meet(packer)
     plan = _Plan(samplers, record, packer, progress or Progress(), horizon)
     while True:
         plan.refill(executor.free)
@@ -232,15 +235,15 @@ class _Asked:
     Attributes
     ----------
     finished : bool
-    queued : set
-        Keys of its trials that no executor has yet, if it learns.
+    queued : set of Pack
+        Of its trials that no executor has yet, if it learns.
     """
 
     def __init__(self, name: str, sampler: Sampler, known: Mapping[int, Outcome]) -> None:
         self.name = name
         self.sampler = sampler
         self.finished = False
-        self.queued: set[Hashable] = set()
+        self.queued: set[Pack] = set()
         self._known = known
         self._to_tell: dict[int, Outcome] = {}
         self._told = 0
@@ -251,9 +254,10 @@ class _Asked:
         self.finished = answer is FINISHED
         return [] if isinstance(answer, Signal) else answer
 
-    def known(self, number: int) -> Outcome | None:
+    def known(self, trial: Trial) -> Outcome | None:
         """The outcome that the record had for a trial, if the sampler learns."""
-        return self._known.get(number)
+        outcome = self._known.get(trial.number)
+        return None if outcome is None else replace(outcome, trial=trial)
 
     def hear(self, outcome: Outcome) -> None:
         """Note the outcome of one of its trials."""
@@ -306,41 +310,58 @@ class _Plan:
         free : int
             Packs that the executor takes now: no more is asked of samplers that learn.
         """
-        heard = True
-        while heard:  # what the record has already may let a sampler go on
-            heard = False
-            new: dict[Hashable, Trial] = {}
+        more = True
+        while more:  # what the record has already may let a sampler go on
+            more = False
+            new: list[Trial] = []
             copies: list[tuple[str, Trial]] = []
             kept = 0
             for asked in self._asked:
-                for trial in self._ask(asked, free):
-                    if self._has(asked.name, trial):
-                        kept += 1
-                        if (outcome := asked.known(trial.number)) is not None:
-                            asked.hear(outcome)
-                            heard = True
-                    elif trial.key in self._wanted_by:
-                        self._wanted_by[trial.key].append((asked.name, trial))
-                    elif self._record.has(trial):
-                        copies.append((asked.name, trial))
-                    else:
-                        self._wanted_by[trial.key] = [(asked.name, trial)]
-                        new[trial.key] = trial
-                        if asked.sampler.learns:
-                            asked.queued.add(trial.key)
-            self._add(self._packer.split(new.values()) if new else [])
+                own, known, n_own = self._sort(asked, self._ask(asked, free), copies)
+                kept += len(known)
+                if asked.sampler.learns:
+                    for outcome in filter(None, known):
+                        asked.hear(outcome)
+                    asked.queued.update(self._add_job(asked.sampler, own))
+                    # A strategy that decides job by job is asked for the next one.
+                    more |= bool(known) or bool(n_own and asked.sampler.ahead)
+                else:
+                    new += own
+            self._add(self._packer.split(new) if new else [])
             if kept or copies:
                 copied = self._record.copy(copies) if copies else []
                 self._progress.kept(kept + len(copied))
-                heard |= self._hear(copied)
+                more |= self._hear(copied)
             for asked in self._asked:
                 asked.tell()
+
+    def _sort(
+        self, asked: _Asked, trials: Iterable[Trial], copies: list[tuple[str, Trial]]
+    ) -> tuple[list[Trial], list[Outcome | None], int]:
+        """The trials of a sampler that are to be trained, what is known of others, and how many.
+
+        Those that another strategy has had trained are added to `copies`.
+        """
+        new: list[Trial] = []
+        known: list[Outcome | None] = []
+        n = 0
+        for n, trial in enumerate(trials, start=1):  # noqa: B007
+            if self._has(asked.name, trial):
+                known.append(asked.known(trial))
+            elif trial.key in self._wanted_by:
+                self._wanted_by[trial.key].append((asked.name, trial))
+            elif self._record.has(trial):
+                copies.append((asked.name, trial))
+            else:
+                self._wanted_by[trial.key] = [(asked.name, trial)]
+                new.append(trial)
+        return new, known, n
 
     def next(self) -> Pack:
         """The longest pack that waits, of those first for whose outcomes a sampler waits."""
         pack = heapq.heappop(self.queue)[-1]
         for asked in self._asked:
-            asked.queued.difference_update(trial.key for trial in pack.trials)
+            asked.queued.discard(pack)
         return pack
 
     def to_keep(self, pack: Pack, keep: Keep | None) -> Keep | None:
@@ -373,7 +394,7 @@ class _Plan:
         for each in heard:
             if each.ended:
                 self._progress.ended(each.pack)
-                self._add(each.again)
+                self._add(each.again, waits=self._is_waited_for(each.again))
         for asked in self._asked:
             asked.tell()
 
@@ -418,19 +439,43 @@ class _Plan:
             learns |= asked.sampler.learns
         return learns
 
+    def _is_waited_for(self, packs: list[Pack]) -> bool:
+        """Whether a strategy that learns has asked for one of the packs' trials."""
+        names = {
+            name for pack in packs for each in pack.trials for name, _ in self._wanted_by[each.key]
+        }
+        return any(self._named(name).sampler.learns for name in names)
+
     def _named(self, name: str) -> _Asked:
         return next(asked for asked in self._asked if asked.name == name)
 
-    def _add(self, packs: list[Pack]) -> None:
-        """Add packs to the queue."""
+    def _add_job(self, sampler: Sampler, trials: list[Trial]) -> list[Pack]:
+        """Add the packs of trials that a sampler which learns waits for, in its order."""
+        if not trials:
+            return []
+        if not sampler.ahead:
+            packs = self._packer.split(trials)
+        else:
+            parts = math.ceil(max(1, self._packer.workers) / sampler.ahead)
+            packs = self._packer.split_job(trials, parts, pauses=sampler.pauses)
+        self._add(packs, waits=True)
+        return packs
+
+    def _add(self, packs: list[Pack], waits: bool = False) -> None:
+        """Add packs to the queue.
+
+        Parameters
+        ----------
+        packs : list of Pack
+        waits : bool
+            Whether a sampler waits for their outcomes: they go first, in order.
+        """
         for pack in packs:
             # Equals in no order: neighbours are alike; the time left is learnt from all kinds.
             first = pack.trials[0]
             place = first.number if first.index is None else first.index
-            scattered = place * 2_654_435_761 % 2**32
+            scattered = 0 if waits else place * 2_654_435_761 % 2**32
+            seconds = 0.0 if waits else -pack.work.seconds
             self._packs += 1
-            queued = [asked.queued for asked in self._asked if asked.queued]
-            waits = any(trial.key in keys for keys in queued for trial in pack.trials)
-            order = (not waits, -pack.work.seconds, scattered, self._packs)
-            heapq.heappush(self.queue, (*order, pack))
+            heapq.heappush(self.queue, (not waits, seconds, scattered, self._packs, pack))
             self._progress.planned(pack)

@@ -14,7 +14,7 @@ from tuning.execution.loop import Counted, Heard, ask, tell
 from tuning.packing.axes import UNPACKED
 from tuning.packing.packs import Pack, Packer
 from tuning.samplers import FINISHED, WAIT, Sampler
-from tuning.samplers.protocol import Signal
+from tuning.samplers.protocol import Programs, Signal
 from tuning.trial import KeptModel, Outcome, Trial
 
 PATIENCE = 10_000  # trials in a row that the table does not have
@@ -92,6 +92,10 @@ class OnTable(Sampler):
         self._known = known
         self._given: list[Trial] = []
 
+    def meet(self, programs: Programs) -> None:
+        """Pass on how configurations share programs."""
+        self._sampler.meet(programs)
+
     def ask(self, n: int) -> list[Trial] | Signal:
         """The next trials, at most `n`.
 
@@ -143,8 +147,8 @@ class Memory:
         return self._points.get((strategy, number))
 
     def has(self, trial: Trial) -> bool:
-        """Whether any strategy has the trial's configuration counted."""
-        return trial.point in self._trained
+        """Whether any strategy has the trial counted, trained as long."""
+        return (trial.point, trial.epochs) in self._trained
 
     def outcomes(self, strategy: str) -> Mapping[int, Outcome]:
         """Nothing: a memory begins empty."""
@@ -162,12 +166,12 @@ class Memory:
         self.counted += outcomes
         for strategy, outcome in outcomes:
             self._points[strategy, outcome.trial.number] = outcome.trial.point
-            self._trained[outcome.trial.point] = outcome
+            self._trained[outcome.trial.point, outcome.trial.epochs] = outcome
 
     def copy(self, wanted: Sequence[tuple[str, Trial]]) -> list[Counted]:
         """Count for strategies what was trained for another one already."""
         copies = [
-            (strategy, replace(self._trained[trial.point], trial=trial))
+            (strategy, replace(self._trained[trial.point, trial.epochs], trial=trial))
             for strategy, trial in wanted
         ]
         self.count(copies)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -14,6 +14,7 @@ from tuning.packing.sameness import Steps, equal
 from tuning.packing.trace import Unproven
 from tuning.problem.problem import epochs_of
 from tuning.space.grid import Configuration, Grid, Value
+from tuning.trial import Trial
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Value, ...]
@@ -99,6 +100,12 @@ class Packing:
         return tuple(
             value for name, value in configuration.items() if self.axes[name].kind != "fidelity"
         )
+
+    def trajectory_of(self, trial: Trial) -> Hashable:
+        """The training that a trial is a part of: longer ones pass through the shorter."""
+        if self.reason:
+            return trial.point, trial.seed, trial.fold
+        return self.trajectory(trial.configuration), trial.seed, trial.fold
 
     @property
     def kinds(self) -> dict[str, Kind]:

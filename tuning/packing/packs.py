@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tuning.packing.axes import Packing
@@ -65,11 +65,17 @@ class Pack:
         Of its trajectories: shorter trainings are in the longer ones.
     deaths : int
         How often a worker has died of it, or with it.
+    pauses : bool
+        Whether its trainings may go on later, so that their states are to be kept at its end.
+    program : hashable
+        What packs have in common whose trials share a compiled program; None where none do.
     """
 
     trials: list[Trial]
     work: Work
     deaths: int = 0
+    pauses: bool = False
+    program: Hashable = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ class Packer:
         programs: dict[Hashable, dict[Hashable, list[Trial]]] = {}
         for trial in trials:
             trajectories = programs.setdefault(self.packing.program(trial.configuration), {})
-            trajectories.setdefault(self._trajectory(trial), []).append(trial)
+            trajectories.setdefault(self.packing.trajectory_of(trial), []).append(trial)
         each = [list(trajectories.values()) for trajectories in programs.values()]
         whole = [(self._of(groups), groups) for groups in each]
         left = sum(program.work.seconds for program, _ in whole)
@@ -118,11 +124,55 @@ class Packer:
             left -= program.work.seconds
         return packs
 
+    def split_job(self, trials: Sequence[Trial], parts: int, *, pauses: bool) -> list[Pack]:
+        """A job's trials in packs: each program's by itself, and in as many parts as asked.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+            That a strategy wants trained together.
+        parts : int
+            Workers that may share the job.
+        pauses : bool
+            Whether its trainings may go on later.
+        """
+        programs: dict[Hashable, dict[Hashable, list[Trial]]] = {}
+        for trial in trials:
+            trajectories = programs.setdefault(self.program(trial.configuration), {})
+            trajectories.setdefault(self.packing.trajectory_of(trial), []).append(trial)
+        packs = []
+        for program in programs.values():
+            groups = list(program.values())
+            most = 1 if self.packing.reason else LARGEST_PACK
+            n = max(min(parts, len(groups)), math.ceil(len(groups) / most))
+            cuts = [i * len(groups) // n for i in range(n + 1)]
+            packs += [self._of(groups[start:end]) for start, end in itertools.pairwise(cuts)]
+        return [replace(pack, pauses=pauses) for pack in packs]
+
+    def program(self, configuration: Mapping[str, Any]) -> Hashable:
+        """What configurations have in common that share a program; None if nothing does."""
+        return None if self.packing.reason else self.packing.program(configuration)
+
+    @property
+    def lifted(self) -> frozenset[str]:
+        """The hyperparameters of which configurations of one program may have any values."""
+        return frozenset(name for name, kind in self.packing.kinds.items() if kind == "lifted")
+
+    @property
+    def free_epochs(self) -> bool:
+        """Whether ``epochs`` says no more than how long to train."""
+        return self.packing.kinds.get("epochs") == "fidelity"
+
+    def epoch_seconds(self, configuration: Mapping[str, Any]) -> float:
+        """A guess of what an epoch of the configuration takes, the same on every machine."""
+        one = work(configuration, self.n_rows, self.packing.size(configuration))
+        return one.seconds / one.epochs
+
     def pack(self, trials: list[Trial]) -> Pack:
         """These trials as one pack, whose work is that of its trajectories."""
         trajectories: dict[Hashable, list[Trial]] = {}
         for trial in trials:
-            key = trial.key if self.packing.reason else self._trajectory(trial)
+            key = trial.key if self.packing.reason else self.packing.trajectory_of(trial)
             trajectories.setdefault(key, []).append(trial)
         return self._of(list(trajectories.values()))
 
@@ -130,10 +180,10 @@ class Packer:
         """The trials of trajectories as one pack: the longest of each is its work."""
         seconds, epochs = 0.0, 0
         for trials in trajectories:
-            longest = max(trials, key=lambda trial: trial.epochs).configuration
-            own = work(longest, self.n_rows, self.packing.size(longest))
-            seconds, epochs = seconds + own.seconds, epochs + own.epochs
-        return Pack([trial for own in trajectories for trial in own], Work(seconds, epochs))
-
-    def _trajectory(self, trial: Trial) -> Hashable:
-        return trial.seed, self.packing.trajectory(trial.configuration)
+            longest = max(trials, key=lambda trial: trial.epochs)
+            left = longest.epochs - longest.since
+            seconds += left * self.epoch_seconds(longest.configuration)
+            epochs += left
+        program = self.program(trajectories[0][0].configuration)
+        trials = [trial for own in trajectories for trial in own]
+        return Pack(trials, Work(seconds, epochs), program=program)

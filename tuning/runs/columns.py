@@ -18,7 +18,8 @@ TRIALS = "trials.csv"
 CURVES = "curves.csv"
 
 KEY = ("run", "strategy", "trial", "index", "seed")
-STATUSES = ("ok", "diverged", "failed", "timeout")
+STATUSES = ("ok", "stopped", "diverged", "failed", "timeout")
+TRAINED = "trained_epochs"
 AFTER_METRICS = (
     "train_seconds",
     "engine",
@@ -51,7 +52,7 @@ def trial_columns(
     scores = [
         f"{short}_{name}" for split, short in SCORED.items() if split in splits for name in metrics
     ]
-    others = {*KEY, "status", *scores, *AFTER_METRICS, *OF_COMPARISON}
+    others = {*KEY, TRAINED, "status", *scores, *AFTER_METRICS, *OF_COMPARISON}
     for axis in axes:
         if axis in others:
             raise TuningError(f"an axis cannot be called {axis!r}: the results have such a column")
@@ -60,7 +61,7 @@ def trial_columns(
                 f"an axis cannot be called {axis!r}: a spreadsheet takes that for a formula "
                 "(let it begin with a letter)"
             )
-    return [*KEY, *axes, "status", *scores, *AFTER_METRICS]
+    return [*KEY, *axes, TRAINED, "status", *scores, *AFTER_METRICS]
 
 
 def columns_of(manifest: Manifest) -> list[str]:
@@ -85,6 +86,7 @@ def row_of(run: str, strategy: str, outcome: Outcome) -> Row:
     return {
         **key_of(run, strategy, outcome),
         **trial.configuration,
+        TRAINED: len(outcome.curve),
         "status": outcome.status,
         **outcome.metrics,
         "train_seconds": round(outcome.seconds, 3),

@@ -30,8 +30,8 @@ from tuning.space.grid import Grid, listing
 from tuning.trial import SEEDS, now
 
 MANIFEST = "manifest.json"
-FORMAT = 2
-FORMATS = (1, FORMAT)
+FORMAT = 3
+FORMATS = (1, 2, FORMAT)
 LIBRARIES = ("tuning", "keras", "tensorflow", "tensorflow-cpu", "jax", "ray", "numpy")
 FILE = "the problem's file"  # the judge if the file says which way is better
 DIGESTS = ("code", "model", "data")

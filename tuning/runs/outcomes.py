@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuning.runs.columns import SCORED
+from tuning.runs.columns import SCORED, TRAINED
 from tuning.runs.manifest import Manifest
 from tuning.trial import Outcome, Trial, epochs
 
@@ -44,15 +44,16 @@ def outcomes_of(
     logs = {} if curves is None else _logs(curves)
     for place in range(len(trials)):
         row = {name: values[place] for name, values in columns.items()}
-        is_ok = row["status"] == "ok"
         configuration = grid[row["index"]]
-        trial = Trial(row["trial"], configuration, row["seed"], epochs(configuration), row["index"])
+        stopped = row["status"] == "stopped"
+        n_epochs = row[TRAINED] if stopped else epochs(configuration)
+        trial = Trial(row["trial"], configuration, row["seed"], n_epochs, row["index"])
         yield Outcome(
             trial,
             row["status"],
             _text(row["engine"]),
             _text(row["backend"]),
-            {name: row[name] for name in scores} if is_ok else {},
+            _metrics(row, scores),
             logs.get((row["strategy"], row["trial"]), []),
             0.0 if np.isnan(row["train_seconds"]) else row["train_seconds"],
             error=_text(row["error"]),
@@ -69,6 +70,13 @@ def _logs(curves: pd.DataFrame) -> dict[tuple[str, int], list[dict[str, float]]]
         key: own.sort_values("epoch")[names].to_dict("records")  # type: ignore[misc]
         for key, own in curves.groupby(["strategy", "trial"], sort=False)
     }
+
+
+def _metrics(row: dict[str, Any], scores: list[str]) -> dict[str, float]:
+    """The scores of a row; of a training that was stopped, those that it has."""
+    if row["status"] == "stopped":
+        return {name: row[name] for name in scores if not np.isnan(row[name])}
+    return {name: row[name] for name in scores} if row["status"] == "ok" else {}
 
 
 def _text(cell: Any) -> str:

@@ -17,6 +17,7 @@ from tuning.runs.best import BestModels, model_file
 from tuning.runs.columns import (
     CURVES,
     STATUSES,
+    TRAINED,
     TRIALS,
     Row,
     cells,
@@ -37,7 +38,7 @@ from tuning.runs.manifest import (
     write_text,
 )
 from tuning.samplers import gives_each_once
-from tuning.trial import KeptModel, Outcome, Trial
+from tuning.trial import KeptModel, Outcome, Trial, epochs
 
 
 class Run:
@@ -165,8 +166,8 @@ class Run:
         return self._points.get(strategy, {}).get(number)
 
     def has(self, trial: Trial) -> bool:
-        """Whether any strategy has the trial's configuration counted."""
-        return trial.point in self._trained
+        """Whether any strategy has the trial counted, trained as long."""
+        return (trial.point, trial.epochs) in self._trained
 
     def outcomes(self, strategy: str) -> dict[int, Outcome]:
         """What is counted for a strategy, by the trials' numbers.
@@ -230,7 +231,7 @@ class Run:
             self._write(self._trials, TRIALS, [cells(row, self._columns) for row in rows])
             for row in rows:
                 strategy, number = row["strategy"], int(row["trial"])
-                self._note(strategy, number, int(row["index"]))
+                self._note(strategy, number, int(row["index"]), _length(row))
                 if row["status"] == "ok":
                     self.best.rank(strategy, number, float(row[self._metric]))
             self.best.settle()
@@ -253,10 +254,14 @@ class Run:
 
         points = {trial.point for _, trial in wanted}
         table, curves = load_results(self.path), load_curves(self.path)
-        rows = table[table["index"].isin(points)].drop_duplicates("index")
-        known = {each.trial.point: each for each in outcomes_of(rows, self.manifest, curves)}
+        rows = table[table["index"].isin(points)]
+        known = {
+            (each.trial.point, each.trial.epochs): each
+            for each in outcomes_of(rows, self.manifest, curves)
+        }
         copies = [
-            (strategy, replace(known[trial.point], trial=trial)) for strategy, trial in wanted
+            (strategy, replace(known[trial.point, trial.epochs], trial=trial))
+            for strategy, trial in wanted
         ]
         self.count(copies)
         return copies
@@ -297,9 +302,9 @@ class Run:
                     best.rank(row["strategy"], int(row["trial"]), float(row[self._metric]))
         return best
 
-    def _note(self, strategy: str, number: int, index: int) -> None:
+    def _note(self, strategy: str, number: int, index: int, n_epochs: int) -> None:
         self._points.setdefault(strategy, {})[number] = index
-        self._trained.add(index)
+        self._trained.add((index, n_epochs))
 
     def _write(self, file: io.RawIOBase | Any, name: str, lines: list[list[str]]) -> None:
         if not lines:
@@ -333,6 +338,11 @@ class Run:
         """Note the trials of a table whose rows are whole, this run's, and not there twice."""
         names = ("strategy", "trial", "index", "seed", "status", self._metric)
         strategy, trial, index, seed, status, score = map(self._columns.index, names)
+        lengths = {
+            name: self._columns.index(name)
+            for name in ("epochs", TRAINED, "status")
+            if name in self._columns
+        }
         own_seed, size = str(self.manifest.seed), self._grid.size
         seen: dict[str, set[int]] = {}
         n = 0
@@ -352,13 +362,19 @@ class Run:
                         what = f"trial {number}" if again else f"index {point}"
                         raise TuningError(f"{path} has {what} a second time, in row {n:,}")
                     known.add(point)
-                    self._note(row[strategy], number, point)
+                    length = _length({name: row[place] for name, place in lengths.items()})
+                    self._note(row[strategy], number, point, length)
                     if row[status] == "ok":
                         self.best.rank(row[strategy], number, float(row[score]))
         except TuningError:
             raise
         except (ValueError, IndexError, csv.Error):
             raise TuningError(f"{path} is damaged in row {max(1, n):,} or behind it") from None
+
+
+def _length(row: Mapping[str, Any]) -> int:
+    """The epochs of the trial that a row is of: fewer than its configuration's if it stopped."""
+    return int(row[TRAINED]) if row["status"] == "stopped" else epochs(row)
 
 
 def _write_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tuning.errors import TuningError, first_line
-from tuning.runs.columns import CURVES, STATUSES, TRIALS, cell_text, columns_of, curve_columns
+from tuning.runs.columns import (
+    CURVES,
+    STATUSES,
+    TRAINED,
+    TRIALS,
+    cell_text,
+    columns_of,
+    curve_columns,
+)
 from tuning.runs.manifest import Manifest, read_manifest
 from tuning.runs.typed import typed
 from tuning.samplers import gives_each_once
 from tuning.space.grid import Grid
+from tuning.trial import KERAS_EPOCHS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,9 +51,9 @@ def load_results(path: str | Path) -> pd.DataFrame:
     DataFrame
         One row a trial: ``run``, ``strategy``, ``trial`` (its number in the strategy's order, from
         0), ``index`` (its configuration's place in the grid), ``seed``, a column for each axis with
-        the grid's own values, ``status``, ``val_…``, ``test_…`` (where there is test data) and
-        ``train_…`` of each metric, ``train_seconds``, ``engine``, ``backend``, ``worker``,
-        ``finished_at`` (UTC), ``error``.
+        the grid's own values, ``trained_epochs``, ``status``, ``val_…``, ``test_…`` (where there is
+        test data) and ``train_…`` of each metric, ``train_seconds``, ``engine``, ``backend``,
+        ``worker``, ``finished_at`` (UTC), ``error``.
 
     Raises
     ------
@@ -56,7 +65,8 @@ def load_results(path: str | Path) -> pd.DataFrame:
     manifest = read_manifest(path)
     file, table = _read(Path(path), TRIALS, manifest)
     grid, columns = manifest.grid, columns_of(manifest)
-    _check_columns(table, columns, file)
+    known = columns if manifest.format >= 3 else [name for name in columns if name != TRAINED]
+    _check_columns(table, known, file)
     named = table["strategy"].astype(str).map(str.isidentifier).astype(bool)
     _check(named, "strategy", table, file, "is not one")
     _check(table["status"].isin(STATUSES), "status", table, file, "is not one")
@@ -67,6 +77,12 @@ def load_results(path: str | Path) -> pd.DataFrame:
     _check(inside, "index", table, file, f"is not in a grid of {grid.size:,}")
     for axis in grid.axes:
         _to_values(table, axis, grid, file)
+    if manifest.format >= 3:
+        _to_integers(table, [TRAINED], file)
+    else:  # which had no trainings that were stopped
+        meant = table.get("epochs", KERAS_EPOCHS)
+        place = columns.index(TRAINED)
+        table.insert(place, TRAINED, np.where(table["status"] == "ok", meant, 0))
     scores = columns[columns.index("status") + 1 : columns.index("train_seconds")]
     for name in scores:
         there = (table["status"] != "ok") | (table[name] != "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
 
 from tuning.space.grid import Grid
 from tuning.trial import Outcome, Trial, epochs
@@ -21,6 +21,28 @@ class Signal(enum.Enum):
 
 
 WAIT, FINISHED = Signal.WAIT, Signal.FINISHED
+
+
+class Programs(Protocol):
+    """What a strategy may know of how configurations are trained."""
+
+    def program(self, configuration: Mapping[str, Any]) -> Hashable:
+        """What configurations have in common that share a program; None if nothing does."""
+        ...
+
+    @property
+    def lifted(self) -> frozenset[str]:
+        """The hyperparameters of which configurations of one program may have any values."""
+        ...
+
+    @property
+    def free_epochs(self) -> bool:
+        """Whether ``epochs`` says no more than how long to train, so that shorter ones are free."""
+        ...
+
+    def epoch_seconds(self, configuration: Mapping[str, Any]) -> float:
+        """A guess of what an epoch of the configuration takes, the same on every machine."""
+        ...
 
 
 class Sampler(ABC):
@@ -45,6 +67,11 @@ class Sampler(ABC):
         What sentences and figures call it.
     learns : bool
         Whether it has to hear outcomes; if not, all its trials are known beforehand.
+    pauses : bool
+        Whether it may have a training go on that was trained for fewer epochs before.
+    ahead : int
+        Jobs that may be trained at once, where `ask` gives a whole job: trials that are best
+        trained together, however many; 0 where it gives no more trials than it was asked for.
     n_trials : int
         How many trials it gives in all, at most.
     """
@@ -52,6 +79,8 @@ class Sampler(ABC):
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     learns: ClassVar[bool] = True
+    pauses: ClassVar[bool] = False
+    ahead: int = 0
     n_trials: int
 
     @classmethod
@@ -73,6 +102,9 @@ class Sampler(ABC):
         make: Any = cls
         sampler: Sampler = make(space, seed=seed, **settings)
         return sampler
+
+    def meet(self, programs: Programs) -> None:  # noqa: B027  many need not know
+        """Hear how configurations share programs, before the first trial is asked for."""
 
     @abstractmethod
     def ask(self, n: int) -> list[Trial] | Signal:

@@ -6,10 +6,13 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeAlias, overload
 
 from tuning.errors import TuningError, quoted, shortened
+from tuning.space.parameters import Choice, Parameter
+from tuning.space.space import Space
 
 Value: TypeAlias = bool | int | float | str | None
 Configuration: TypeAlias = dict[str, Value]
@@ -17,7 +20,7 @@ Configuration: TypeAlias = dict[str, Value]
 LISTED = 8  # values of an axis that a message shows
 
 
-class Grid:
+class Grid(Space):
     """The Cartesian product of named axes, each an ordered list of values.
 
     A point is numbered by mixed radix, the first axis slowest, as nested loops would visit it.
@@ -60,6 +63,15 @@ class Grid:
     def axes(self) -> Mapping[str, tuple[Value, ...]]:
         """The values of each axis, in order; read only."""
         return MappingProxyType(self._axes)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Each axis as a choice of its values; read only."""
+        return MappingProxyType({name: Choice(values) for name, values in self._axes.items()})
+
+    def place(self, configuration: Mapping[str, Value]) -> int:
+        """The configuration's place in the grid: its `index`."""
+        return self.index(configuration)
 
     @property
     def size(self) -> int:

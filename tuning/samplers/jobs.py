@@ -1,0 +1,154 @@
+"""Strategies that ask for jobs: trials that are best trained together."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tuning.errors import TuningError
+from tuning.samplers.protocol import FINISHED, WAIT, Programs, Sampler, Signal
+from tuning.space.space import Space
+from tuning.trial import Outcome, Trial
+
+AHEAD = 3  # jobs decided before the outcomes of the first of them are heard
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A training that a strategy wants, to a number of epochs.
+
+    Attributes
+    ----------
+    configuration : dict
+    epochs : int
+    since : int
+        Epochs that the strategy has had trained before, from which it goes on.
+    """
+
+    configuration: dict[str, Any]
+    epochs: int
+    since: int = 0
+
+
+class JobSampler(Sampler):
+    """A strategy that decides job by job.
+
+    Job k is decided with the outcomes of the jobs before k - `ahead` + 1 alone, in their order.
+    So it takes the same decisions with any number of workers and after any interruption, at the
+    price that it does not know the outcomes of the last few jobs. With more workers than `ahead`
+    jobs, several workers share a job.
+
+    Parameters
+    ----------
+    space : Space
+    seed : int
+        Of the draws, and of every training.
+    trials : int
+        At most so many trainings are begun; one that goes on, and shorter ones that a longer one
+        passes through, do not count.
+    ahead : int
+        Jobs that may be trained at once.
+
+    Raises
+    ------
+    TuningError
+        For fewer than one trial, or one job at once.
+    """
+
+    def __init__(self, space: Space, seed: int, trials: int, ahead: int = AHEAD) -> None:
+        for name, value in (("trials", trials), ("ahead", ahead)):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise TuningError(f"{name} takes a number from 1, not {value!r}")
+        self.n_trials = trials
+        self.ahead = ahead
+        self._space = space
+        self._seed = seed
+        self._programs: Programs | None = None
+        self._asked = 0
+        self._begun = 0
+        self._jobs: list[int] = []  # how many trials of each job are not heard of yet
+        self._job_of: dict[int, int] = {}
+        self._heard: list[list[Outcome]] = []
+        self._learnt = 0
+        self._ended = False
+
+    @abstractmethod
+    def next_job(self) -> Sequence[Wanted] | Signal:
+        """The next job; `WAIT` until another job was learnt of, or `FINISHED`.
+
+        It begins no more trainings than `room`.
+        """
+
+    @abstractmethod
+    def learn(self, outcomes: Sequence[Outcome]) -> None:
+        """Learn from a job's outcomes, in the order of its trials."""
+
+    @property
+    def room(self) -> int:
+        """How many trainings may still be begun."""
+        return self.n_trials - self._begun
+
+    @property
+    def programs(self) -> Programs:
+        """How configurations share programs."""
+        assert self._programs is not None, "meet was not called"
+        return self._programs
+
+    def meet(self, programs: Programs) -> None:
+        """Hear how configurations share programs."""
+        self._programs = programs
+
+    def ask(self, n: int) -> list[Trial] | Signal:
+        """The next job's trials, however many."""
+        while not self._ended:
+            if len(self._jobs) - self._learnt < self.ahead:
+                answer = self.next_job()
+                if isinstance(answer, Signal):
+                    self._ended = answer is FINISHED
+                else:
+                    return self._trials(answer)
+            if self._ended or not self._learn_next():
+                break
+        return FINISHED if self._ended else WAIT
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Note outcomes; they are learnt from when their job's turn comes."""
+        for outcome in outcomes:
+            job = self._job_of.pop(outcome.trial.number)
+            self._heard[job].append(outcome)
+            self._jobs[job] -= 1
+
+    def _learn_next(self) -> bool:
+        """Learn from the first job that was not learnt from, if all of it was heard."""
+        if self._learnt == len(self._jobs) or self._jobs[self._learnt]:
+            return False
+        self.learn(sorted(self._heard[self._learnt], key=lambda each: each.trial.number))
+        self._heard[self._learnt] = []
+        self._learnt += 1
+        return True
+
+    def _trials(self, job: Sequence[Wanted]) -> list[Trial]:
+        trials = [
+            Trial(
+                self._asked + i,
+                each.configuration,
+                self._seed,
+                each.epochs,
+                self._space.place(each.configuration),
+                since=each.since,
+            )
+            for i, each in enumerate(job)
+        ]
+        self._asked += len(trials)
+        self._begun += len({self._training(each) for each in job if each.since == 0})
+        self._job_of.update({trial.number: len(self._jobs) for trial in trials})
+        self._jobs.append(len(trials))
+        self._heard.append([])
+        return trials
+
+    def _training(self, wanted: Wanted) -> str:
+        """What trials of different lengths have in common that are of the same training."""
+        own = {k: v for k, v in wanted.configuration.items() if k != "epochs"}
+        return repr(own if self.programs.free_epochs else wanted.configuration)

@@ -1,0 +1,256 @@
+"""The hyperparameters of a space: which values each may have, and where it exists."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any, TypeVar
+
+from tuning.errors import TuningError, quoted
+
+Kind = TypeVar("Kind", bound="Parameter")
+
+Conditions = tuple[tuple[str, tuple[Any, ...]], ...]
+"""Names of other hyperparameters, each with the values of which it has to have one."""
+
+
+@dataclass(frozen=True)
+class Parameter(ABC):
+    """A hyperparameter: the values that it may have, and where it exists.
+
+    Attributes
+    ----------
+    conditions : tuple of (str, tuple)
+        It exists where each of these others exists and has one of the values.
+    """
+
+    conditions: Conditions = field(default=(), kw_only=True)
+
+    def when(self: Kind, **others: Any) -> Kind:
+        """The same, existing only where others have certain values.
+
+        Parameters
+        ----------
+        **others : value or list of values
+            By the names of other hyperparameters, which stand before it in the space.
+
+        Examples
+        --------
+        >>> Int(16, 256, log=True).when(layers=[2, 3]).conditions
+        (('layers', (2, 3)),)
+        """
+        found = tuple(
+            (name, tuple(values) if isinstance(values, list | range) else (values,))
+            for name, values in others.items()
+        )
+        return replace(self, conditions=(*self.conditions, *found))
+
+    def exists(self, configuration: Mapping[str, Any]) -> bool:
+        """Whether it exists beside the values of a configuration."""
+        return all(
+            name in configuration and configuration[name] in values
+            for name, values in self.conditions
+        )
+
+    @property
+    @abstractmethod
+    def values(self) -> Sequence[Any] | None:
+        """All its values, in order; None where it has any number of a range."""
+
+    @abstractmethod
+    def draw(self, random: Random) -> Any:
+        """A value, drawn uniformly on its scale."""
+
+    @abstractmethod
+    def position(self, value: Any) -> float:
+        """Where a value stands: from 0 to 1 on the scale of numbers, or which of the values."""
+
+
+@dataclass(frozen=True)
+class Float(Parameter):
+    """Any number of a range.
+
+    Parameters
+    ----------
+    low, high : float
+        Both belong to it.
+    log : bool
+        Whether its logarithm is drawn uniformly.
+
+    Raises
+    ------
+    TuningError
+        For a range that is empty or not finite, or begins at 0 or below with `log`.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        _check_range("Float", self.low, self.high, self.log)
+
+    @property
+    def values(self) -> None:
+        """None: it has any number of its range."""
+
+    def draw(self, random: Random) -> float:
+        """A number, drawn uniformly on its scale."""
+        return self.at(random.random())
+
+    def at(self, position: float) -> float:
+        """The number at a position from 0 to 1 on its scale."""
+        if self.log:
+            value = math.exp(
+                math.log(self.low) + position * (math.log(self.high) - math.log(self.low))
+            )
+        else:
+            value = self.low + position * (self.high - self.low)
+        return min(max(value, float(self.low)), float(self.high))
+
+    def position(self, value: Any) -> float:
+        """Where a number stands on the scale, from 0 to 1."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        return float((value - self.low) / (self.high - self.low))
+
+
+@dataclass(frozen=True)
+class Int(Parameter):
+    """Any whole number of a range.
+
+    Parameters
+    ----------
+    low, high : int
+        Both belong to it; the highest is ``low`` and so many whole steps.
+    log : bool
+        Whether its logarithm is drawn uniformly.
+    step : int
+        Between one number and the next.
+
+    Raises
+    ------
+    TuningError
+        As `Float`, and for a step below 1.
+    """
+
+    low: int
+    high: int
+    log: bool = False
+    step: int = 1
+
+    def __post_init__(self) -> None:
+        for name, value in (("low", self.low), ("high", self.high), ("step", self.step)):
+            if not isinstance(value, int) or isinstance(value, bool):
+                raise TuningError(f"Int takes whole numbers, and {name} is {quoted(value)}")
+        _check_range("Int", self.low, self.high, self.log)
+        if self.step < 1:
+            raise TuningError(f"Int takes a step of at least 1, not {self.step}")
+
+    @property
+    def values(self) -> range:
+        """All its numbers."""
+        return range(self.low, self.high + 1, self.step)
+
+    def draw(self, random: Random) -> int:
+        """A number, drawn uniformly on its scale."""
+        if not self.log:
+            return random.choice(self.values)
+        return self.at(random.random())
+
+    def at(self, position: float) -> int:
+        """The number at a position from 0 to 1 on its scale."""
+        last = self.values[-1]
+        if self.log:  # each number takes the part of the scale that rounds to it
+            low, high = math.log(self.low - 0.5 * min(1, self.low)), math.log(last + 0.5)
+            value = math.exp(low + position * (high - low))
+        else:
+            value = self.low + position * (last - self.low)
+        place = round((value - self.low) / self.step)
+        return self.values[min(max(place, 0), len(self.values) - 1)]
+
+    def position(self, value: Any) -> float:
+        """Where a number stands on the scale, from 0 to 1."""
+        last = self.values[-1]
+        if last == self.low:
+            return 0.0
+        if self.log:
+            return math.log(value / self.low) / math.log(last / self.low)
+        return float((value - self.low) / (last - self.low))
+
+
+@dataclass(frozen=True)
+class Choice(Parameter):
+    """One of a list of values, which may be anything.
+
+    Parameters
+    ----------
+    options : sequence
+        Numbers, text, tuples, None, dicts, functions, classes.
+
+    Raises
+    ------
+    TuningError
+        If there are none, or one comes twice.
+    """
+
+    options: tuple[Any, ...]
+
+    def __init__(self, options: Iterable[Any], *, conditions: Conditions = ()) -> None:
+        object.__setattr__(self, "options", tuple(options))
+        object.__setattr__(self, "conditions", conditions)
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """All of them, in order."""
+        return self.options
+
+    def draw(self, random: Random) -> Any:
+        """One of them, each as likely."""
+        return self.options[random.randrange(len(self.options))]
+
+    def position(self, value: Any) -> float:
+        """Which of the values it is, counted from 0."""
+        return float(self.options.index(value))
+
+
+@dataclass(frozen=True)
+class Fixed(Parameter):
+    """One value that all configurations have."""
+
+    value: Any
+
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """The one value."""
+        return (self.value,)
+
+    def draw(self, random: Random) -> Any:
+        """The value."""
+        return self.value
+
+    def position(self, value: Any) -> float:
+        """0, as there is only one."""
+        return 0.0
+
+
+def _check_range(kind: str, low: float, high: float, log: bool) -> None:
+    for name, value in (("low", low), ("high", high)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _finite(value):
+            raise TuningError(f"{kind} takes finite numbers, and {name} is {quoted(value)}")
+    if not low < high:
+        raise TuningError(f"{kind} takes a range from low to high, and {low} is not below {high}")
+    if log and low <= 0:
+        raise TuningError(
+            f"{kind}({low}, {high}, log=True) begins at {low}: a logarithmic range begins above 0"
+        )
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
