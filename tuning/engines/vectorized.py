@@ -213,7 +213,7 @@ def _looks(
     left = list(trials)
     while left:
         trial = left[0]
-        configuration = Recorded(trial.configuration)
+        configuration = Recorded(task.problem.space.values(trial.configuration))
         try:
             steps = look_at(
                 task.problem,
