@@ -96,7 +96,9 @@ def compare(results: pd.DataFrame, manifest: Manifest) -> Comparison:
         chosen = ordered.iloc[np.maximum(best, 0)].reset_index(drop=True)
         nothing = pd.Series(best < 0)
         epochs = (
-            ordered["epochs"] if "epochs" in ordered else pd.Series(KERAS_EPOCHS, ordered.index)
+            ordered["epochs"].fillna(KERAS_EPOCHS).astype(int)
+            if "epochs" in ordered
+            else pd.Series(KERAS_EPOCHS, ordered.index)
         )
         part = pd.DataFrame(
             {
@@ -109,7 +111,7 @@ def compare(results: pd.DataFrame, manifest: Manifest) -> Comparison:
                 "index": chosen["index"].astype(object).mask(nothing, None),
             }
         )
-        for axis in manifest.grid.axes:
+        for axis in manifest.space.parameters:
             part[axis] = chosen[axis].mask(nothing)
         expected = best_of(values, mode, *tests)
         for name, means in zip(names, (expected.mean, expected.chosen_mean), strict=False):

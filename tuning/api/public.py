@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from tuning.problem.functions import problem_of
 from tuning.problem.problem import DEFAULT_METRIC, Mode
 from tuning.report.terminal import Output
 from tuning.runs.manifest import MANIFEST, read_manifest
-from tuning.space.grid import Grid
+from tuning.space.space import Space
 
 if TYPE_CHECKING:
     import keras
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def search(
     build_model: Callable[[dict[str, Any]], keras.Model],
-    space: Grid | Mapping[str, Iterable[Any]],
+    space: Space | Mapping[str, Any],
     load_data: Any,
     *,
     trials: int = 20,
@@ -68,9 +68,11 @@ def search(
     build_model : callable
         Takes a configuration as a dict, and returns a compiled Keras model. Any function will do:
         of a script, a notebook cell, a lambda, a closure.
-    space : Grid or dict of str to list
-        The values of each hyperparameter. ``batch_size`` and ``epochs`` steer training (Keras' 32
-        and 1 where there are none); the others reach only `build_model`.
+    space : Space, Grid or dict
+        The hyperparameters: a list of values for each, or a `Float`, `Int`, `Choice` or `Fixed`, or
+        a value that all configurations have. Values may be anything; `results.trials` has a
+        readable label where one is no number, boolean or text. ``batch_size`` and ``epochs`` steer
+        training (Keras' 32 and 1 where there are none); the others reach only `build_model`.
     load_data : callable, dict, or tuple of arrays
         A function without arguments that returns the splits, or these themselves: a dict with
         ``train``, ``validation`` and, if there is one, ``test``, each ``(x, y)`` or ``(x, y,
@@ -142,8 +144,8 @@ def search(
     )
     strategies: dict[str, dict[str, Any]] = {}
     if strategy is not None:
-        started = {"start": [dict(each) for each in start]} if start else {}
-        strategies[strategy] = {"trials": min(trials, problem.grid.size), **started}
+        started = {"start": [problem.space.labels(each) for each in start]} if start else {}
+        strategies[strategy] = {"trials": min(trials, problem.space.size), **started}
     if sweep is not None:
         strategies["sweep"] = {"points": str(sweep), "order": "grid"}
     temporary = None if out is not None else Path(tempfile.mkdtemp(prefix="tuning-"))

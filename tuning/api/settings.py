@@ -22,6 +22,7 @@ from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
 from tuning.samplers import Sampler, Shard, samplers_of
 from tuning.space.grid import Grid
+from tuning.space.space import Space
 from tuning.trial import SEEDS
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
@@ -145,7 +146,7 @@ def settle(request: Request) -> Settings:
     manifest = _existing(given)
     engine, backend = _engine_and_backend(request, manifest)
     problem = _problem(request, manifest, backend)
-    trial_columns(problem.grid.axes, ["loss"])
+    trial_columns(problem.space.parameters, ["loss"])
     old_seed = manifest.seed if manifest else 0
     seed = old_seed if request.seed is None else request.seed
     if manifest:  # the code, data and models are compared once they are there
@@ -157,8 +158,8 @@ def settle(request: Request) -> Settings:
         refuse_another(given, manifest, asked_for)
         if manifest.shard and shard is None:
             shard = Shard.parse(manifest.shard)
-    strategies = _strategies(request, manifest, problem.grid, engine)
-    samplers = samplers_of(strategies, problem.grid, seed)
+    strategies = _strategies(request, manifest, problem.space, engine)
+    samplers = samplers_of(strategies, problem.space, seed)
     if not any(sampler.n_trials for sampler in samplers.values()):
         none = "both --random and --sweep are 0"
         if request.strategies is not None:
@@ -166,7 +167,7 @@ def settle(request: Request) -> Settings:
         raise TuningError(f"nothing to search: {none}")
     kept = strategies
     if manifest:
-        kept = _larger(manifest.strategies, strategies, problem.grid, seed)
+        kept = _larger(manifest.strategies, strategies, problem.space, seed)
     out = given or _run_directory(_new_directory(problem.name), shard)
     cache = str(cache_directory()) if request.cache and backend == "jax" else None
     old_keep = manifest.keep if manifest else KEEP
@@ -191,7 +192,7 @@ def _problem(request: Request, manifest: Manifest | None, backend: str) -> Probl
 
 
 def _strategies(
-    request: Request, manifest: Manifest | None, grid: Grid, engine: str
+    request: Request, manifest: Manifest | None, space: Space, engine: str
 ) -> dict[str, dict[str, Any]]:
     """The strategies' settings: those asked for, or else the run's, or else the default."""
     if request.strategies is not None:
@@ -199,11 +200,10 @@ def _strategies(
     if manifest:
         found = {name: dict(settings) for name, settings in manifest.strategies.items()}
     else:
-        sweep = str(min(DEFAULT_SWEEP[engine], grid.size))
-        found = {
-            "random": {"trials": min(DEFAULT_RANDOM, grid.size)},
-            "sweep": {"points": sweep, "order": "grid"},
-        }
+        found = {"random": {"trials": min(DEFAULT_RANDOM, space.size)}}
+        if isinstance(space, Grid):
+            sweep = str(min(DEFAULT_SWEEP[engine], space.size))
+            found["sweep"] = {"points": sweep, "order": "grid"}
     if request.random is not None:
         found["random"] = {**found.get("random", {}), "trials": request.random}
     if request.sweep is not None or request.sweep_order is not None:
@@ -267,7 +267,7 @@ def _select_backend(backend: str) -> None:
 def _larger(
     old: Mapping[str, Mapping[str, Any]],
     new: Mapping[str, Mapping[str, Any]],
-    grid: Grid,
+    space: Space,
     seed: int,
 ) -> dict[str, dict[str, Any]]:
     """The strategies of both, of each that both have the settings with more trials.
@@ -278,7 +278,7 @@ def _larger(
         If one of both does not begin with the other's trials.
     """
     kept = {name: dict(settings) for name, settings in {**old, **new}.items()}
-    before, after = samplers_of(old, grid, seed), samplers_of(new, grid, seed)
+    before, after = samplers_of(old, space, seed), samplers_of(new, space, seed)
     for name in before.keys() & after.keys():
         if after[name].begins_with(before[name]):
             continue

@@ -288,8 +288,8 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
 def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
     """Build a model of the problem, and if asked find how its configurations share programs.
 
-    A configuration whose model does not build is an ordinary failure, so a few are tried before the problem is called unusable. One that goes beyond the job's limits ends the
-    process.
+    A configuration whose model does not build is an ordinary failure, so a few are tried before the
+    problem is called unusable. One that goes beyond the job's limits ends the process.
     """
     from tuning.compatibility.keras import better, describe
     from tuning.engines.fit import score_names

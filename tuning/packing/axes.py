@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import math
 import sys
@@ -20,7 +21,7 @@ from tuning.space.grid import Grid
 from tuning.space.labels import Value
 from tuning.space.parameters import Float, Int, Parameter
 from tuning.space.space import Configuration, Space
-from tuning.trial import Trial, epochs
+from tuning.trial import Trial, epochs, point_of
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Hashable, ...]
@@ -47,6 +48,8 @@ class Axis:
         that was seen and is not 1.
     others : int, optional
         Of a range, the class of the values that were not looked at; None where each has its own.
+    is_range : bool
+        Whether it has values that were not looked at.
     """
 
     kind: Kind
@@ -54,6 +57,7 @@ class Axis:
     classes: dict[Value, int] = field(default_factory=dict)
     sizes: dict[Value, float] = field(default_factory=dict)
     others: int | None = None
+    is_range: bool = False
 
     def programs(self, values: Sequence[Value]) -> int:
         """The number of programs that the values need."""
@@ -68,12 +72,10 @@ class Axis:
 
     def size_of(self, value: Value) -> float:
         """How many times as many parameters the model has with a value, as far as is known."""
-        if value in self.sizes or not isinstance(value, int | float):
+        if value in self.sizes or not self.is_range or not isinstance(value, int | float):
             return self.sizes.get(value, 1.0)
         known = sorted((x, y) for x, y in self.sizes.items() if isinstance(x, int | float))
-        if isinstance(value, bool) or len(known) < 2:
-            return 1.0
-        return float(np.interp(value, *zip(*known, strict=True)))
+        return float(np.interp(value, [x for x, _ in known], [y for _, y in known]))
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,13 @@ def shard_position(grid: Grid, index: int, kinds: Mapping[str, Kind]) -> tuple[i
     return _scattered(program, programs) * members + member, programs * members
 
 
+def scattered_position(configuration: Configuration, kinds: Mapping[str, Kind]) -> tuple[int, int]:
+    """A position of a trial's trajectory, by a digest of it, where its space is no grid."""
+    own = {name: value for name, value in configuration.items() if kinds.get(name) != "fidelity"}
+    digest = hashlib.sha256(point_of(own).encode()).digest()
+    return int.from_bytes(digest[:4], "big"), 2**32
+
+
 def _scattered(i: int, n: int) -> int:
     """The i-th of n in an order where neighbours are far apart: a step of the golden ratio."""
     step = next(k for k in itertools.count(round(n * GOLDEN)) if math.gcd(k, n) == 1)
@@ -263,9 +272,9 @@ def discover(space: Space, look: Look, base: Configuration) -> Packing:
     if first.key != again.key or not equal(first, again):
         return Packing(reason="build_model does not build the same model twice")
     values = {name: looked_at(parameter) for name, parameter in space.parameters.items()}
-    packing = _along(space, values, look, base, first, drawn=False)
+    packing = _along(space, look, base, first, drawn=False)
     if any(len(axis.classes) > 1 and 0 in values[name] for name, axis in packing.axes.items()):
-        drawn = _along(space, values, look, base, look(base, True), drawn=True)
+        drawn = _along(space, look, base, look(base, True), drawn=True)
         if _programs(drawn, values) < _programs(packing, values):
             return drawn
     return packing
@@ -306,23 +315,17 @@ def _programs(packing: Packing, values: Mapping[str, Sequence[Value]]) -> int:
     return math.prod(axis.programs(values[name]) for name, axis in packing.axes.items())
 
 
-def _along(
-    space: Space,
-    values: Mapping[str, Sequence[Value]],
-    look: Look,
-    base: Configuration,
-    first: Steps,
-    drawn: bool,
-) -> Packing:
+def _along(space: Space, look: Look, base: Configuration, first: Steps, drawn: bool) -> Packing:
     """The kind of each axis, with noise of strength 0 drawn or not."""
     axes = {}
     for name, parameter in space.parameters.items():
         if name == "batch_size":
             axes[name] = Axis("structural", "the size of a batch")
             continue
+        values = looked_at(parameter)
         own_base = base if name in base else having(space, base, name)
         variants: dict[Value, Steps | str] = {}
-        for value in values[name]:
+        for value in values:
             if own_base is base and value == base[name]:
                 variants[value] = first
                 continue
@@ -337,8 +340,8 @@ def _along(
             axes[name] = Axis("structural", _why_unknown(variants), {})
             continue
         axis = _axis(name, compared, variants)
-        is_range = len(values[name]) < len(parameter.values or range(sys.maxsize))
-        axes[name] = _of_range(axis, values[name], compared, variants) if is_range else axis
+        is_range = len(values) < len(parameter.values or range(sys.maxsize))
+        axes[name] = _of_range(axis, values, compared, variants) if is_range else axis
     return Packing(axes, parameters=first.parameters, drawn=drawn, step=first.digest)
 
 
@@ -363,7 +366,8 @@ def _of_range(
         for value, steps in variants.items()
         if isinstance(steps, Steps) and first.parameters
     }
-    return replace(axis, sizes=sizes, others=inner.pop() if len(inner) == 1 else None)
+    others = inner.pop() if len(inner) == 1 else None
+    return replace(axis, sizes=sizes, others=others, is_range=bool(sizes))
 
 
 def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axis:

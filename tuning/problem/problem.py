@@ -65,8 +65,8 @@ class Problem:
     code : Code
         The file or the functions it is made of.
     space : Space
-        Hyperparameters called ``batch_size`` and ``epochs`` steer training, and default to Keras' 32 and 1;
-        the others reach only `build_model`.
+        Hyperparameters called ``batch_size`` and ``epochs`` steer training, and default to Keras'
+        32 and 1; the others reach only `build_model`.
     load_data : callable
         Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``, of which ``test`` may
         be missing; sample weights may follow y. Each is what NumPy makes an array of, or a dict,

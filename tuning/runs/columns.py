@@ -11,7 +11,7 @@ from tuning.errors import TuningError
 from tuning.problem.data import SPLITS
 from tuning.runs.manifest import Manifest
 from tuning.space.grid import Grid
-from tuning.space.labels import cell_text
+from tuning.space.labels import cell_text, python_scalar
 from tuning.space.space import Space
 from tuning.trial import Outcome, point_of
 
@@ -119,7 +119,7 @@ def configuration_of_row(row: Mapping[str, Any], space: Space) -> dict[str, Any]
     found: dict[str, Any] = {}
     for name, parameter in space.parameters.items():
         if parameter.exists(found):
-            found[name] = row[name]
+            found[name] = python_scalar(row[name])
     return found
 
 

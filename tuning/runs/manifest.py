@@ -419,9 +419,8 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     known = strategies()  # another one may be registered where the run was made
     own = {name: each for name, each in manifest.strategies.items() if name in known}
     try:
-        if fault := axes_fault(manifest.space):
-            yield fault
-        if set(manifest.space.parameters) != set(problem.axes):
+        yield from filter(None, [axes_fault(manifest.space)])
+        if list(manifest.space.parameters) != list(problem.axes):
             yield "its space is not of its axes"
         samplers_of(own, manifest.space, manifest.seed)
         if manifest.shard:

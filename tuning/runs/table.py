@@ -55,9 +55,9 @@ def load_results(path: str | Path) -> pd.DataFrame:
         One row a trial: ``run``, ``strategy``, ``trial`` (its number in the strategy's order, from
         0), ``index`` (its configuration's place in the grid; None of a space that is no grid),
         ``seed``, a column for each hyperparameter (labels of values that are no number, boolean or
-        text; empty where it does not exist), ``trained_epochs``, ``status``, ``val_…``, ``test_…`` (where there is
-        test data) and ``train_…`` of each metric, ``train_seconds``, ``engine``, ``backend``,
-        ``worker``, ``finished_at`` (UTC), ``error``.
+        text; empty where it does not exist), ``trained_epochs``, ``status``, ``val_…``, ``test_…``
+        (where there is test data) and ``train_…`` of each metric, ``train_seconds``, ``engine``,
+        ``backend``, ``worker``, ``finished_at`` (UTC), ``error``.
 
     Raises
     ------

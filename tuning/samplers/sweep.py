@@ -34,7 +34,8 @@ class SweepSampler(FixedSampler):
     Raises
     ------
     TuningError
-        For a space that is no grid, a range that is empty or leaves the grid, or more points than the range has.
+        For a space that is no grid, a range that is empty or leaves the grid, or more points than
+        the range has.
 
     Examples
     --------

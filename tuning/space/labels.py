@@ -95,7 +95,9 @@ def _refuse_repeated(where: str, values: Sequence[Any]) -> None:
         if _is_own_label(value, True):
             if value in seen:
                 other = seen[value]
-                equal = "" if type(other) is type(value) else f" ({other!r} and {value!r} are equal)"
+                equal = (
+                    "" if type(other) is type(value) else f" ({other!r} and {value!r} are equal)"
+                )
                 raise TuningError(f"{where} repeats {quoted(value)}{equal}")
             seen[value] = value
         else:

@@ -394,4 +394,3 @@ def _described(about: Mapping[str, Any]) -> Parameter:
 
 def _refuse(name: str) -> Value:
     raise ValueError(name)
-
