@@ -76,7 +76,7 @@ class RandomSampler(Sampler):
         size = drawn_from.size
         if not 0 <= trials <= size:
             of = "grid" if isinstance(space, Grid) else "space"
-            most = f" to {size:,}, the {of}'s size" if trials > 0 else ""
+            most = f" to {size:,}, the {of}'s size" if size < math.inf else ""
             raise TuningError(
                 f"cannot draw {trials:,} random configurations: take a number from 0{most}"
             )

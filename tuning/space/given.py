@@ -25,7 +25,7 @@ def space_of(given: Space | Mapping[str, Any]) -> Space:
         return Grid(given)  # which refuses it
     if all(map(is_list, given.values())):
         return Grid(given)
-    parameters = {name: parameter_of(value) for name, value in given.items()}
+    parameters = {name: parameter_of(name, value) for name, value in given.items()}
     axes = {
         name: parameter.values
         for name, parameter in parameters.items()

@@ -59,7 +59,7 @@ class Space:
         self._values: Mapping[str, Mapping[Value, Any]] = values
         for name, given in parameters.items():
             check_name(name)
-            parameter, others = _in_labels(name, parameter_of(given))
+            parameter, others = _in_labels(name, parameter_of(name, given))
             conditions = tuple(
                 (other, tuple(self._condition(name, other, value) for value in wanted))
                 for other, wanted in parameter.conditions
@@ -292,11 +292,21 @@ class Space:
         return behind(0, {}, 1)
 
 
-def parameter_of(given: Any) -> Parameter:
-    """What a space is given of a hyperparameter, as one."""
+def parameter_of(name: str, given: Any) -> Parameter:
+    """What a space is given of a hyperparameter, as one.
+
+    Raises
+    ------
+    TuningError
+        For a list that is empty, or has a value twice.
+    """
     if isinstance(given, Parameter):
         return given
-    return Choice(given) if is_list(given) else Fixed(given)
+    if not is_list(given):
+        return Fixed(given)
+    values = tuple(given)
+    labelled(f"hyperparameter {name!r}", values)
+    return Choice(values)
 
 
 def is_list(given: Any) -> bool:
