@@ -102,7 +102,7 @@ def test_one_strategy_alone_is_not_compared():
 @given(st.integers(0, 29))
 def test_axis_positions_are_those_of_the_grid(trial):
     grid = Grid({"a": ["x", None], "b": [1, 2, 3], "c": [True, False, 0.5, "s", 9]})
-    positions = axis_positions(pd.Series([trial]), grid).iloc[0]
+    positions = axis_positions(pd.DataFrame({"index": [trial]}), grid).iloc[0]
     assert {axis: grid.axes[axis][positions[axis]] for axis in grid.axes} == grid[trial]
 
 
