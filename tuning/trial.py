@@ -150,6 +150,22 @@ class Paused:
     epoch_seconds: list[float]
 
 
+@dataclass
+class Spent:
+    """What was spent of a budget, in all parts of a run together.
+
+    Attributes
+    ----------
+    seconds : float
+        Of wall clock.
+    epochs : int
+        Trained.
+    """
+
+    seconds: float = 0.0
+    epochs: int = 0
+
+
 @dataclass(frozen=True)
 class KeptModel:
     """The model of one of the best trials, as bytes of a file.

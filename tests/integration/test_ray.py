@@ -66,7 +66,7 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
             seed=0,
             engine=engine,
             backend=backend,
-            strategies={"sweep": {"points": "all", "order": "grid"}},
+            strategy=["sweep"], sweep="all",
         ),
     )
 

@@ -111,3 +111,10 @@ class LocalExecutor:
         if report is None:
             self._pack, ended, report = None, True, Report()
         return [Heard(pack, report, ended)]
+
+    def stop_at(self, seconds: float | None) -> None:
+        """Stop what trains in so many seconds from now, at the end of its epoch; None: do not."""
+
+    def cancel(self) -> None:
+        """End at once what trains; nothing of it is reported."""
+        self._pack, self._reports = None, iter(())

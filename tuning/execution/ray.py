@@ -186,6 +186,13 @@ class RayExecutor:
                 ray.cancel(reports, force=True)
         self._in_flight.clear()
 
+    def stop_at(self, seconds: float | None) -> None:
+        """Stop what trains in so many seconds from now, at the end of its epoch; None: do not."""
+
+    def cancel(self) -> None:
+        """End at once what trains; nothing of it is reported."""
+        self.close()
+
     def hear(self) -> list[Heard]:
         """Wait for news of at least one pack."""
         ray.wait(list(self._in_flight), num_returns=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Container, Hashable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from tuning.engines.keeping import Keep
@@ -15,7 +15,7 @@ from tuning.packing.axes import UNPACKED
 from tuning.packing.packs import Pack, Packer
 from tuning.samplers import FINISHED, WAIT, Sampler
 from tuning.samplers.protocol import Programs, Signal
-from tuning.trial import KeptModel, Outcome, Trial
+from tuning.trial import KeptModel, Outcome, Spent, Trial
 
 PATIENCE = 10_000  # trials in a row that the table does not have
 
@@ -71,6 +71,13 @@ class TableExecutor:
         self.clock, _, pack = heapq.heappop(self._ends)
         outcomes = [replace(self._outcomes[trial.point], trial=trial) for trial in pack.trials]
         return [Heard(pack, Report(outcomes), ended=True)]
+
+    def stop_at(self, seconds: float | None) -> None:
+        """Stop what trains in so many seconds from now, at the end of its epoch; None: do not."""
+
+    def cancel(self) -> None:
+        """End at once what trains; nothing of it is reported."""
+        self._ends.clear()
 
 
 class OnTable(Sampler):
@@ -141,6 +148,7 @@ class Memory:
         self.counted: list[Counted] = []
         self._points: dict[tuple[str, int], Hashable] = {}
         self._trained: dict[Hashable, Outcome] = {}
+        self._spent = Spent()
 
     def point(self, strategy: str, number: int) -> Hashable | None:
         """The configuration counted as a strategy's trial of that number; None if there is none."""
@@ -160,6 +168,18 @@ class Memory:
 
     def keep(self, models: Sequence[KeptModel]) -> None:
         """Do nothing: a table has no models."""
+
+    def history(self, strategies: Collection[str]) -> list[Outcome]:
+        """What is counted for strategies, in the order in which it was."""
+        return [outcome for strategy, outcome in self.counted if strategy in strategies]
+
+    def spend(self, strategies: Collection[str], spent: Spent) -> None:
+        """Note what strategies have spent."""
+        self._spent = spent
+
+    def spent(self, strategies: Collection[str]) -> Spent:
+        """What was spent so far."""
+        return self._spent
 
     def count(self, outcomes: Sequence[Counted]) -> None:
         """Count outcomes."""

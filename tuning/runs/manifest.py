@@ -137,6 +137,10 @@ class Manifest:
         The kind of each axis; empty if not known.
     published : Published, optional
         Of a run made small by `tuning.publish`.
+    budget : dict
+        The limits of the search, by name.
+    warm : str
+        The path of the earlier run that strategies heard of first; empty without.
     """
 
     format: int = FORMAT
@@ -156,6 +160,8 @@ class Manifest:
     environment: dict[str, str] = field(default_factory=dict)
     packing: dict[str, Literal["structural", "lifted", "fidelity"]] = field(default_factory=dict)
     published: Published | None = None
+    budget: dict[str, Any] = field(default_factory=dict)
+    warm: str = ""
 
     @cached_property
     def grid(self) -> Grid:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
+from tuning.errors import TuningError
 from tuning.space.grid import Grid
 from tuning.trial import Outcome, Trial, epochs
 
@@ -100,6 +102,14 @@ class Sampler(ABC):
             For settings that it does not take.
         """
         make: Any = cls
+        known = inspect.signature(make).parameters
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in known.values())
+        own = [name for name in list(known)[1:] if name != "seed"]
+        for name in settings:
+            if name not in own and not takes_any:
+                raise TuningError(
+                    f"the strategy {cls.name!r} has no setting {name!r}: it has {', '.join(own)}"
+                )
         sampler: Sampler = make(space, seed=seed, **settings)
         return sampler
 
