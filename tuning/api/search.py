@@ -26,6 +26,7 @@ from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import Manifest, make_manifest
 from tuning.runs.run import Run
 from tuning.samplers import Sampler, ShardSampler, trial_at
+from tuning.samplers.protocol import Goal
 from tuning.trial import Trial
 
 Status = Callable[[str], contextlib.AbstractContextManager[Any]]
@@ -108,7 +109,7 @@ class Search:
         try:
             loop.search(
                 self.settings.samplers, self.executor, self.run, packer, progress,
-                keep=keep if manifest.keep else None,
+                goal=Goal(problem.metric, problem.mode), keep=keep if manifest.keep else None,
             )  # fmt: skip
         except TuningError as error:  # what was counted stays
             raise RunStopped(str(error)) from error
