@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from tuning.space.parameters import Fixed, Parameter
 from tuning.space.space import Space
@@ -206,7 +205,7 @@ class Surrogate:
         """
         features = self._at(rows, epochs)
         mean, root = self._solve()
-        spread = solve_triangular(root, features.T, lower=True, check_finite=False)
+        spread = _down(root, features.T)
         return features @ mean, np.sqrt((spread**2).sum(axis=0))
 
     def mean(self, rows: np.ndarray, epochs: Sequence[int] | None = None) -> np.ndarray:
@@ -272,8 +271,7 @@ class Surrogate:
             values = self.scale.forward(self._scores) - self.prior.mean
             root = np.linalg.cholesky(precision)
             right = self._features.T @ values / self.prior.noise**2
-            down = solve_triangular(root, right, lower=True, check_finite=False)
-            mean = _up(root, down)
+            mean = _up(root, _down(root, right))
             mean[0] += self.prior.mean
             self._solved = mean, root
         return self._solved
@@ -334,8 +332,18 @@ class Scale:
         return found
 
 
+def _down(root: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Solve with a lower triangular root."""
+    from scipy.linalg import solve_triangular
+
+    found: np.ndarray = solve_triangular(root, values, lower=True, check_finite=False)
+    return found
+
+
 def _up(root: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Solve with the transpose of a lower triangular root."""
+    from scipy.linalg import solve_triangular
+
     found: np.ndarray = solve_triangular(root, values, lower=True, trans=1, check_finite=False)
     return found
 
