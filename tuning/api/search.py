@@ -27,6 +27,7 @@ from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import Manifest, make_manifest
 from tuning.runs.run import Run
 from tuning.samplers import Sampler, ShardSampler, trial_at
+from tuning.samplers.protocol import Goal
 from tuning.trial import Trial
 
 TIMED_HORIZON = 1000
@@ -123,6 +124,7 @@ class Search:
                 progress.begun(total, course, learns=learns)
                 why = loop.search(
                     samplers, self.executor, self.run, packer, progress,
+                    goal=Goal(problem.metric, problem.mode),
                     keep=keep if manifest.keep else None,
                     horizon=TIMED_HORIZON if budget.time else loop.HORIZON,
                     course=course,

@@ -15,7 +15,7 @@ from tuning.errors import TuningError, first_line
 from tuning.execution.budget import Budget, Course
 from tuning.packing.packs import Pack, Packer
 from tuning.samplers import FINISHED, Sampler
-from tuning.samplers.protocol import Signal
+from tuning.samplers.protocol import LOSS, Goal, Signal
 from tuning.trial import KeptModel, Outcome, Spent, Trial
 
 HORIZON = 100_000  # trials planned ahead, so that programs are whole and the longest goes first
@@ -162,6 +162,7 @@ def search(
     packer: Packer,
     progress: Progress | None = None,
     *,
+    goal: Goal = LOSS,
     keep: Keep | None = None,
     horizon: int = HORIZON,
     course: Course | None = None,
@@ -179,6 +180,8 @@ def search(
     record : Record
     packer : Packer
     progress : Progress, optional
+    goal : Goal
+        The score that samplers are to make better.
     keep : Keep, optional
         How many models to keep, and by which metric; who wants which trial is filled in.
     horizon : int
@@ -199,7 +202,7 @@ def search(
         If the outcomes cannot be counted.
     """
     for sampler in samplers.values():
-        sampler.meet(packer)
+        sampler.meet(packer, goal)
     plan = _Plan(samplers, record, packer, progress or Progress(), horizon)
     spending = _Spending(course or Course(Budget(), "", "max"), record, samplers, executor)
     executor.stop_at(spending.course.seconds_left())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tuning.errors import TuningError
-from tuning.samplers.protocol import FINISHED, WAIT, Programs, Sampler, Signal
+from tuning.samplers.protocol import FINISHED, LOSS, WAIT, Goal, Programs, Sampler, Signal
 from tuning.space.space import Space
 from tuning.trial import Outcome, Trial
 
@@ -66,6 +66,7 @@ class JobSampler(Sampler):
         self._space = space
         self._seed = seed
         self._programs: Programs | None = None
+        self.goal = LOSS
         self._asked = 0
         self._begun = 0
         self._jobs: list[int] = []  # how many trials of each job are not heard of yet
@@ -96,9 +97,15 @@ class JobSampler(Sampler):
         assert self._programs is not None, "meet was not called"
         return self._programs
 
-    def meet(self, programs: Programs) -> None:
-        """Hear how configurations share programs."""
+    @property
+    def waiting(self) -> bool:
+        """Whether there are jobs that were not learnt from yet."""
+        return self._learnt < len(self._jobs)
+
+    def meet(self, programs: Programs, goal: Goal = LOSS) -> None:
+        """Hear how configurations share programs, and what is sought."""
         self._programs = programs
+        self.goal = goal
 
     def ask(self, n: int) -> list[Trial] | Signal:
         """The next job's trials, however many."""
@@ -142,13 +149,15 @@ class JobSampler(Sampler):
             for i, each in enumerate(job)
         ]
         self._asked += len(trials)
-        self._begun += len({self._training(each) for each in job if each.since == 0})
+        new = {self.training(each.configuration) for each in job if each.since == 0}
+        self._begun += len(new)
         self._job_of.update({trial.number: len(self._jobs) for trial in trials})
         self._jobs.append(len(trials))
         self._heard.append([])
         return trials
 
-    def _training(self, wanted: Wanted) -> str:
-        """What trials of different lengths have in common that are of the same training."""
-        own = {k: v for k, v in wanted.configuration.items() if k != "epochs"}
-        return repr(own if self.programs.free_epochs else wanted.configuration)
+    def training(self, configuration: Mapping[str, Any]) -> str:
+        """What configurations have in common that are of the same training, whatever its length."""
+        if self.programs.free_epochs:
+            return repr({k: v for k, v in configuration.items() if k != "epochs"})
+        return repr(dict(configuration))

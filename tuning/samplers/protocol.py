@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
 
 from tuning.errors import TuningError
 from tuning.space.grid import Grid
@@ -45,6 +47,36 @@ class Programs(Protocol):
     def epoch_seconds(self, configuration: Mapping[str, Any]) -> float:
         """A guess of what an epoch of the configuration takes, the same on every machine."""
         ...
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The score that a search is to make better.
+
+    Attributes
+    ----------
+    metric : str
+        As in `Outcome.metrics`: ``val_accuracy``.
+    mode : {"max", "min"}
+        Whether more or less of it is better.
+    """
+
+    metric: str = "val_loss"
+    mode: Literal["max", "min"] = "min"
+
+    def score(self, outcome: Outcome) -> float:
+        """The outcome's score; NaN if it has none."""
+        return outcome.metrics.get(self.metric, math.nan)
+
+    def worth(self, outcome: Outcome) -> float:
+        """A number that is the higher the better; -inf for an outcome without a score."""
+        score = self.score(outcome)
+        if not math.isfinite(score):
+            return -math.inf
+        return score if self.mode == "max" else -score
+
+
+LOSS = Goal()
 
 
 class Sampler(ABC):
@@ -113,8 +145,8 @@ class Sampler(ABC):
         sampler: Sampler = make(space, seed=seed, **settings)
         return sampler
 
-    def meet(self, programs: Programs) -> None:  # noqa: B027  many need not know
-        """Hear how configurations share programs, before the first trial is asked for."""
+    def meet(self, programs: Programs, goal: Goal = LOSS) -> None:  # noqa: B027  many need not know
+        """Hear how configurations share programs, and what is sought, before the first `ask`."""
 
     @abstractmethod
     def ask(self, n: int) -> list[Trial] | Signal:
