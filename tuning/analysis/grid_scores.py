@@ -99,7 +99,8 @@ def grid_scores(results: pd.DataFrame, manifest: Manifest) -> GridScores:
     TuningError
         If no trial has a result.
     """
-    trials = results.drop_duplicates("index").set_index("index").sort_index()
+    whole = results[results["status"] != "stopped"]
+    trials = whole.drop_duplicates("index").set_index("index").sort_index()
     found = GridScores(manifest, trials)
     if found.without_result == len(trials):
         run = f"run {results['run'].iloc[0]}" if len(results) else "the run"

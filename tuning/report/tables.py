@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -30,7 +31,10 @@ def _headings(view: RunView) -> list[str]:
 def comparison_table(comparison: Comparison) -> Table:
     """The best of each strategy: of all its trials, at an equal budget, and published results."""
     names = comparison.score_names
-    table = new_table("", "trials", "epochs", "CPU time", *_headings(comparison))
+    chosen = ["choice, expected", "its test"[: None if comparison.test_metric else 0]]
+    chosen = [heading for heading in chosen if heading and comparison.choices]
+    timed = ["time"] if comparison.seconds else []
+    table = new_table("", "trials", "epochs", "CPU time", *timed, *_headings(comparison), *chosen)
     rows: list[tuple[str, dict[str, Any]]] = [
         (title_of(str(strategy)), _spent(row)) for strategy, row in comparison.last.iterrows()
     ]
@@ -50,9 +54,24 @@ def comparison_table(comparison: Comparison) -> Table:
             f"{row['trials']:,}" if "trials" in row else "",
             "" if epochs is None else f"{epochs:,}",
             "" if seconds is None else duration(seconds),
+            *([_duration(comparison.seconds.get(row.get("strategy", "")))] if timed else []),
             *(number_text(row.get(score)) for score in names),
+            *_chosen(comparison, row)[: len(chosen)],
         )
     return table
+
+
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else duration(seconds)
+
+
+def _chosen(comparison: Comparison, row: Mapping[str, Any]) -> list[str]:
+    """What a strategy's choice should score, and its test score."""
+    choice = comparison.choices.get(str(row.get("strategy", "")))
+    if choice is None or row["trials"] != len(comparison.of(choice.strategy)):
+        return ["", ""]
+    test = choice.row[comparison.test_metric] if comparison.test_metric else None
+    return [number_text(choice.expected), number_text(test)]
 
 
 def _spent(row: Any) -> dict[str, Any]:
