@@ -31,15 +31,17 @@ def _headings(view: RunView) -> list[str]:
 def comparison_table(comparison: Comparison) -> Table:
     """The best of each strategy: of all its trials, at an equal budget, and published results."""
     names = comparison.score_names
-    chosen = ["choice, expected", "its test"[: None if comparison.test_metric else 0]]
-    chosen = [heading for heading in chosen if heading and comparison.choices]
-    timed = ["time"] if comparison.seconds else []
-    table = new_table("", "trials", "epochs", "CPU time", *timed, *_headings(comparison), *chosen)
+    test = comparison.test_metric
+    chosen = ["choice's test"] if test and comparison.choices else []
+    timed = "as_long_as" in comparison.manifest.budget
+    time = "time" if timed else "CPU time"
+    table = new_table("", "trials", "epochs", time, *_headings(comparison), *chosen)
     rows: list[tuple[str, dict[str, Any]]] = [
-        (title_of(str(strategy)), _spent(row)) for strategy, row in comparison.last.iterrows()
+        (title_of(str(strategy)), {"strategy": strategy, **_spent(row)})
+        for strategy, row in comparison.last.iterrows()
     ]
     n = comparison.equal_budget
-    for strategy, trials in comparison.last["trials"].items():
+    for strategy, trials in () if timed else comparison.last["trials"].items():
         if n and trials > n:
             name, at_n = title_of(str(strategy)), _spent(comparison.after(str(strategy), n))
             rows.append((f"{name}, first {n:,}", at_n))
@@ -49,29 +51,24 @@ def comparison_table(comparison: Comparison) -> Table:
         rows.append((str(reference.get("strategy", "published")), reference))
     for name, row in rows:
         seconds, epochs = row.get("cpu_seconds"), row.get("epochs")
+        if timed:
+            seconds = comparison.seconds.get(row.get("strategy", ""), seconds)
         table.add_row(
             name,
             f"{row['trials']:,}" if "trials" in row else "",
             "" if epochs is None else f"{epochs:,}",
             "" if seconds is None else duration(seconds),
-            *([_duration(comparison.seconds.get(row.get("strategy", "")))] if timed else []),
             *(number_text(row.get(score)) for score in names),
-            *_chosen(comparison, row)[: len(chosen)],
+            *([_chosen(comparison, row)] if chosen else []),
         )
     return table
 
 
-def _duration(seconds: float | None) -> str:
-    return "" if seconds is None else duration(seconds)
-
-
-def _chosen(comparison: Comparison, row: Mapping[str, Any]) -> list[str]:
-    """What a strategy's choice should score, and its test score."""
+def _chosen(comparison: Comparison, row: Mapping[str, Any]) -> str:
+    """The test score of what a strategy would choose."""
     choice = comparison.choices.get(str(row.get("strategy", "")))
-    if choice is None or row["trials"] != len(comparison.of(choice.strategy)):
-        return ["", ""]
-    test = choice.row[comparison.test_metric] if comparison.test_metric else None
-    return [number_text(choice.expected), number_text(test)]
+    test = comparison.test_metric
+    return "" if choice is None or test is None else number_text(choice.row[test])
 
 
 def _spent(row: Any) -> dict[str, Any]:
