@@ -66,7 +66,8 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
             seed=0,
             engine=engine,
             backend=backend,
-            strategy=["sweep"], sweep="all",
+            strategy=["sweep"],
+            sweep="all",
         ),
     )
 

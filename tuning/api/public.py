@@ -16,10 +16,10 @@ from rich.console import Console
 from tuning.api.results import Results
 from tuning.api.search import prepared
 from tuning.api.settings import KEEP, Request, settle
+from tuning.budget import Budget, seconds_of
 from tuning.callbacks.notebook import NotebookProgress, in_notebook
 from tuning.callbacks.terminal import TerminalProgress
 from tuning.errors import TuningError
-from tuning.execution.budget import Budget, seconds_of
 from tuning.execution.loop import Progress
 from tuning.problem.functions import problem_of
 from tuning.problem.problem import DEFAULT_METRIC, Mode

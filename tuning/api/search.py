@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tuning.api.settings import Request, Settings, refuse_another
+from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
 from tuning.errors import RunStopped, TuningError, shortened
 from tuning.execution import loop
-from tuning.execution.budget import Budget, Course
 from tuning.execution.cluster import ray_cluster
 from tuning.execution.local import LocalExecutor
 from tuning.execution.quiet import quiet

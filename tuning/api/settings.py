@@ -13,8 +13,8 @@ from typing import Any
 
 import platformdirs
 
+from tuning.budget import Budget
 from tuning.errors import TuningError, listed
-from tuning.execution.budget import Budget
 from tuning.execution.limits import Limits, bytes_of
 from tuning.execution.quiet import quiet
 from tuning.problem.file import load_problem
@@ -191,7 +191,7 @@ def settle(request: Request) -> Settings:
     cache = str(cache_directory()) if request.cache and backend == "jax" else None
     old_keep = manifest.keep if manifest else KEEP
     keep = old_keep if request.keep is None else request.keep
-    _check_budget(budget, samplers, problem, manifest)
+    _check_budget(budget, problem, manifest)
     warm = Path(manifest.warm) if manifest and manifest.warm else None
     return Settings(
         problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
@@ -277,14 +277,8 @@ def _old_options(
     return found
 
 
-def _check_budget(
-    budget: Budget, samplers: Mapping[str, Sampler], problem: Problem, manifest: Manifest | None
-) -> None:
-    """Refuse a budget that cannot be kept."""
-    if budget.as_long_as and budget.as_long_as not in samplers:
-        raise TuningError(
-            f"no strategy can be given the time of {budget.as_long_as!r}, which is not searched by"
-        )
+def _check_budget(budget: Budget, problem: Problem, manifest: Manifest | None) -> None:
+    """Refuse a target that cannot be reached."""
     if mode := problem.mode or (manifest.problem.mode if manifest else None):
         budget.check_target(problem.metric, mode)
 

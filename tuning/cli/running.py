@@ -17,10 +17,10 @@ from tuning.api.estimate import estimate, estimate_tables
 from tuning.api.explain import explanation_tables
 from tuning.api.search import Search, executor_of, prepared
 from tuning.api.settings import Request, Settings, settle
+from tuning.budget import Budget
 from tuning.callbacks.terminal import TerminalProgress
 from tuning.errors import RunStopped, TuningError
 from tuning.execution import worker
-from tuning.execution.budget import Budget
 from tuning.execution.quiet import quiet
 from tuning.execution.supervisor import tell
 from tuning.problem.problem import load_data

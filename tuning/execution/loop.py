@@ -9,10 +9,10 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
 from tuning.errors import TuningError, first_line
-from tuning.execution.budget import Budget, Course
 from tuning.packing.packs import Pack, Packer
 from tuning.samplers import FINISHED, Sampler
 from tuning.samplers.protocol import LOSS, Goal, Signal
