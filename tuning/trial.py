@@ -142,12 +142,15 @@ class Paused:
         Keras' logs of each epoch.
     epoch_seconds : list of float
         As in `Outcome`.
+    origin : str
+        What trained it, and from where: only what has the same can go on with it.
     """
 
     epochs: int
     variables: list[Any]
     curve: list[dict[str, float]]
     epoch_seconds: list[float]
+    origin: str = ""
 
 
 @dataclass

@@ -76,6 +76,8 @@ class Program:
         Of all members: whether it pays to compile well, and not just fast.
     apart : bool
         Whether each member has an order of rows of its own.
+    tests : bool
+        Whether any member is to be scored on the test data.
 
     Attributes
     ----------
@@ -96,6 +98,7 @@ class Program:
         *,
         epochs: int = 0,
         apart: bool = False,
+        tests: bool = True,
     ) -> None:
         first = members[0]
         sizes = Sizes.of(data, batch_size, first.scored_rows)
@@ -104,6 +107,7 @@ class Program:
         self._members = members
         self.example = _zeros(shapes_of(data, "train", sizes.train[0]))
         self._batch_size = batch_size
+        self._tests = tests
         self._long = epochs >= LONG
         self._groups = _Groups(*first.sizes)
         self._metric_values = first.state[self._groups.metrics]
@@ -297,7 +301,7 @@ class Program:
         if tails is not None:
             found["step"] = self._step, (carried, given, tails), ()
         found["validation"] = self._validated, (carried, given, scored["validation"]), ()
-        if "test" in scored:
+        if self._tests and "test" in scored:
             found["test"] = self._tested, (state.variables, given, scored["test"]), ()
         return found
 

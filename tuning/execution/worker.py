@@ -7,10 +7,11 @@ import dataclasses
 import functools
 import hashlib
 import logging
+import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from tuning.problem.data import Data, text_of
 from tuning.problem.environment import environment, refuse_another_environment
 from tuning.problem.problem import Problem
 from tuning.space.grid import Configuration
-from tuning.trial import Trial
+from tuning.trial import Paused, Trial
 
 PROBES = 8
 RECORD_SECONDS = 5
@@ -249,30 +250,78 @@ class TaskMonitor:
 
 
 def train_prepared(
-    problem: Problem, data: Data, trials: list[Trial], job: Job, keep: Keep | None = None
+    problem: Problem,
+    data: Data,
+    trials: list[Trial],
+    job: Job,
+    keep: Keep | None = None,
+    *,
+    going_on: Mapping[Hashable, Paused] | None = None,
+    pauses: bool = False,
+    seconds: float | None = None,
 ) -> Iterator[Report]:
     """Train configurations in a process that is prepared, without limits.
+
+    Parameters
+    ----------
+    problem, data, trials, job, keep
+        As `train` takes them.
+    going_on : mapping of key to Paused, optional
+        States to go on from, by `Packing.trajectory_of`; what has none here begins anew, with the
+        same outcome.
+    pauses : bool
+        Whether the last report has a state of every training that ended well and can go on.
+    seconds : float, optional
+        After so many seconds of wall time from now, what is not finished stops after its epoch,
+        and comes to an outcome ``stopped`` of the epochs it has, be it none.
 
     Raises
     ------
     TuningError
         If Keras is not set up as for the run's other workers.
     """
+    deadline = math.inf if seconds is None else time.perf_counter() + seconds
     keeper = Keeper(keep, problem, data) if keep is not None else None
     if job.environment:
         refuse_another_environment(problem, job.environment)
     if job.packs:
         from tuning.engines.vectorized import train_pack
 
-        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged, keeper=keeper)
+        yield from train_pack(
+            problem,
+            data,
+            trials,
+            job.packing,
+            nudge=job.nudged,
+            keeper=keeper,
+            going_on=going_on,
+            pauses=pauses,
+            deadline=deadline,
+        )
     else:
-        from tuning.engines.fit import fit
+        from tuning.engines.fit import fit_on
 
         why = "" if job.packing == UNPACKED else job.packing.reason
+        safe = not why  # else the model may keep more than its variables
+        states: dict[Hashable, Paused] = {}
         for trial in trials:
-            outcome = fit(problem, data, trial, why, nudge=job.nudged, keeper=keeper)
+            key = job.packing.trajectory_of(trial)
+            outcome, paused = fit_on(
+                problem,
+                data,
+                trial,
+                why,
+                nudge=job.nudged,
+                keeper=keeper,
+                paused=(going_on or {}).get(key) if safe else None,
+                pauses=pauses and safe,
+                deadline=deadline,
+            )
+            if paused is not None:
+                states[key] = paused
             models = keeper.models() if keeper is not None else []
-            yield Report([outcome], outcome.epoch_seconds, outcome.seconds, models)
+            told = states if trial is trials[-1] else {}
+            yield Report([outcome], outcome.epoch_seconds, outcome.seconds, models, told)
     tidy()
 
 
