@@ -70,6 +70,22 @@ class Executor(Protocol):
         """Wait for news of at least one pack."""
         ...
 
+    def stop_at(self, seconds: float | None) -> None:
+        """Have what is submitted from now on stop at an epoch's end after so many seconds.
+
+        Packs that have not begun by then may come back as ended, without outcomes.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            From now; None for no such time.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """End at once what trains and what waits: nothing comes of it, and it is not busy."""
+        ...
+
 
 class Record(Protocol):
     """A record counts outcomes: in a run directory, or in memory."""

@@ -72,6 +72,13 @@ class TableExecutor:
         outcomes = [replace(self._outcomes[trial.point], trial=trial) for trial in pack.trials]
         return [Heard(pack, Report(outcomes), ended=True)]
 
+    def stop_at(self, seconds: float | None) -> None:
+        """Do nothing: a table has whole trainings."""
+
+    def cancel(self) -> None:
+        """Forget what its workers do."""
+        self._ends.clear()
+
 
 class OnTable(Sampler):
     """The trials of a sampler that a table has, numbered anew, and no more than so many.
