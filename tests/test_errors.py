@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import builtins
+import collections
 import contextlib
 import errno
 import fcntl
@@ -55,7 +56,7 @@ from tuning.trial import KeptModel, Trial
 LONGEST = 300  # characters
 NO_SENTENCE = r"Traceback|<class |<function | object at |[.!?] [A-Z]|[.!]$"  # or several
 UNREACHED = {  # here; where it is provoked instead
-    "RayExecutor._after_death": "integration/test_ray.py: by a worker set up otherwise",
+    "RayExecutor._read": "integration/test_ray.py: by a worker set up otherwise",
     "supervised": "execution/test_supervisor.py: by processes that are killed",
 }
 THROUGH = ("reason", "probe")  # what they say reaches an error in an object, not by a call
@@ -98,7 +99,7 @@ class Here(RayExecutor):
         self._problem = problem
         self._job = job
         self._may_pack = False
-        self._in_flight = {}
+        self._slots, self._waiting = [], collections.deque()
 
     def load(self, data: Any) -> None:
         pass

@@ -64,7 +64,8 @@ def cluster():
 def executor(request, problem, table):
     kind, _, workers = request.param.partition(" ")
     if kind == "table":
-        return TableExecutor(table, int(workers))
+        yield TableExecutor(table, int(workers))
+        return
     if kind == "local":
         made = LocalExecutor(problem, Job(0, "jax"), engine="auto")
     else:
@@ -73,7 +74,9 @@ def executor(request, problem, table):
         made = RayExecutor(problem, Job(0, "jax"), engine="auto", cluster=own)
     made.load(load_data(problem))
     made.probe()
-    return made
+    yield made
+    if isinstance(made, RayExecutor):
+        made.close()
 
 
 def order_of(memory, name):

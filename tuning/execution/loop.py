@@ -73,11 +73,19 @@ class Executor(Protocol):
         ...
 
     def stop_at(self, seconds: float | None) -> None:
-        """Stop what trains in so many seconds from now, at the end of its epoch; None: do not."""
+        """Have what is submitted from now on stop at an epoch's end after so many seconds.
+
+        Packs that have not begun by then may come back as ended, without outcomes.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            From now; None for no such time.
+        """
         ...
 
     def cancel(self) -> None:
-        """End at once what trains; nothing of it is reported."""
+        """End at once what trains and what waits: nothing comes of it, and it is not busy."""
         ...
 
 
@@ -465,6 +473,7 @@ class _Plan:
             [
                 (name, _of(trial, outcome))
                 for outcome in each.report.outcomes
+                if outcome.status != "stopped" or outcome.curve  # or its time came before it began
                 for name, trial in self._wanted_by.pop(outcome.trial.key)
             ]
             for each in heard

@@ -1,4 +1,4 @@
-"""The Ray tasks: what the driver has a worker process do, on one CPU thread."""
+"""What a driver has its worker processes do, on one CPU thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from tuning.trial import Paused, Trial
 
 PROBES = 8
 RECORD_SECONDS = 5
+STATE_SECONDS = 60  # to fetch the state of a paused training; it is trained again otherwise
 CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
 
 
@@ -188,6 +189,7 @@ def train(
     *,
     attempt: int = 0,
     monitor: Any = None,
+    **options: Any,
 ) -> Iterator[Report]:
     """Train configurations: those of one program together, or each through `fit`.
 
@@ -204,6 +206,8 @@ def train(
         What the monitor knows this task by.
     monitor : actor handle, optional
         Of a `TaskMonitor`; needed where the job has limits.
+    **options
+        Of `train_prepared`.
 
     Yields
     ------
@@ -213,7 +217,7 @@ def train(
     with one_cpu():
         prepare(job.backend, job.cache)
         if not job.limits:
-            yield from train_prepared(problem, data, trials, job, keep)
+            yield from train_prepared(problem, data, trials, job, keep, **options)
             return
         import ray
 
@@ -223,8 +227,111 @@ def train(
 
         ray.get(monitor.begin.remote(attempt))
         with held_to(job.limits, len(trials), record):
-            yield from train_prepared(problem, data, trials, job, keep)
+            yield from train_prepared(problem, data, trials, job, keep, **options)
         monitor.end.remote(attempt)
+
+
+@dataclass(frozen=True)
+class StateSize:
+    """What a driver knows of a paused training's state.
+
+    Attributes
+    ----------
+    training : hashable
+        By `Packing.trajectory_of`.
+    epochs : int
+        Trained so far.
+    bytes : int
+        Of its variables.
+    """
+
+    training: Hashable
+    epochs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a kept worker tells its driver.
+
+    Attributes
+    ----------
+    report : Report
+        Without the states of what is paused.
+    states : list of StateSize
+        Those that come after it, one by one.
+    """
+
+    report: Report
+    states: list[StateSize] = field(default_factory=list)
+
+
+def states_apart(reports: Iterable[Report]) -> Iterator[Told | Paused]:
+    """Tell reports and, by themselves, the states in them, which are large and not for the driver.
+
+    Yields
+    ------
+    Told or Paused
+    """
+    for report in reports:
+        found = sizes(report)
+        yield Told(dataclasses.replace(report, paused={}), [size for size, _ in found])
+        yield from (state for _, state in found)
+
+
+def sizes(report: Report) -> list[tuple[StateSize, Paused]]:
+    """The paused trainings of a report, with what a driver knows of each."""
+    return [
+        (StateSize(training, state.epochs, sum(each.nbytes for each in state.variables)), state)
+        for training, state in report.paused.items()
+    ]
+
+
+class KeptWorker:
+    """A worker process that is kept for a search, as a Ray actor: what its driver calls."""
+
+    def prepare(self, job: Job) -> None:
+        """Import what training needs, before there is anything to train."""
+        with one_cpu():
+            prepare(job.backend, job.cache)
+
+    def thread_report(self, job: Job) -> dict[str, Any]:
+        """What the process' libraries say of their threads: see `thread_report`."""
+        return thread_report(job)
+
+    def probe(self, problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+        """Look at a problem's models: see `look`."""
+        return probe(problem, data, job, pack)
+
+    def train(
+        self,
+        *what: Any,
+        going_on: Mapping[Hashable, Any] | None = None,
+        **options: Any,
+    ) -> Iterator[Told | Paused]:
+        """Train a pack: see `train` and `states_apart`.
+
+        Parameters
+        ----------
+        *what, **options
+            As `train` takes them.
+        going_on : mapping of key to object reference, optional
+            The states of trainings that go on.
+        """
+        if going_on:
+            options["going_on"] = _fetched(going_on)
+        yield from states_apart(train(*what, **options))
+
+
+def _fetched(references: Mapping[Hashable, Any]) -> dict[Hashable, Paused]:
+    """The states of trainings, without those that were lost with a node."""
+    import ray
+
+    found = {}
+    for training, reference in references.items():
+        with contextlib.suppress(ray.exceptions.RayError):
+            found[training] = ray.get(reference, timeout=STATE_SECONDS)
+    return found
 
 
 class TaskMonitor:
