@@ -8,13 +8,12 @@ the configuration from all the others.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tuning.analysis.run_view import scores_of
-from tuning.runs.columns import TRAINED
+from tuning.runs.columns import TRAINED, configuration_of_row
 from tuning.runs.manifest import Manifest
 from tuning.samplers.surrogate import Surrogate
 
@@ -109,8 +108,8 @@ def _expected(
     less the variance between epochs over that of the model's errors, as James and Stein shrink
     means (Fourth Berkeley Symposium, 1961).
     """
-    space, mode = manifest.grid, manifest.problem.mode
-    configurations: list[Any] = rows[list(space.parameters)].to_dict("records")
+    space, mode = manifest.space, manifest.problem.mode
+    configurations = [configuration_of_row(row, space) for row in rows.to_dict("records")]
     lengths = rows[TRAINED].tolist()
     model = Surrogate(space, max(1, *lengths), mode)
     taken = np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int))

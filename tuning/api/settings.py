@@ -23,6 +23,7 @@ from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
 from tuning.samplers import Sampler, Shard, samplers_of, strategy
 from tuning.space.grid import Grid
+from tuning.space.space import Space
 from tuning.trial import SEEDS
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
@@ -165,7 +166,7 @@ def settle(request: Request) -> Settings:
     manifest = _existing(given)
     engine, backend = _engine_and_backend(request, manifest)
     problem = _problem(request, manifest, backend)
-    trial_columns(problem.grid.axes, ["loss"])
+    trial_columns(problem.space.parameters, ["loss"])
     old_seed = manifest.seed if manifest else 0
     seed = old_seed if request.seed is None else request.seed
     if manifest:  # the code, data and models are compared once they are there
@@ -177,8 +178,8 @@ def settle(request: Request) -> Settings:
         refuse_another(given, manifest, asked_for)
         if manifest.shard and shard is None:
             shard = Shard.parse(manifest.shard)
-    strategies, budget = _search(request, manifest, problem.grid, engine)
-    samplers = samplers_of(strategies, problem.grid, seed)
+    strategies, budget = _search(request, manifest, problem.space, engine)
+    samplers = samplers_of(strategies, problem.space, seed)
     if not any(sampler.n_trials for sampler in samplers.values()):
         none = "both --random and --sweep are 0"
         if request.strategy is not None:
@@ -186,7 +187,7 @@ def settle(request: Request) -> Settings:
         raise TuningError(f"nothing to search: {none}")
     kept = strategies
     if manifest:
-        kept = _larger(manifest.strategies, strategies, problem.grid, seed)
+        kept = _larger(manifest.strategies, strategies, problem.space, seed)
     out = given or _run_directory(_new_directory(problem.name), shard)
     cache = str(cache_directory()) if request.cache and backend == "jax" else None
     old_keep = manifest.keep if manifest else KEEP
@@ -214,56 +215,57 @@ def _problem(request: Request, manifest: Manifest | None, backend: str) -> Probl
 
 
 def _search(
-    request: Request, manifest: Manifest | None, grid: Grid, engine: str
+    request: Request, manifest: Manifest | None, space: Space, engine: str
 ) -> tuple[dict[str, dict[str, Any]], Budget]:
     """The strategies' settings and the budget: those asked for, the run's, or the default."""
     budget = request.budget
     if not budget and manifest:
         budget = Budget.from_settings(manifest.budget)
     if request.strategy is not None:
-        return _named(request, request.strategy, grid, engine, budget), budget
+        return _named(request, request.strategy, space, engine, budget), budget
     old = request.random is None and request.sweep is None and request.sweep_order is None
     if old and not manifest and request.shard is None and not budget:
-        names = ("random", "sweep", DEFAULT_LEARNER)
+        swept = ["sweep"] if isinstance(space, Grid) else []
+        names = ["random", *swept, DEFAULT_LEARNER]
         budget = Budget(as_long_as="random")
-        return _named(request, names, grid, engine, budget), budget
-    return _old_options(request, manifest, grid, engine), budget
+        return _named(request, names, space, engine, budget), budget
+    return _old_options(request, manifest, space, engine), budget
 
 
 def _named(
-    request: Request, names: Sequence[str], grid: Grid, engine: str, budget: Budget
+    request: Request, names: Sequence[str], space: Space, engine: str, budget: Budget
 ) -> dict[str, dict[str, Any]]:
     """The settings of the strategies that were named, and of those that have options."""
     also = [name for name in ("random", "sweep") if getattr(request, name) not in (None, 0, "0")]
     found: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys([*names, *also]):
         if name == "sweep":
-            points = request.sweep or str(min(DEFAULT_SWEEP[engine], grid.size))
+            points = request.sweep or str(int(min(DEFAULT_SWEEP[engine], space.size)))
             found[name] = {"points": points, "order": request.sweep_order or "grid"}
             continue
         trials = request.trials
         if name == "random":
             trials = DEFAULT_RANDOM if trials is None else trials
-            trials = min(trials if request.random is None else request.random, grid.size)
+            wanted = trials if request.random is None else request.random
+            trials = int(min(wanted, space.size))
         elif trials is None:
             learner = strategy(name).learns
-            trials = min(MANY if budget and learner else DEFAULT_TRIALS, grid.size)
+            trials = int(min(MANY if budget and learner else DEFAULT_TRIALS, space.size))
         found[name] = {"trials": trials, **request.given}
     return found
 
 
 def _old_options(
-    request: Request, manifest: Manifest | None, grid: Grid, engine: str
+    request: Request, manifest: Manifest | None, space: Space, engine: str
 ) -> dict[str, dict[str, Any]]:
     """The settings that the options of random search and of the sweep mean."""
     if manifest:
         found = {name: dict(settings) for name, settings in manifest.strategies.items()}
     else:
-        sweep = str(min(DEFAULT_SWEEP[engine], grid.size))
-        found = {
-            "random": {"trials": min(DEFAULT_RANDOM, grid.size)},
-            "sweep": {"points": sweep, "order": "grid"},
-        }
+        found = {"random": {"trials": min(DEFAULT_RANDOM, space.size)}}
+        if isinstance(space, Grid):
+            sweep = str(min(DEFAULT_SWEEP[engine], space.size))
+            found["sweep"] = {"points": sweep, "order": "grid"}
     if request.random is not None:
         found["random"] = {**found.get("random", {}), "trials": request.random}
     if request.sweep is not None or request.sweep_order is not None:
@@ -333,7 +335,7 @@ def _select_backend(backend: str) -> None:
 def _larger(
     old: Mapping[str, Mapping[str, Any]],
     new: Mapping[str, Mapping[str, Any]],
-    grid: Grid,
+    space: Space,
     seed: int,
 ) -> dict[str, dict[str, Any]]:
     """The strategies of both, of each that both have the settings with more trials.
@@ -344,7 +346,7 @@ def _larger(
         If one of both does not begin with the other's trials.
     """
     kept = {name: dict(settings) for name, settings in {**old, **new}.items()}
-    before, after = samplers_of(old, grid, seed), samplers_of(new, grid, seed)
+    before, after = samplers_of(old, space, seed), samplers_of(new, space, seed)
     for name in before.keys() & after.keys():
         if after[name].begins_with(before[name]):
             continue

@@ -25,6 +25,7 @@ from tuning.execution.quiet import quiet
 from tuning.execution.supervisor import tell
 from tuning.problem.problem import load_data
 from tuning.report.terminal import duration, print_table, say
+from tuning.report.text import size_text
 from tuning.runs.lock import let_go
 from tuning.runs.manifest import MANIFEST, chosen_by, read_manifest
 from tuning.runs.table import load_results
@@ -137,7 +138,7 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
         )
         return
     console.print(f"Problem {problem.name}: what its configurations share")
-    for table in explanation_tables(found.packing, problem.grid):
+    for table in explanation_tables(found.packing, problem.space):
         print_table(console, table)
     if found.packing.doubtful:
         say(
@@ -150,7 +151,7 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
 
 def _announce(search: Search, console: Console) -> None:
     settings, manifest = search.settings, search.run.manifest
-    grid, workers = settings.problem.grid, search.executor.workers
+    space, workers = settings.problem.space, search.executor.workers
     parts = [sampler.describe() for sampler in search.whole.values()]
     shard = f"shard {settings.shard} ({search.total:,} trials) of " if settings.shard else ""
     where = (
@@ -160,7 +161,7 @@ def _announce(search: Search, console: Console) -> None:
     )
     say(
         console,
-        f"{settings.problem.name}: {grid.size:,} configurations; training {shard}"
+        f"{settings.problem.name}: {size_text(space)}; training {shard}"
         f"{' and '.join(parts)}, seed {settings.seed}, on {where} "
         f"({_how(search)}, {settings.backend}); the best has {chosen_by(manifest)}.",
     )

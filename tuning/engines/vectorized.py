@@ -269,7 +269,7 @@ def _looks(
         if task.is_late:
             yield Outcome(left.pop(0), "stopped", ENGINE, "jax")
             continue
-        configuration = Recorded(trial.configuration)
+        configuration = Recorded(task.problem.space.values(trial.configuration))
         try:
             steps = look_at(
                 task.problem,

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import math
 import os
+import random
 import sys
 import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -24,11 +25,12 @@ from tuning.errors import TuningError, first_line, shortened
 from tuning.execution import threads
 from tuning.execution.limits import Limits, held_to
 from tuning.execution.threads import one_cpu, use_one_thread
-from tuning.packing.axes import UNPACKED, Packing
+from tuning.packing.axes import UNPACKED, Packing, completed
 from tuning.problem.data import Data, text_of
 from tuning.problem.environment import environment, refuse_another_environment
 from tuning.problem.problem import Problem
-from tuning.space.grid import Configuration
+from tuning.space.grid import Grid
+from tuning.space.space import Configuration, Space
 from tuning.trial import Paused, Trial
 
 PROBES = 8
@@ -442,9 +444,8 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
 def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
     """Build a model of the problem, and if asked find how its configurations share programs.
 
-    A configuration whose model does not build is an ordinary failure, so a few evenly spaced ones
-    are tried before the problem is called unusable. One that goes beyond the job's limits ends the
-    process.
+    A configuration whose model does not build is an ordinary failure, so a few are tried before the
+    problem is called unusable. One that goes beyond the job's limits ends the process.
     """
     from tuning.compatibility.keras import better, describe
     from tuning.engines.fit import score_names
@@ -458,10 +459,8 @@ def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
         with held_to(job.limits, 1, lambda _: None):
             return compiled_model(problem, chosen, job.seed)
 
-    size = problem.grid.size
     errors = []
-    for index in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
-        configuration = problem.grid[index]
+    for configuration in _probed(problem.space):
         try:
             model = build(configuration)
             digest = hashlib.sha256(describe(model).encode()).hexdigest()
@@ -473,6 +472,16 @@ def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
             found = _packing(problem, data, job, configuration) if pack else UNPACKED
             return Probe(metrics, *judge, digest, packing=found, environment=environment(problem))
     return Probe(error=errors[0])
+
+
+def _probed(space: Space) -> Iterator[Configuration]:
+    """A few configurations: of a grid evenly spaced, else one of middle values, and draws."""
+    if isinstance(space, Grid):
+        indices = dict.fromkeys(i * space.size // PROBES for i in range(PROBES))
+        yield from (space[index] for index in indices)
+        return
+    yield completed(space, {})
+    yield from (space.draw(random.Random(i)) for i in range(1, PROBES))
 
 
 def after_probe(problem: Problem, job: Job, found: Probe) -> Job:
@@ -513,7 +522,7 @@ def _packing(
             return look_at(problem, data, configuration, job.seed, drawn=drawn, twice=twice)
 
     try:
-        found = discover(problem.grid, look, base)
+        found = discover(problem.space, look, base)
         if not found.reason:
             doubtful = try_out(problem, data, base, job.seed)
             found = dataclasses.replace(found, doubtful=doubtful)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tuning.samplers.protocol import FINISHED, WAIT, FixedSampler, Sampler, every_trial, trial_at
+from tuning.samplers.protocol import (
+    FINISHED,
+    WAIT,
+    FixedSampler,
+    Sampler,
+    every_trial,
+    trial_at,
+    trial_of,
+    trial_of_point,
+)
 from tuning.samplers.random import RandomSampler
 from tuning.samplers.registry import (
     gives_each_once,
@@ -32,4 +41,6 @@ __all__ = [
     "strategy",
     "title_of",
     "trial_at",
+    "trial_of",
+    "trial_of_point",
 ]
