@@ -55,9 +55,7 @@ class Drawing:
         """Whether a training was noted."""
         return key in self._known
 
-    def one(
-        self, programs: Programs, known: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def one(self, programs: Programs, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """A configuration, with the values that are given."""
         values = {name: draw(self._random) for name, draw in self._likely.items()}
         if programs.free_epochs and "epochs" in self._space.parameters:
@@ -149,8 +147,10 @@ def _draw_of(
 def _normal(name: str, parameter: Parameter, mean: Any, width: Any) -> Callable[[Random], Any]:
     if not isinstance(parameter, Float | Int):
         raise TuningError(f"the prior of {name!r} has a mean and a width, but it has no range")
-    if isinstance(mean, bool) or not isinstance(mean, int | float) or not (
-        parameter.low <= mean <= parameter.high
+    if (
+        isinstance(mean, bool)
+        or not isinstance(mean, int | float)
+        or not (parameter.low <= mean <= parameter.high)
     ):
         raise TuningError(
             f"the prior of {name!r} has the mean {quoted(mean)}, which is not between "

@@ -20,7 +20,7 @@ COMPILE_SECONDS = 1.3  # of a new program, in the seconds of `Programs.epoch_sec
 FIRST = 4  # programs that are spread over the space, before the model chooses
 HITS = 0.05  # of the candidates, which a draw from the model holds to be the best
 TEMPER = 0.3  # of the draws from the model
-CHANCE, BAR, MEMBER, SPREAD, COSTPOW, ADD = False, .05, .04, .2, 1., False
+CHANCE, BAR, MEMBER, SPREAD, COSTPOW, ADD = False, 0.05, 0.04, 0.2, 1.0, False
 OWN = 0.5  # of how far a training was from its expectation, what it is thought to keep
 
 
@@ -55,9 +55,7 @@ class PacksSampler(RungSampler):
         """Hear how configurations share programs, and what is sought."""
         super().meet(programs, goal)
         self._model = Surrogate(self._space, self.longest, goal.mode)
-        self._pool = Pool(
-            self._space, self.drawing, programs, self._model.encode, self.training
-        )
+        self._pool = Pool(self._space, self.drawing, programs, self._model.encode, self.training)
 
     def next_job(self) -> Sequence[Wanted] | Signal:
         """Those that go on, of one program; or else a draw."""
@@ -69,12 +67,14 @@ class PacksSampler(RungSampler):
             return self.idle()
         self._drawn += 1
         self._compiled.add(self.program_of(members[0]))
-        return self.train(members, 0, self.rungs(members[0])[0])
+        return self.begin(members)
 
     def learn(self, outcomes: Sequence[Outcome]) -> None:
         """Have the model learn the scores, and note what may go on."""
         seen = self.seen(outcomes)
-        scores = {self.training(each.trial.configuration): self.goal.score(each) for each in outcomes}
+        scores = {
+            self.training(each.trial.configuration): self.goal.score(each) for each in outcomes
+        }
         own = [scores[self.training(each.configuration)] for each in seen]
         self._model.add([each.configuration for each in seen], [each.epochs for each in seen], own)
         for each, score in zip(seen, own, strict=True):
@@ -98,11 +98,29 @@ class PacksSampler(RungSampler):
         mean, sd = self._model.predict(rows)
         value = mean + OWN * above
         if CHANCE:
-            allv = np.concatenate([self._model.mean(np.concatenate([o.rows for _, o in self._pool.groups()])), value]) if self._pool.groups() else value
+            allv = (
+                np.concatenate(
+                    [
+                        self._model.mean(np.concatenate([o.rows for _, o in self._pool.groups()])),
+                        value,
+                    ]
+                )
+                if self._pool.groups()
+                else value
+            )
             bar = np.quantile(allv, 1 - BAR)
-            cost = np.array([MEMBER + (self.longest - e.epochs) * self.programs.epoch_seconds(e.configuration) for e in all_paused])
+            cost = np.array(
+                [
+                    MEMBER
+                    + (self.longest - e.epochs) * self.programs.epoch_seconds(e.configuration)
+                    for e in all_paused
+                ]
+            )
             from scipy.special import ndtr
-            value = np.log(ndtr((value - bar) / np.sqrt(sd**2 + SPREAD**2))) - COSTPOW * np.log(cost)
+
+            value = np.log(ndtr((value - bar) / np.sqrt(sd**2 + SPREAD**2))) - COSTPOW * np.log(
+                cost
+            )
         order = np.argsort(-value, kind="stable")[:free]
         lead = all_paused[order[0]]
 

@@ -134,6 +134,14 @@ class RungSampler(JobSampler):
             rung *= self.reduction
         return [*rungs, end] if not rungs or rungs[-1] < end else rungs
 
+    def begin(self, configurations: Iterable[dict[str, Any]], rung: int = 0) -> list[Wanted]:
+        """The trials by which new trainings come to a rung: 0 is the first, -1 the end."""
+        wanted = []
+        for each in configurations:
+            rungs = self.rungs(each)
+            wanted += self.train([each], 0, rungs[min(rung, len(rungs) - 1)])
+        return wanted
+
     def train(
         self, configurations: Iterable[dict[str, Any]], since: int, until: int
     ) -> list[Wanted]:
@@ -152,9 +160,7 @@ class RungSampler(JobSampler):
             if key not in last or outcome.trial.epochs >= last[key].trial.epochs:
                 last[key] = outcome
         return [
-            Seen(
-                self.longer(each.trial.configuration), each.trial.epochs, self.goal.worth(each)
-            )
+            Seen(self.longer(each.trial.configuration), each.trial.epochs, self.goal.worth(each))
             for each in last.values()
         ]
 
