@@ -32,6 +32,16 @@ class Wanted:
     since: int = 0
 
 
+class _Kept:
+    """Programs whose properties, which do not change, are asked for once."""
+
+    def __init__(self, programs: Programs) -> None:
+        self.program = programs.program
+        self.epoch_seconds = programs.epoch_seconds
+        self.lifted = programs.lifted
+        self.free_epochs = programs.free_epochs
+
+
 class JobSampler(Sampler):
     """A strategy that decides job by job.
 
@@ -104,7 +114,7 @@ class JobSampler(Sampler):
 
     def meet(self, programs: Programs, goal: Goal = LOSS) -> None:
         """Hear how configurations share programs, and what is sought."""
-        self._programs = programs
+        self._programs = _Kept(programs)
         self.goal = goal
 
     def ask(self, n: int) -> list[Trial] | Signal:
