@@ -8,6 +8,7 @@ the configuration from all the others.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -109,7 +110,8 @@ def _expected(
     means (Fourth Berkeley Symposium, 1961).
     """
     space, mode = manifest.space, manifest.problem.mode
-    configurations = [configuration_of_row(row, space) for row in rows.to_dict("records")]
+    each: list[Any] = rows.to_dict("records")
+    configurations = [configuration_of_row(row, space) for row in each]
     lengths = rows[TRAINED].tolist()
     model = Surrogate(space, max(1, *lengths), mode)
     taken = np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int))
