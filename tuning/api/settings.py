@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.util
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,16 @@ from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem
 from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
-from tuning.samplers import Sampler, Shard, samplers_of, strategy
+from tuning.runs.outcomes import outcomes_of
+from tuning.runs.table import load_results
+from tuning.samplers import MANY, Sampler, Shard, samplers_of, strategy
 from tuning.space.grid import Grid
 from tuning.space.space import Space
-from tuning.trial import SEEDS
+from tuning.trial import SEEDS, Outcome
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
 DEFAULT_TRIALS = 100  # of a strategy that learns, where no budget ends it
-MANY = 1_000_000  # where one does
 DEFAULT_LEARNER = "packs"
 KEEP = 1  # models of the best trials, for each strategy
 DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
@@ -180,6 +182,11 @@ def settle(request: Request) -> Settings:
             shard = Shard.parse(manifest.shard)
     strategies, budget = _search(request, manifest, problem.space, engine)
     samplers = samplers_of(strategies, problem.space, seed)
+    warm = request.warm or (Path(manifest.warm) if manifest and manifest.warm else None)
+    if warm is not None:
+        known = known_of(warm, problem)
+        for sampler in samplers.values():
+            sampler.recall(known)
     if not any(sampler.n_trials for sampler in samplers.values()):
         none = "both --random and --sweep are 0"
         if request.strategy is not None:
@@ -193,10 +200,9 @@ def settle(request: Request) -> Settings:
     old_keep = manifest.keep if manifest else KEEP
     keep = old_keep if request.keep is None else request.keep
     _check_budget(budget, problem, manifest)
-    warm = Path(manifest.warm) if manifest and manifest.warm else None
     return Settings(
         problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
-        request.warm or warm, out, manifest,
+        warm, out, manifest,
     )  # fmt: skip
 
 
@@ -249,8 +255,8 @@ def _named(
             wanted = trials if request.random is None else request.random
             trials = int(min(wanted, space.size))
         elif trials is None:
-            learner = strategy(name).learns
-            trials = int(min(MANY if budget and learner else DEFAULT_TRIALS, space.size))
+            many = budget and strategy(name).learns
+            trials = MANY if many else int(min(DEFAULT_TRIALS, space.size))
         found[name] = {"trials": trials, **request.given}
     return found
 
@@ -276,6 +282,30 @@ def _old_options(
         del found["random"]
     if found.get("sweep", {}).get("points", "").strip("0") == "" and "sweep" in found:
         del found["sweep"]
+    return found
+
+
+def known_of(run: Path, problem: Problem) -> list[Outcome]:
+    """The outcomes of an earlier run whose configurations are of a problem's space.
+
+    Raises
+    ------
+    TuningError
+        If it is no run, is chosen by another metric, or has no such configuration.
+    """
+    manifest = read_manifest(run)
+    if manifest.problem.metric != problem.metric:
+        raise TuningError(
+            f"{run} is chosen by {manifest.problem.metric}, and this search by {problem.metric}"
+        )
+    found = []
+    for outcome in outcomes_of(load_results(run), manifest):
+        configuration = manifest.space.values(outcome.trial.configuration)
+        with contextlib.suppress(TuningError):
+            own = problem.space.labels(configuration)
+            found.append(replace(outcome, trial=replace(outcome.trial, configuration=own)))
+    if not found:
+        raise TuningError(f"no trial of {run} has a configuration of this search's space")
     return found
 
 
@@ -348,7 +378,7 @@ def _larger(
     kept = {name: dict(settings) for name, settings in {**old, **new}.items()}
     before, after = samplers_of(old, space, seed), samplers_of(new, space, seed)
     for name in before.keys() & after.keys():
-        if after[name].begins_with(before[name]):
+        if old[name] == new[name] or after[name].begins_with(before[name]):
             continue
         if not before[name].begins_with(after[name]):
             raise TuningError(

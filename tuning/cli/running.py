@@ -153,6 +153,7 @@ def _announce(search: Search, console: Console) -> None:
     settings, manifest = search.settings, search.run.manifest
     space, workers = settings.problem.space, search.executor.workers
     parts = [sampler.describe() for sampler in search.whole.values()]
+    until = f", {said}" if (said := settings.budget.describe()) else ""
     shard = f"shard {settings.shard} ({search.total:,} trials) of " if settings.shard else ""
     where = (
         f"{workers} worker{'s' if workers > 1 else ''} of one CPU thread each"
@@ -162,7 +163,7 @@ def _announce(search: Search, console: Console) -> None:
     say(
         console,
         f"{settings.problem.name}: {size_text(space)}; training {shard}"
-        f"{' and '.join(parts)}, seed {settings.seed}, on {where} "
+        f"{' and '.join(parts)}{until}, seed {settings.seed}, on {where} "
         f"({_how(search)}, {settings.backend}); the best has {chosen_by(manifest)}.",
     )
     if settings.engine == "auto" and search.packing.reason:

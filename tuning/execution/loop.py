@@ -294,6 +294,11 @@ def _of(trial: Trial, outcome: Outcome) -> Outcome:
     return outcome if same else replace(outcome, trial=trial)
 
 
+def _is_news(outcome: Outcome) -> bool:
+    """Whether a trial was trained at all: its time may have come before it began."""
+    return outcome.status != "stopped" or len(outcome.curve) > outcome.trial.since
+
+
 class _Asked:
     """A sampler, and what it has asked for and heard.
 
@@ -473,7 +478,7 @@ class _Plan:
             [
                 (name, _of(trial, outcome))
                 for outcome in each.report.outcomes
-                if outcome.status != "stopped" or outcome.curve  # or its time came before it began
+                if _is_news(outcome)
                 for name, trial in self._wanted_by.pop(outcome.trial.key)
             ]
             for each in heard

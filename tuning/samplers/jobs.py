@@ -12,6 +12,7 @@ from tuning.samplers.protocol import FINISHED, LOSS, WAIT, Goal, Programs, Sampl
 from tuning.space.space import Space
 from tuning.trial import Outcome, Trial
 
+MANY = 1_000_000  # trainings: no limit, where a budget ends a search
 AHEAD = 3  # jobs decided before the outcomes of the first of them are heard
 
 
@@ -116,6 +117,15 @@ class JobSampler(Sampler):
         """Hear how configurations share programs, and what is sought."""
         self._programs = _Kept(programs)
         self.goal = goal
+
+    def begins_with(self, other: Sampler) -> bool:
+        """Never: near its end, a strategy that may train more decides otherwise."""
+        return False
+
+    def describe(self) -> str:
+        """Such as ``halving with 60 trainings``."""
+        title = self.title or self.name or type(self).__name__
+        return title if self.n_trials >= MANY else f"{title} with {self.n_trials:,} trainings"
 
     def ask(self, n: int) -> list[Trial] | Signal:
         """The next job's trials, however many."""

@@ -164,6 +164,18 @@ class Sampler(ABC):
         Those whose ``status`` is not ``ok`` have no metrics.
         """
 
+    def recall(self, outcomes: Sequence[Outcome]) -> None:
+        """Hear outcomes of an earlier run, before the first `ask`.
+
+        Their configurations are of this space; their numbers mean nothing here.
+
+        Raises
+        ------
+        TuningError
+            If the strategy learns nothing from them.
+        """
+        raise TuningError(f"the strategy {self.name!r} learns nothing from an earlier run")
+
     def begins_with(self, other: Sampler) -> bool:
         """Whether its first trials are those of another sampler of its kind with fewer."""
         return self.n_trials >= other.n_trials and self.describe() == other.describe()
