@@ -58,22 +58,48 @@ def choices(results: pd.DataFrame, curves: pd.DataFrame, manifest: Manifest) -> 
     dict of str to Choice
         Without strategies that have fewer than three trials with a result.
     """
-    scored = results[np.isfinite(_judged(results, manifest.problem.metric))]
+    rows = _with_expectation(results, curves, manifest)
+    found = {str(strategy): _chosen(own, manifest) for strategy, own in rows.groupby("strategy")}
+    return {strategy: choice for strategy, choice in found.items() if choice is not None}
+
+
+def choice_of_all(results: pd.DataFrame, curves: pd.DataFrame, manifest: Manifest) -> Choice | None:
+    """The choice among all trials; None if fewer than three have a result.
+
+    Parameters
+    ----------
+    results, curves, manifest
+        As for `choices`.
+    """
+    return _chosen(_with_expectation(results, curves, manifest), manifest)
+
+
+def _with_expectation(
+    results: pd.DataFrame, curves: pd.DataFrame, manifest: Manifest
+) -> pd.DataFrame:
+    """The trials with a score, with two columns more: what to expect, and its deviation."""
+    metric = manifest.problem.metric
+    scored = results[np.isfinite(_judged(results, metric))]
     if len(scored) < FEWEST:
-        return {}
-    smooth, spread = _smoothed(scored, curves, manifest.problem.metric)
+        return scored.iloc[:0].assign(expected=0.0, deviation=0.0)
+    smooth, spread = _smoothed(scored, curves, metric)
     expected, deviation = _expected(scored, smooth, spread, manifest)
-    found = {}
-    for strategy, rows in scored.groupby("strategy", sort=True):
-        candidates = rows[rows["status"] == "ok"]
-        if len(candidates) < FEWEST:
-            continue
-        own = expected.loc[candidates.index]
-        best = own.idxmax() if manifest.problem.mode == "max" else own.idxmin()
-        found[str(strategy)] = Choice(
-            str(strategy), candidates.loc[best], float(own.loc[best]), deviation
-        )
-    return found
+    return scored.assign(expected=expected, deviation=deviation)
+
+
+def _chosen(rows: pd.DataFrame, manifest: Manifest) -> Choice | None:
+    """The trial with the best expectation, of those that were trained to their end."""
+    candidates = rows[rows["status"] == "ok"]
+    if len(candidates) < FEWEST:
+        return None
+    own = candidates["expected"]
+    row = candidates.loc[own.idxmax() if manifest.problem.mode == "max" else own.idxmin()]
+    return Choice(
+        str(row["strategy"]),
+        row.drop(["expected", "deviation"]),
+        float(row["expected"]),
+        float(row["deviation"]),
+    )
 
 
 def _judged(rows: pd.DataFrame, metric: str) -> np.ndarray:

@@ -69,6 +69,13 @@ def _write(path: Path, comparison: Comparison) -> None:
     """Write the comparison beside the run's rows."""
     with writing(file := path / "comparison.csv"):
         write_text(file, as_csv(comparison.table))
+    if comparison.choices:
+        each = [
+            {**choice.row, "expected": choice.expected, "deviation": choice.deviation}
+            for choice in comparison.choices.values()
+        ]
+        with writing(file := path / "choices.csv"):
+            write_text(file, pd.DataFrame(each).to_csv(index=False))
 
 
 def _scores(results: pd.DataFrame, manifest: Manifest) -> GridScores | None:

@@ -119,8 +119,8 @@ class JobSampler(Sampler):
         self.goal = goal
 
     def begins_with(self, other: Sampler) -> bool:
-        """Never: near its end, a strategy that may train more decides otherwise."""
-        return False
+        """Whether it is the same: one that may train more decides otherwise near its end."""
+        return type(other) is type(self) and other.n_trials == self.n_trials
 
     def describe(self) -> str:
         """Such as ``halving with 60 trainings``."""
