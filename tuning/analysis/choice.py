@@ -81,10 +81,12 @@ def _with_expectation(
     metric = manifest.problem.metric
     scored = results[np.isfinite(_judged(results, metric))]
     if len(scored) < FEWEST:
-        return scored.iloc[:0].assign(expected=0.0, deviation=0.0)
+        none: pd.DataFrame = scored.iloc[:0].assign(expected=0.0, deviation=0.0)
+        return none
     smooth, spread = _smoothed(scored, curves, metric)
     expected, deviation = _expected(scored, smooth, spread, manifest)
-    return scored.assign(expected=expected, deviation=deviation)
+    found: pd.DataFrame = scored.assign(expected=expected, deviation=deviation)
+    return found
 
 
 def _chosen(rows: pd.DataFrame, manifest: Manifest) -> Choice | None:
@@ -92,8 +94,8 @@ def _chosen(rows: pd.DataFrame, manifest: Manifest) -> Choice | None:
     candidates = rows[rows["status"] == "ok"]
     if len(candidates) < FEWEST:
         return None
-    own = candidates["expected"]
-    row = candidates.loc[own.idxmax() if manifest.problem.mode == "max" else own.idxmin()]
+    own = candidates["expected"].to_numpy(float)
+    row = candidates.iloc[int(np.argmax(own if manifest.problem.mode == "max" else -own))]
     return Choice(
         str(row["strategy"]),
         row.drop(["expected", "deviation"]),

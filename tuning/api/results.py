@@ -211,7 +211,8 @@ class Results:
         if found is None:
             raise TuningError("too few trials have a result to choose by: it takes three")
         expectation = {"expected": found.expected, "deviation": found.deviation}
-        return pd.concat([found.row, pd.Series(expectation)])
+        row: pd.Series[Any] = pd.concat([found.row, pd.Series(expectation)])
+        return row
 
     def best_model(
         self,
