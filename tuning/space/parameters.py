@@ -127,14 +127,17 @@ class Float(Parameter):
                 math.log(self.low) + position * (math.log(self.high) - math.log(self.low))
             )
         else:
-            value = self.low + position * (self.high - self.low)
+            value = (
+                1 - position
+            ) * self.low + position * self.high  # whose difference may overflow
         return min(max(value, float(self.low)), float(self.high))
 
     def position(self, value: Any) -> float:
         """Where a number stands on the scale, from 0 to 1."""
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return float((value - self.low) / (self.high - self.low))
+            low, high = math.log(self.low), math.log(self.high)
+            return (math.log(value) - low) / (high - low)
+        return float((value / 2 - self.low / 2) / (self.high / 2 - self.low / 2))
 
 
 @dataclass(frozen=True)
