@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,7 +47,25 @@ def fit(
     keeper: Keeper | None = None,
 ) -> Outcome:
     """Build the configuration's model, train it with Keras' `fit`, and score it: see `fit_on`."""
-    return fit_on(problem, data, trial, why, nudge=nudge, keeper=keeper)[0]
+    return fit_on(problem, data, trial, why, nudge=nudge, keeper=keeper).outcome
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a call of Keras' `fit`.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    epoch_seconds : list of float
+        Of the epochs that it trained.
+    paused : Paused or None
+        The state that it ended with; None unless it is asked for, it ended well, and it can go on.
+    """
+
+    outcome: Outcome
+    epoch_seconds: list[float] = field(default_factory=list)
+    paused: Paused | None = None
 
 
 def fit_on(
@@ -61,7 +79,7 @@ def fit_on(
     paused: Paused | None = None,
     pauses: bool = False,
     deadline: float = math.inf,
-) -> tuple[Outcome, Paused | None]:
+) -> Fitted:
     """Build the configuration's model, train it with Keras' `fit` or go on with it, and score it.
 
     Initial weights and dropout follow `keras.utils.set_random_seed`, and the order of the rows in
@@ -89,12 +107,6 @@ def fit_on(
         Whether to return the state that it ends with.
     deadline : float
         In seconds of `time.perf_counter`: training stops at the end of the epoch that it falls in.
-
-    Returns
-    -------
-    Outcome
-    Paused or None
-        The state that it ended with; None unless it is asked for, it ended well, and it can go on.
     """
     import keras
 
@@ -103,7 +115,7 @@ def fit_on(
         trial, "stopped", f"{ENGINE}: {why}" if why else ENGINE, keras.backend.backend()
     )
     if started >= deadline:
-        return outcome, None
+        return Fitted(outcome)
     training = _Training(problem, data, trial, nudge=nudge, pauses=pauses, deadline=deadline)
     trained: Weights | None = None
     try:
@@ -122,11 +134,12 @@ def fit_on(
         finished_at=now(),
     )
     left = training.left if outcome.status in ("ok", "stopped") else None
+    new = training.epoch_seconds[training.start :]
     del training
     forget_models()
     if keeper is not None and trained is not None:
         keeper.offer(outcome, lambda: trained)
-    return outcome, left
+    return Fitted(outcome, new, left)
 
 
 class _Training:
@@ -139,6 +152,8 @@ class _Training:
         As in `Outcome`, those of the earlier training included.
     error : str
         Why it diverged, if it did.
+    start : int
+        The epochs of the earlier training.
     """
 
     def __init__(
@@ -155,6 +170,7 @@ class _Training:
         self.curve: list[dict[str, float]] = []
         self.epoch_seconds: list[float] = []
         self.error = ""
+        self.start = 0
         self._problem, self._trial, self._nudge = problem, trial, nudge
         self._data, self._test = data, cast(Any, None)
         self._pauses, self._deadline = pauses, deadline
@@ -178,7 +194,7 @@ class _Training:
             self._set_state(paused)
         elif self._nudge:
             self._move_weights()
-        start = len(self.curve)
+        self.start = start = len(self.curve)
         orders = Orders(trial.seed, train.n_rows, start)
         history = model.fit(
             train.batches(trial.batch_size, orders),

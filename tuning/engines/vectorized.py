@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from tuning.engines.batches import row_order
 from tuning.engines.fit import fit_on, seconds_a_step
 from tuning.engines.foreign import reason
 from tuning.engines.keeping import Keeper
+from tuning.engines.kept import looked, named
 from tuning.engines.models import compiled_model
 from tuning.engines.nudge import nudged
 from tuning.engines.parts import Sizes, shapes_of
@@ -269,16 +270,8 @@ def _looks(
         if task.is_late:
             yield Outcome(left.pop(0), "stopped", ENGINE, "jax")
             continue
-        configuration = Recorded(task.problem.space.values(trial.configuration))
         try:
-            steps = look_at(
-                task.problem,
-                task.data,
-                configuration,
-                trial.seed,
-                drawn=task.packing.drawn,
-                twice=twice,
-            )
+            steps, read = _look_or_remember(task, trial, twice)
         except Unproven as error:
             left.pop(0)
             yield trial, str(error)
@@ -291,10 +284,28 @@ def _looks(
             n = steps.sizes[0]
             steps = replace(steps, state=[*nudged(steps.state[:n]), *steps.state[n:]])
         own, left = left, []
-        if "epochs" in configuration.read:
+        if "epochs" in read:
             left = [each for each in own if each.meant != trial.meant]
             own = [each for each in own if each.meant == trial.meant]
         yield Member(dict(trial.configuration), trial.seed, steps, own)
+
+
+def _look_or_remember(task: Task, trial: Trial, twice: bool) -> tuple[Steps, Set[str]]:
+    """What a trial's model does, and which axes it read."""
+    configuration = Recorded(task.problem.space.values(trial.configuration))
+    drawn = task.packing.drawn
+
+    def look() -> tuple[Steps, Set[str]]:
+        steps = look_at(
+            task.problem, task.data, configuration, trial.seed, drawn=drawn, twice=twice
+        )
+        return steps, configuration.read
+
+    try:
+        key = named(trial.configuration), trial.seed, drawn
+    except TypeError:
+        return look()
+    return looked(task.problem, task.data, key, look)
 
 
 def look_at(
@@ -394,7 +405,7 @@ def _by_fit(task: Task, trials: list[Trial], why: str, reporter: Reporter) -> It
     for trial in trials:
         if trial.key not in reporter.told:
             key = task.packing.trajectory_of(trial)
-            outcome, paused = fit_on(
+            fitted = fit_on(
                 task.problem,
                 task.data,
                 trial,
@@ -405,9 +416,9 @@ def _by_fit(task: Task, trials: list[Trial], why: str, reporter: Reporter) -> It
                 pauses=task.pauses,
                 deadline=task.deadline,
             )
-            reporter.add([outcome], outcome.epoch_seconds)
-            if paused is not None:
-                reporter.pause(key, paused)
+            reporter.add([fitted.outcome], fitted.epoch_seconds)
+            if fitted.paused is not None:
+                reporter.pause(key, fitted.paused)
             if reporter.due:
                 yield reporter.report()
 
@@ -430,6 +441,7 @@ def program_of(task: Task, members: list[Member]) -> Program:
         task.data,
         batch_size(members[0].configuration),
         epochs=sum(member.last - member.start for member in members if member.trials),
+        problem=task.problem,
         tests=any(map(_is_whole, (trial for member in members for trial in member.trials))),
         apart=len({member.seed for member in members}) > 1,
     )
@@ -444,8 +456,7 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
     seeds = [member.seed for member in order]
     program = program_of(task, order)
     n_rows = n_samples(task.data["train"])
-    size = program.block_size(len(order), at_once)
-    blocks = [range(i, min(i + size, len(order))) for i in range(0, len(order), size)]
+    blocks = program.blocks(len(order), at_once, order[0].last - order[0].start)
     states = [program.start(block) for block in blocks]
     for member in members:
         member.seconds += (time.perf_counter() - started) / len(members)
@@ -456,7 +467,7 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
             batches = program.batches([rows[seeds[0]]])
         shuffling = (time.perf_counter() - begun) / len(members)
         for i, block in enumerate(blocks):
-            own = [order[k] for k in block]
+            own = [order[k] for k in dict.fromkeys(block)]
             if own[0].last <= epoch:
                 continue
             if task.is_late:
@@ -464,11 +475,13 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
                 return
             begun = time.perf_counter()
             if program.apart:
-                batches = program.batches([rows[member.seed] for member in own])
+                batches = program.batches([rows[order[k].seed] for k in block])
             states[i], logs = program.epoch(states[i], batches)
             tests = program.test(states[i]) if _tested(own, epoch) else {}
             logs, tests = jax.device_get((logs, tests))
-            share = (time.perf_counter() - begun) / len(own) + shuffling
+            took = time.perf_counter() - begun
+            program.took(len(block), took)
+            share = took / len(own) + shuffling
             for j, member in enumerate(own):
                 if epoch < member.last:
                     member.trained(_of_member(logs, j), share, _of_member(tests, j))
@@ -516,7 +529,7 @@ def _stop(
 ) -> None:
     """Tell how far all have come that are not finished."""
     for state in states:
-        for j, member in enumerate(members[k] for k in state.members):
+        for j, member in enumerate(members[k] for k in dict.fromkeys(state.members)):
             left = [trial for trial in member.trials if trial.epochs > len(member.curve)]
             reporter.add(_outcome(member, trial) for trial in left)
             if left:

@@ -415,7 +415,7 @@ def train_prepared(
         states: dict[Hashable, Paused] = {}
         for trial in trials:
             key = job.packing.trajectory_of(trial)
-            outcome, paused = fit_on(
+            fitted = fit_on(
                 problem,
                 data,
                 trial,
@@ -426,11 +426,12 @@ def train_prepared(
                 pauses=pauses and safe,
                 deadline=deadline,
             )
-            if paused is not None:
-                states[key] = paused
+            if fitted.paused is not None:
+                states[key] = fitted.paused
             models = keeper.models() if keeper is not None else []
             told = states if trial is trials[-1] else {}
-            yield Report([outcome], outcome.epoch_seconds, outcome.seconds, models, told)
+            outcome = fitted.outcome
+            yield Report([outcome], fitted.epoch_seconds, outcome.seconds, models, told)
     tidy()
 
 
