@@ -12,7 +12,6 @@ import numpy as np
 import psutil
 import pytest
 import ray
-from ray.internal import free
 
 from tests.conftest import TINY
 from tuning.engines.reports import Report
@@ -58,6 +57,10 @@ def trains(problem, data, trials, job, keep=None, *, going_on=None, pauses=False
     yield Report(outcomes)
     if pauses:
         yield Report(paused=paused)
+
+
+def lost(training):
+    raise ray.exceptions.ObjectLostError("", None, "")
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +152,8 @@ def test_a_training_that_does_not_go_on_or_was_lost_begins_anew(executor):
     assert outcomes_of(executor, pack(trial(2, epochs=4)))[2].metrics["begun"] == 0
     earlier = outcomes_of(executor, pack(trial(3, epochs=2, since=1)))[3]
     assert earlier.metrics["begun"] == 0  # than the state that is there
-    for _, state in executor.states._states.values():
-        free([state], local_only=False)
+    for training, (size, _) in [*executor.states._states.items()]:
+        executor.states.remember(size, ray.remote(num_cpus=0)(lost).remote(training))
     assert outcomes_of(executor, pack(trial(4, 16, since=4)))[4].metrics["begun"] == 0
 
 
