@@ -24,7 +24,8 @@ class EvolutionSampler(RungSampler):
     changes any of its hyperparameters; the others of the job have the child's program, and differ
     from it in one that is lifted. Trainings go straight to the end.
 
-    Source: Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019.
+    Source: Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI
+    2019.
 
     Parameters
     ----------

@@ -188,8 +188,9 @@ class PacksSampler(RungSampler):
         """The number-th of configurations that differ in every axis with a list of values."""
         if not self._orders:
             for name, parameter in self._space.parameters.items():
-                if name not in self.programs.lifted and isinstance(parameter, Choice):
-                    n = len(parameter.options)
+                spread = isinstance(parameter, Choice) and name not in self.drawing.likely
+                if spread and name not in self.programs.lifted:
+                    n = len(parameter.values or ())
                     self._orders[name] = [int(i) for i in self._numbers.permutation(n)]
         known = {
             name: self._space.parameters[name].values[order[number % len(order)]]
