@@ -618,6 +618,13 @@ OF_OPTIONS = [
     Case("run_ray --target 1.2", "--target 1.2: val_accuracy is never above 1"),
     Case("run_ray --problem mine.py --target -1", "--target -1: val_accuracy is never below 0",
          {"mine.py": f"{PROBLEM}\nmode = 'min'"}),
+    Case("run_ray --strategy packs --warm run", "run is chosen by val_loss, and this search by val_",
+         given=edited("run/manifest.json", '"metric": "val_accuracy"', '"metric": "val_loss"')),
+    Case("run_ray --strategy packs --warm run", "no trial of run has a configuration of this sea",
+         given=made()),
+    Case("run_ray --problem mine.py --strategy random --warm run",
+         "the strategy 'random' learns nothing from an earlier run", MINE,
+         made(score=lambda *_: 0.5, axes={"units": [1, 2]})),
     Case("run_ray --stop-after 0", "--stop-after takes a number from 1, not 0"),
     Case("run_ray --epochs-total 0", "--epochs-total takes a number from 1, not 0"),
     Case("run_ray --random 0 --sweep 0", "nothing to search: both --random and --sweep are 0"),
@@ -958,6 +965,8 @@ def wrong_pickle(self: Any) -> Any:
 
 OF_PYTHON = [
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
+    of_results("too few trials have a result to choose by", lambda results: results.choice(),
+               made(trials=[0, 1])),
     asked("time takes a duration above 0, such as 60s, not -1 s", time=-1),
     asked("there is no strategy 'radnom': did you mean 'random'?", strategy="radnom"),
     asked("there are 2 configurations to start with, and only 1 trials", trials=1,
