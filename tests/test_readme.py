@@ -33,6 +33,26 @@ def test_the_example_of_a_problem_is_complete_and_runs(run, tmp_path):
     assert load_results("r")["status"].tolist() == ["ok"] * 4
 
 
+def test_the_example_of_a_space_runs_and_its_packs_form_by_program(tmp_path):
+    (example,) = blocks(PAGES["spaces"], "python")
+    (tmp_path / "layers.py").write_text(example.replace("trials=20", 'trials=8, out="run"'))
+    done = subprocess.run(
+        [sys.executable, "layers.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "KERAS_BACKEND": "tensorflow"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    table = load_results(tmp_path / "run")
+    assert table["status"].tolist() == ["ok"] * 8
+    assert (table["width_4"].notna() == (table["layers"] == 4)).all()
+    kinds = read_manifest(tmp_path / "run").packing
+    lifted = {"dropout": "lifted", "learning_rate": "lifted", "epochs": "fidelity"}
+    assert kinds == dict.fromkeys(kinds, "structural") | lifted
+
+
 def test_its_first_example_runs_and_prints_what_it_shows(tmp_path):
     """Scores to what another processor's rounding may move."""
     (example,) = blocks(README, "python")

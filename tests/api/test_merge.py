@@ -2,14 +2,32 @@
 
 import json
 import re
+import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
-from tests.made import by_rate, write_run
-from tuning import TuningError, load_curves, load_results, publish
+from tests.made import AXES, by_rate, manifest_of, outcome_of, write_run, write_run_of_space
+from tuning import (
+    FINISHED,
+    Float,
+    Grid,
+    Int,
+    RandomSampler,
+    Sampler,
+    Space,
+    TuningError,
+    load_curves,
+    load_results,
+    publish,
+    register,
+)
 from tuning.cli.commands import merge
+from tuning.packing.axes import scattered_position
+from tuning.runs.manifest import read_manifest
 from tuning.runs.run import Run
+from tuning.samplers import Shard, every_trial
 
 ALL = range(24)
 
@@ -154,3 +172,81 @@ def test_a_damaged_run_is_refused(tmp_path, capsys):
     assert "is there a second time" in capsys.readouterr().err
     with pytest.raises(TuningError, match="a second time"):
         Run.open(run)
+
+
+SPACE = Space({"layers": [1, 2], "second": Int(1, 9).when(layers=2), "rate": Float(0.1, 1.0)})
+
+
+def of_shard(whole, k, name):
+    """Of a run of random search those rows that a shard of two has."""
+    table, manifest = load_results(whole), json.loads((whole / "manifest.json").read_text())
+    space = read_manifest(whole).space
+    own = [
+        Shard(k, 2).has(*scattered_position(trial.configuration, {}))
+        for trial in every_trial(RandomSampler(space, len(table), 0))
+    ]
+    shutil.copytree(whole, name)
+    for file in ("trials.csv", "curves.csv"):
+        lines = (whole / file).read_text().splitlines(keepends=True)
+        kept = [line for line in lines[1:] if own[int(line.split(",")[2])]]
+        (name / file).write_text("".join([lines[0], *kept]))
+    (name / "manifest.json").write_text(json.dumps({**manifest, "shard": f"{k}/2"}))
+    return sum(own)
+
+
+def test_shards_of_a_space_become_the_whole_run(tmp_path, capsys):
+    whole = write_run_of_space(tmp_path, SPACE, 40, name="whole")
+    parts = [of_shard(whole, k, tmp_path / "shards" / str(k)) for k in (1, 2)]
+    assert sum(parts) == 40
+    assert min(parts) > 10
+    assert joined(tmp_path / "shards", tmp_path / "out") == 0
+    assert "2 runs are joined: 40 trials are in " in capsys.readouterr().out
+    found, wanted = load_results(tmp_path / "out"), load_results(whole)
+    names = ["trial", *SPACE.parameters, "val_accuracy"]
+    pd.testing.assert_frame_equal(found[names], wanted[names])
+    assert joined(whole, tmp_path / "shards" / "1", tmp_path / "again") == 0
+    said = capsys.readouterr().out
+    assert f"{parts[0]} rows were of trials that another run has as well." in said
+    assert "differ in" not in said
+
+
+@register("rungs_of_a_test")
+class Rungs(Sampler):
+    """Would ask for every configuration again, trained further."""
+
+    def __init__(self, space, seed, trials=0):
+        self.n_trials = trials
+
+    def ask(self, n):
+        return FINISHED
+
+
+@pytest.mark.parametrize("space", [SPACE, Grid(AXES)])
+def test_a_strategy_that_learns_has_a_row_for_each_rung(tmp_path, space):
+    settings = {"random": {"trials": 3}, "rungs_of_a_test": {"trials": 6}}
+    path = tmp_path / "one"
+    if isinstance(space, Grid):
+        manifest = manifest_of(AXES)
+    else:
+        axes = {name: [] for name in space.parameters}
+        manifest = manifest_of(axes, space=space.describe())
+    trials = RandomSampler(space, 3, 0).ask(3)
+    with Run.create(path, replace(manifest, strategies=settings)) as run:
+        run.count([("random", outcome_of(trial, 0.5)) for trial in trials])
+        for number, trial in enumerate([*trials, *trials]):
+            done = outcome_of(replace(trial, number=number), 0.5 + number / 100)
+            if number < 3:
+                done = replace(done, status="stopped", metrics={"val_accuracy": 0.4}, curve=[])
+            run.count([("rungs_of_a_test", done)])
+    write_shorter(path, tmp_path / "two")
+    assert joined(tmp_path / "two", path, tmp_path / "out") == 0
+    found, wanted = load_results(tmp_path / "out"), load_results(path)
+    names = ["strategy", "trial", "status", "trained_epochs", "val_accuracy"]
+    pd.testing.assert_frame_equal(found[names], wanted[names])
+
+
+def write_shorter(path, copy):
+    """The same run, without its last three rows."""
+    shutil.copytree(path, copy)
+    lines = (path / "trials.csv").read_text().splitlines(keepends=True)
+    (copy / "trials.csv").write_text("".join(lines[:-3]))

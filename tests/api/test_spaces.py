@@ -64,6 +64,11 @@ ANY = {
     "wide": [{"units": 5}, Wide],
 }
 
+START = [
+    {"widths": (3, 2), "activation": softer, "flag": True, "wide": Wide},
+    {"widths": [3], "activation": None, "flag": False, "wide": {"units": 5}},
+]
+
 
 def search(build_model=build, space=ANY, **options):
     options = {"workers": 0, "trials": 6, "backend": "jax", "cache": False, **options}
@@ -72,10 +77,7 @@ def search(build_model=build, space=ANY, **options):
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    return search(out=tmp_path_factory.mktemp("any") / "run", start=[
-        {"widths": (3, 2), "activation": softer, "flag": True, "wide": Wide},
-        {"widths": [3], "activation": None, "flag": False, "wide": {"units": 5}},
-    ])  # fmt: skip
+    return search(out=tmp_path_factory.mktemp("any") / "run", start=START)
 
 
 def test_values_may_be_anything_and_are_labels_in_the_table(found):
@@ -110,20 +112,18 @@ def test_a_run_that_is_opened_has_the_values_that_json_can_carry(found):
 
 
 def test_a_resume_knows_the_values_again(found):
-    search(out=found.path, trials=6)
-    longer = search(out=found.path, trials=7, start=[
-        {"widths": (3, 2), "activation": softer, "flag": True, "wide": Wide},
-        {"widths": [3], "activation": None, "flag": False, "wide": {"units": 5}},
-    ])  # fmt: skip
+    longer = search(out=found.path, trials=7, start=START)
     assert len(longer.trials) == 7
+    assert longer.trials.iloc[:6].equals(found.trials)
     with pytest.raises(TuningError, match=r"its axis 'widths' has .* not "):
         search(out=found.path, space={**ANY, "widths": [(3, 2), [4], (2,)]})
 
-    def softer(x):
+    def another(x):
         return x / 3
 
+    another.__qualname__ = another.__name__ = "softer"
     with pytest.raises(TuningError, match="its function softer has changed"):
-        search(out=found.path, space={**ANY, "activation": [softer, None, "relu"]})
+        search(out=found.path, space={**ANY, "activation": [another, None, "relu"]})
 
 
 def test_workers_get_the_values(tmp_path):

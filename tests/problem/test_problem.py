@@ -95,7 +95,10 @@ def test_the_fingerprint_is_blind_to_comments_only(tmp_path):
         ("raise SystemExit(3)", "does not import: SystemExit: 3"),
         ("from tuning import Grid\ngrid = Grid({'a': []})", "axis 'a' has no values"),
         ("grid = 1", "lacks load_data and build_model: a problem needs"),
-        (GOOD + "grid = {'a': [1]}", "grid has to be a tuning.Grid, not dict"),
+        (
+            GOOD + "grid = [1]",
+            "its space has to be a tuning.Space, a tuning.Grid",
+        ),
         (GOOD + "build_model = 3", "build_model has to be a function"),
         (GOOD + "metric = 'accuracy'", "metric has to name a validation metric"),
         (GOOD + "mode = 'best'", "mode has to be 'max' or 'min', not 'best'"),

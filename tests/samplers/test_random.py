@@ -1,12 +1,13 @@
 """Random search draws without replacement, from grids of any size."""
 
+import random
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuning import Grid, RandomSampler, TuningError
+from tuning import Choice, Float, Grid, Int, RandomSampler, Space, TuningError
 from tuning.samplers import FINISHED
 
 
@@ -70,3 +71,46 @@ def test_configurations_to_start_with_come_first_and_once():
         RandomSampler(grid, 5, 0, start=[{"a": 10, "b": "x"}])
     with pytest.raises(TuningError, match="2 configurations to start with, and only 1 trials"):
         RandomSampler(grid, 1, 0, start=start)
+
+
+SPACE = Space(
+    {
+        "layers": [1, 2, 3],
+        "width": Int(4, 64, log=True),
+        "second": Choice(["a", None, (1, 2)]).when(layers=[2, 3]),
+        "rate": Float(1e-5, 1.0, log=True),
+    }
+)
+
+
+def configurations(sampler, n=1000):
+    return [trial.configuration for trial in sampler.ask(n)]
+
+
+@given(st.integers(0, 2**40), st.lists(st.integers(1, 9), max_size=5))
+def test_a_draw_of_a_space_depends_on_seed_and_number_alone(seed, batches):
+    whole = configurations(RandomSampler(SPACE, 50, seed))
+    sampler = RandomSampler(SPACE, 50, seed)
+    assert [each for n in batches for each in configurations(sampler, n)] == whole[: sum(batches)]
+    assert whole[7] == SPACE.draw(random.Random(f"{seed} 7 0"))
+    assert all(SPACE.labels(each) == each for each in whole)
+
+
+def test_a_small_space_is_drawn_whole_and_nothing_twice():
+    space = Space({"a": [1, 2, 3], "b": Int(1, 4).when(a=2), "c": Choice([0]).when(b=[1, 2])})
+    trials = RandomSampler(space, 6, seed=3).ask(10)
+    drawn = {trial.point for trial in trials}
+    assert len(drawn) == space.size == 6
+    assert all(trial.index is None for trial in trials)
+    with pytest.raises(TuningError, match=r"take a number from 0 to 6, the space's size"):
+        RandomSampler(space, 7, seed=3)
+
+
+def test_configurations_of_a_space_to_start_with_come_first():
+    first = {"layers": 2, "width": 5, "second": (1, 2), "rate": 1}
+    sampler = RandomSampler(SPACE, 4, 0, start=[first])
+    drawn = configurations(sampler)
+    assert drawn[0] == {"layers": 2, "width": 5, "second": "(1, 2)", "rate": 1.0}
+    assert drawn[1:] == [SPACE.draw(random.Random(f"0 {k} 0")) for k in (1, 2, 3)]
+    with pytest.raises(TuningError, match="lacks hyperparameter 'second'"):
+        RandomSampler(SPACE, 4, 0, start=[{"layers": 2, "width": 5, "rate": 1}])

@@ -6,7 +6,7 @@ Of a space that is no grid it is that of a random search of `DRAWN` configuratio
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -35,9 +35,6 @@ class Estimate:
     Attributes
     ----------
     space : Space
-    configurations : int
-    epochs : int
-        Of all configurations together.
     epoch_seconds : list of float
         Seconds an epoch took on one CPU thread, for each configuration timed.
     start_seconds : float
@@ -45,15 +42,28 @@ class Estimate:
     starts, trained_epochs : int
         Of all of these: their programs and the epochs of their trajectories; if no two trials share
         a program, the trials and their epochs.
+    drawn : list of Trial
+        Of a space that is no grid, those that it is about.
     """
 
     space: Space
-    configurations: int
-    epochs: int
     epoch_seconds: list[float]
     start_seconds: float
     starts: int
     trained_epochs: int
+    drawn: list[Trial] = field(default_factory=list)
+
+    @property
+    def configurations(self) -> int:
+        """The number of configurations."""
+        return self.space.size if isinstance(self.space, Grid) else len(self.drawn)
+
+    @property
+    def epochs(self) -> int:
+        """The epochs of all configurations together."""
+        if isinstance(self.space, Grid):
+            return total_epochs(self.space)
+        return sum(trial.epochs for trial in self.drawn)
 
     @property
     def what(self) -> str:
@@ -141,16 +151,15 @@ def estimate(executor: Trainer, problem: Problem, seed: int) -> Estimate:
         for outcome, epoch in zip(timed, epochs, strict=True)
     ]
     packing = executor.packer.packing
-    if isinstance(space, Grid):
-        n, total = space.size, total_epochs(space)
-        counted = (n, n, total) if packing.reason else packing.count(space)
+    drawn = [] if isinstance(space, Grid) else drawn_trials(space, seed)
+    found = Estimate(space, epochs, float(np.mean(starts)), 0, 0, drawn)
+    if packing.reason:
+        n_starts, trained = found.configurations, found.epochs
+    elif isinstance(space, Grid):
+        n_starts, _, trained = packing.count(space)
     else:
-        drawn = drawn_trials(space, seed)
-        n, total = len(drawn), sum(trial.epochs for trial in drawn)
-        configurations = [trial.configuration for trial in drawn]
-        counted = (n, n, total) if packing.reason else packing.count_of(configurations)
-    n_starts, _, trained = counted
-    return Estimate(space, n, total, epochs, float(np.mean(starts)), n_starts, trained)
+        n_starts, _, trained = packing.count_of([trial.configuration for trial in drawn])
+    return replace(found, starts=n_starts, trained_epochs=trained)
 
 
 def values_text(parameter: Parameter) -> str:

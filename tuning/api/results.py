@@ -18,7 +18,7 @@ from rich.console import Console
 
 from tuning.analysis.choice import choice_of_all
 from tuning.analysis.run_view import scores_of
-from tuning.engines.repeat import lines_to_repeat
+from tuning.engines.repeat import lines_to_repeat, written
 from tuning.errors import TuningError, first_line
 from tuning.execution.quiet import quiet
 from tuning.problem.data import map_arrays
@@ -293,11 +293,15 @@ class Results:
             If there is no such trial.
         """
         trial = self._outcome(row, strategy).trial
-        source = self.manifest.problem.source
-        space = self.manifest.space if self._problem is None else self._problem.space
+        source, space = self.manifest.problem.source, self.manifest.space
+        if source and self.manifest.lost(trial.configuration):
+            config = f"problem.space.values({trial.configuration})"
+        else:
+            space = space if self._problem is None else self._problem.space
+            config = written(space.values(trial.configuration))
         return lines_to_repeat(
             trial,
-            values=space.values(trial.configuration),
+            config=config,
             imports=_imports(source),
             test="test" in self.manifest.splits,
         )

@@ -98,10 +98,10 @@ def caller_left_alone() -> Iterator[None]:
             torch.set_rng_state(torchs)
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """A value as Python code: a function or class by its name, which has to be known there."""
     if type(value) is dict:
-        return "{" + ", ".join(f"{key!r}: {_written(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {written(each)}" for key, each in value.items()) + "}"
     if type(value) in (list, tuple) or isinstance(value, functools.partial):
         return _written_parts(value)
     return text_of(value) if hasattr(value, "__qualname__") else repr(value)
@@ -110,11 +110,11 @@ def _written(value: Any) -> str:
 def _written_parts(value: Any) -> str:
     if isinstance(value, functools.partial):
         given = [
-            *map(_written, value.args),
-            *(f"{k}={_written(v)}" for k, v in value.keywords.items()),
+            *map(written, value.args),
+            *(f"{k}={written(v)}" for k, v in value.keywords.items()),
         ]
-        return f"functools.partial({', '.join([_written(value.func), *given])})"
-    inner = ", ".join(map(_written, value))
+        return f"functools.partial({', '.join([written(value.func), *given])})"
+    inner = ", ".join(map(written, value))
     if isinstance(value, list):
         return f"[{inner}]"
     return f"({inner},)" if len(value) == 1 else f"({inner})"
@@ -123,7 +123,7 @@ def _written_parts(value: Any) -> str:
 def lines_to_repeat(
     trial: Trial,
     *,
-    values: Configuration | None = None,
+    config: str = "",
     imports: str = "",
     build_model: str = "build_model",
     load_data: str = "load_data",
@@ -138,9 +138,8 @@ def lines_to_repeat(
     Parameters
     ----------
     trial : Trial
-    values : dict, optional
-        Its configuration with the values themselves, if that has labels in their place; a function
-        or class is written by its name.
+    config : str
+        Its configuration as Python code, where it has labels in place of values.
     imports : str
         A line that makes `build_model` and `load_data` known, such as
         ``from my_problem import build_model, load_data``; nothing where they are.
@@ -155,7 +154,7 @@ def lines_to_repeat(
         imports=imports,
         load_data=load_data,
         build_model=build_model,
-        config=_written(trial.configuration if values is None else values),
+        config=config or trial.configuration,
         seed=trial.seed,
         epochs=trial.epochs,
         batch_size=trial.batch_size,
