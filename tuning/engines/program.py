@@ -42,8 +42,6 @@ IN_BETWEEN = {
 FAST_TO_COMPILE = {**IN_BETWEEN, "xla_backend_optimization_level": 0}
 # 0.23 and 319: for what runs once an epoch, or less
 COMPILE_SECONDS = 0.6  # to trace and compile a program for another number of members
-FILLED_SHARE = 0.5
-"""Of an epoch's time, what grows with the members; the rest is what every step costs."""
 LONG = 100  # epochs of all members from which that too is compiled to run fast: 12 for 36 ms a test
 FAST_SECONDS = 1.0  # to compile a training epoch FAST_TO_RUN, where IN_BETWEEN is there already
 SAVED_SECONDS = 0.35
@@ -194,7 +192,7 @@ class Program:
             if n < size <= most:
                 kept = self._functions_kept.get(size)
                 seconds = (kept.seconds if kept else 0.0) or size * self._guessed_seconds()
-                if epochs * seconds * FILLED_SHARE * (1 - n / size) < COMPILE_SECONDS:
+                if epochs * seconds * (1 - n / size) < COMPILE_SECONDS:
                     return size
         return n
 
