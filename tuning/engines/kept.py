@@ -26,6 +26,7 @@ from tuning.problem.problem import Problem
 
 PROGRAMS = 8
 STEPS_BYTES = 64 * 2**20
+TRACED_BYTES = 1200  # that a value of a trace takes, about: 1.1 MB for 919 operations
 
 Value = TypeVar("Value")
 
@@ -149,7 +150,8 @@ def looked(
         return found[0]
     steps, read = look()
     numbers = (number.nbytes for own in steps.numbers for number in own)
-    size = sum(value.nbytes for value in steps.state) + sum(numbers)
+    values = sum(len(traced.avals) for traced in steps.traces)
+    size = sum(value.nbytes for value in steps.state) + sum(numbers) + values * TRACED_BYTES
     return _looked.put(whole, ((steps, read), problem, data), size)[0]
 
 

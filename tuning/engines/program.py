@@ -42,9 +42,8 @@ IN_BETWEEN = {
 FAST_TO_COMPILE = {**IN_BETWEEN, "xla_backend_optimization_level": 0}
 # 0.23 and 319: for what runs once an epoch, or less
 COMPILE_SECONDS = 0.6  # to trace and compile a program for another number of members
-FILLED_SHARE = 0.5
-"""Of an epoch's time, what grows with the members; the rest is what every step costs."""
 LONG = 100  # epochs of all members from which that too is compiled to run fast: 12 for 36 ms a test
+FAST_SECONDS = 1.0  # to compile a training epoch FAST_TO_RUN, where IN_BETWEEN is there already
 SAVED_SECONDS = 0.35
 """By which IN_BETWEEN compiles a training epoch faster than FAST_TO_RUN: 0.25 to 0.45, measured."""
 SLOWER_SECONDS = (1e-10, 2.7e-9, 2e-9)
@@ -148,7 +147,7 @@ class Program:
         self._functions_kept = functions_kept(self._key(shapes)) if problem else {}
         rows = n_samples(data["train"])
         slower = self._slower_seconds(math.ceil(rows / batch_size), rows, sizes.scored[0][1])
-        self._short = epochs * slower <= SAVED_SECONDS
+        self._lost_seconds = epochs * slower  # unless it is compiled to run fast
 
     def block_size(self, n: int, most: int) -> int:
         """How many of n members to train at once, so that a step stays in the cache."""
@@ -193,7 +192,7 @@ class Program:
             if n < size <= most:
                 kept = self._functions_kept.get(size)
                 seconds = (kept.seconds if kept else 0.0) or size * self._guessed_seconds()
-                if epochs * seconds * FILLED_SHARE * (1 - n / size) < COMPILE_SECONDS:
+                if epochs * seconds * (1 - n / size) < COMPILE_SECONDS:
                     return size
         return n
 
@@ -338,15 +337,17 @@ class Program:
         """
         import jax
 
+        kept = self._functions_kept.setdefault(len(state.members), Functions()).compiled
         seldom = FAST_TO_RUN if self._long else FAST_TO_COMPILE
+        there = ("steps", *IN_BETWEEN.items()) in kept
+        limit = FAST_SECONDS if there else SAVED_SECONDS
         how = {
-            "steps": IN_BETWEEN if self._short else FAST_TO_RUN,
+            "steps": IN_BETWEEN if self._lost_seconds <= limit else FAST_TO_RUN,
             "step": seldom,
             "validation": FAST_TO_RUN if self._long else IN_BETWEEN,
             "test": seldom,
         }
         functions = self._functions(state, batches)
-        kept = self._functions_kept.setdefault(len(state.members), Functions()).compiled
         keys = {name: (name, *how[name].items()) for name in functions}
         best = {name: (name, *FAST_TO_RUN.items()) for name in functions}
         found = {name: kept.get(best[name]) or kept.get(keys[name]) for name in functions}
