@@ -76,7 +76,8 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
             seed=0,
             engine=engine,
             backend=backend,
-            strategies={"sweep": {"points": "all", "order": "grid"}},
+            strategy=["sweep"],
+            sweep="all",
         ),
     )
 

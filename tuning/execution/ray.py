@@ -91,7 +91,7 @@ class RayExecutor(SlotExecutor):
 
     def _look(self, packs: bool) -> worker.Probe:
         """Have the workers that can train look at models, each along its share of the axes."""
-        n = len(worker.shares(self._problem, len(self._slots))) if packs else 1
+        n = len(worker.shares(self._problem.space, len(self._slots))) if packs else 1
         left = deque(range(n))
         looks: dict[Any, int] = {}
         found: dict[int, worker.Probe] = {}
@@ -125,7 +125,7 @@ class RayExecutor(SlotExecutor):
                 found[looks.pop(each)] = probe
                 if probe.error or probe.packing.reason:
                     return probe
-        return worker.joined([found[i] for i in range(n)], self._problem)
+        return worker.joined([found[i] for i in range(n)], self._problem.space)
 
     def _look_unpacked(self) -> worker.Probe:
         """A look at one model, after looks at several have ended workers."""

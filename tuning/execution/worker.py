@@ -7,7 +7,9 @@ import dataclasses
 import functools
 import hashlib
 import logging
+import math
 import os
+import random
 import sys
 import time
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -23,11 +25,12 @@ from tuning.errors import TuningError, first_line, shortened
 from tuning.execution import threads
 from tuning.execution.limits import Limits, held_to
 from tuning.execution.threads import one_cpu, use_one_thread
-from tuning.packing.axes import UNPACKED, Packing
+from tuning.packing.axes import UNPACKED, Packing, completed
 from tuning.problem.data import Data, text_of
 from tuning.problem.environment import environment, refuse_another_environment
 from tuning.problem.problem import Problem
-from tuning.space.grid import Configuration, Grid
+from tuning.space.grid import Grid
+from tuning.space.space import Configuration, Space
 from tuning.trial import Paused, Trial
 
 PROBES = 8
@@ -358,30 +361,79 @@ class TaskMonitor:
 
 
 def train_prepared(
-    problem: Problem, data: Data, trials: list[Trial], job: Job, keep: Keep | None = None
+    problem: Problem,
+    data: Data,
+    trials: list[Trial],
+    job: Job,
+    keep: Keep | None = None,
+    *,
+    going_on: Mapping[Hashable, Paused] | None = None,
+    pauses: bool = False,
+    seconds: float | None = None,
 ) -> Iterator[Report]:
     """Train configurations in a process that is prepared, without limits.
+
+    Parameters
+    ----------
+    problem, data, trials, job, keep
+        As `train` takes them.
+    going_on : mapping of key to Paused, optional
+        States to go on from, by `Packing.trajectory_of`; what has none here begins anew, with the
+        same outcome.
+    pauses : bool
+        Whether the last report has a state of every training that ended well and can go on.
+    seconds : float, optional
+        After so many seconds of wall time from now, what is not finished stops after its epoch,
+        and comes to an outcome ``stopped`` of the epochs it has, be it none.
 
     Raises
     ------
     TuningError
         If Keras is not set up as for the run's other workers.
     """
+    deadline = math.inf if seconds is None else time.perf_counter() + seconds
     keeper = Keeper(keep, problem, data) if keep is not None else None
     if job.environment:
         refuse_another_environment(problem, job.environment)
     if job.packs:
         from tuning.engines.vectorized import train_pack
 
-        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged, keeper=keeper)
+        yield from train_pack(
+            problem,
+            data,
+            trials,
+            job.packing,
+            nudge=job.nudged,
+            keeper=keeper,
+            going_on=going_on,
+            pauses=pauses,
+            deadline=deadline,
+        )
     else:
-        from tuning.engines.fit import fit
+        from tuning.engines.fit import fit_on
 
         why = "" if job.packing == UNPACKED else job.packing.reason
+        safe = not why  # else the model may keep more than its variables
+        states: dict[Hashable, Paused] = {}
         for trial in trials:
-            outcome = fit(problem, data, trial, why, nudge=job.nudged, keeper=keeper)
+            key = job.packing.trajectory_of(trial)
+            fitted = fit_on(
+                problem,
+                data,
+                trial,
+                why,
+                nudge=job.nudged,
+                keeper=keeper,
+                paused=(going_on or {}).get(key) if safe else None,
+                pauses=pauses and safe,
+                deadline=deadline,
+            )
+            if fitted.paused is not None:
+                states[key] = fitted.paused
             models = keeper.models() if keeper is not None else []
-            yield Report([outcome], outcome.epoch_seconds, outcome.seconds, models)
+            told = states if trial is trials[-1] else {}
+            outcome = fitted.outcome
+            yield Report([outcome], fitted.epoch_seconds, outcome.seconds, models, told)
     tidy()
 
 
@@ -394,31 +446,32 @@ def probe(
         return look(problem, data, job, pack, share)
 
 
-def shares(problem: Problem, n: int) -> list[list[str]]:
-    """The axes of a problem's grid in at most n shares that take about as long to look at.
+def shares(space: Space, n: int) -> list[Space]:
+    """A grid's axes in at most n shares that take about as long to look at; another space whole.
 
     Those with a 0 among their values are in the first: they may be looked at twice, as noise of
     strength 0 is drawn or not.
     """
-    axes = problem.grid.axes
+    if not isinstance(space, Grid) or n == 1:
+        return [space]
+    axes = space.axes
     first = [name for name, values in axes.items() if 0 in values]
     loads = {0: 2 * sum(len(axes[name]) for name in first)} | dict.fromkeys(range(1, n), 0)
     found: list[list[str]] = [first, *([] for _ in range(1, n))]
-    others = [name for name in axes if name not in (*first, "batch_size")]
-    for name in sorted(others, key=lambda each: -len(axes[each])):  # the same in every process
-        place = min(loads, key=loads.__getitem__)
-        found[place].append(name)
-        loads[place] += len(axes[name])
-    found[0] += [name for name in axes if name == "batch_size" and name not in first]
-    return [names for i, names in enumerate(found) if names or not i]
+    for name in sorted(axes, key=lambda each: -len(axes[each])):  # the same in every process
+        if name not in first:
+            place = min(loads, key=loads.__getitem__)
+            found[place].append(name)
+            loads[place] += len(axes[name])
+    return [Grid({name: axes[name] for name in names}) for names in found if names]
 
 
-def joined(probes: Sequence[Probe], problem: Problem) -> Probe:
-    """The result of looks at all shares of a grid, from those at each, in their order."""
+def joined(probes: Sequence[Probe], space: Space) -> Probe:
+    """The result of looks at all shares of a space, from those at each, in their order."""
     if failed := [each for each in probes if each.error or each.packing.reason]:
         return failed[0]
     axes = {name: axis for each in probes for name, axis in each.packing.axes.items()}
-    own = {name: axes[name] for name in problem.grid.axes}
+    own = {name: axes[name] for name in space.parameters}
     return dataclasses.replace(probes[0], packing=dataclasses.replace(probes[0].packing, axes=own))
 
 
@@ -427,9 +480,9 @@ def look(
 ) -> Probe:
     """Build a model of the problem, and if asked find how its configurations share programs.
 
-    A configuration whose model does not build is an ordinary failure, so a few evenly spaced ones
-    are tried before the problem is called unusable. One that goes beyond the job's limits ends the
-    process. Of n shares of the grid's axes, this looks along those of one alone: see `joined`.
+    A configuration whose model does not build is an ordinary failure, so a few are tried before the
+    problem is called unusable. One that goes beyond the job's limits ends the process. Of several
+    shares of the axes, this looks along those of one alone: see `joined`.
 
     Parameters
     ----------
@@ -452,10 +505,8 @@ def look(
         with held_to(job.limits, 1, lambda _: None):
             return compiled_model(problem, chosen, job.seed)
 
-    size = problem.grid.size
     errors = []
-    for index in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
-        configuration = problem.grid[index]
+    for configuration in _probed(problem.space):
         try:
             model = build(configuration)
             digest = hashlib.sha256(describe(model).encode()).hexdigest()
@@ -467,6 +518,16 @@ def look(
             found = _packing(problem, data, job, configuration, share) if pack else UNPACKED
             return Probe(metrics, *judge, digest, packing=found, environment=environment(problem))
     return Probe(error=errors[0])
+
+
+def _probed(space: Space) -> Iterator[Configuration]:
+    """A few configurations: of a grid evenly spaced, else one of middle values, and draws."""
+    if isinstance(space, Grid):
+        indices = dict.fromkeys(i * space.size // PROBES for i in range(PROBES))
+        yield from (space[index] for index in indices)
+        return
+    yield completed(space, {})
+    yield from (space.draw(random.Random(i)) for i in range(1, PROBES))
 
 
 def after_probe(problem: Problem, job: Job, found: Probe) -> Job:
@@ -515,10 +576,8 @@ def _packing(
         return steps
 
     place, n = share
-    axes = problem.grid.axes
-    names = axes if n == 1 else shares(problem, n)[place]
     try:
-        found = discover(Grid({name: axes[name] for name in names}), look, base)
+        found = discover(shares(problem.space, n)[place], look, base)
         if not found.reason and not place:
             doubtful = try_out(problem, data, base, job.seed)
             found = dataclasses.replace(found, doubtful=doubtful)

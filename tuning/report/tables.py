@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,8 +16,9 @@ from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.run_view import RunView
 from tuning.problem.problem import Mode
 from tuning.report.terminal import duration, new_table
-from tuning.report.text import MISSING, number_text, value_text
+from tuning.report.text import MISSING, axis_text, number_text, value_text
 from tuning.samplers import title_of
+from tuning.space.grid import Grid
 
 BEST = "bold green"
 ROWS = 10
@@ -30,12 +33,17 @@ def _headings(view: RunView) -> list[str]:
 def comparison_table(comparison: Comparison) -> Table:
     """The best of each strategy: of all its trials, at an equal budget, and published results."""
     names = comparison.score_names
-    table = new_table("", "trials", "epochs", "CPU time", *_headings(comparison))
+    test = comparison.test_metric
+    chosen = ["choice's test"] if test and comparison.choices else []
+    timed = "as_long_as" in comparison.manifest.budget
+    time = "time" if timed else "CPU time"
+    table = new_table("", "trials", "epochs", time, *_headings(comparison), *chosen)
     rows: list[tuple[str, dict[str, Any]]] = [
-        (title_of(str(strategy)), _spent(row)) for strategy, row in comparison.last.iterrows()
+        (title_of(str(strategy)), {"strategy": strategy, **_spent(row)})
+        for strategy, row in comparison.last.iterrows()
     ]
     n = comparison.equal_budget
-    for strategy, trials in comparison.last["trials"].items():
+    for strategy, trials in () if timed else comparison.last["trials"].items():
         if n and trials > n:
             name, at_n = title_of(str(strategy)), _spent(comparison.after(str(strategy), n))
             rows.append((f"{name}, first {n:,}", at_n))
@@ -45,14 +53,24 @@ def comparison_table(comparison: Comparison) -> Table:
         rows.append((str(reference.get("strategy", "published")), reference))
     for name, row in rows:
         seconds, epochs = row.get("cpu_seconds"), row.get("epochs")
+        if timed:
+            seconds = comparison.seconds.get(row.get("strategy", ""), seconds)
         table.add_row(
             name,
             f"{row['trials']:,}" if "trials" in row else "",
             "" if epochs is None else f"{epochs:,}",
             "" if seconds is None else duration(seconds),
             *(number_text(row.get(score)) for score in names),
+            *([_chosen(comparison, row)] if chosen else []),
         )
     return table
+
+
+def _chosen(comparison: Comparison, row: Mapping[str, Any]) -> str:
+    """The test score of what a strategy would choose."""
+    choice = comparison.choices.get(str(row.get("strategy", "")))
+    test = comparison.test_metric
+    return "" if choice is None or test is None else number_text(choice.row[test])
 
 
 def _spent(row: Any) -> dict[str, Any]:
@@ -104,18 +122,26 @@ def best_table(
     width : int
         Characters a line.
     """
-    axes = list(view.manifest.grid.axes)
-    ok = with_result(results, view.metric)
+    space = view.manifest.space
+    axes = list(space.parameters)
+    ok = with_result(results, view.metric, space)
     best = ok.sort_values(view.metric, ascending=view.mode == "min", kind="stable").head(ROWS)
     cells = {name: best[name].map(number_text) for name in view.score_names}
     if again is not None:
         moved = again.set_index("index")["moved"]
         cells["moves by"] = best["index"].map(moved).map(_distance)
-    cells["index"] = best["index"].map("{:,}".format)
-    cells |= {axis: best[axis].map(value_text) for axis in axes}
+    key = "index" if isinstance(space, Grid) else "trial"
+    cells[key] = best[key].map("{:,}".format)
+    cells |= {axis: best[axis].map(functools.partial(axis_text, space)) for axis in axes}
     if sum(3 + max(len(name), text.str.len().max()) for name, text in cells.items()) > width:
-        pairs: Any = [axis + "=" + cells.pop(axis) for axis in axes]
-        cells["configuration"] = pairs[0].str.cat(pairs[1:], sep=" ")
+        own = [cells.pop(axis) for axis in axes]
+        cells["configuration"] = pd.Series(
+            [
+                " ".join(f"{axis}={text}" for axis, text in zip(axes, texts, strict=True) if text)
+                for texts in zip(*own, strict=True)
+            ],
+            best.index,
+        )
     table = new_table(*cells, prose=["configuration"] if "configuration" not in axes else ())
     for row in zip(*cells.values(), strict=True):
         table.add_row(*row)

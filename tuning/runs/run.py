@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import os
 import threading
-from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Collection, Container, Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from tuning.errors import RunStopped, TuningError
+from tuning.errors import RunStopped, TuningError, first_line
 from tuning.runs.best import BestModels, model_file
 from tuning.runs.columns import (
     CURVES,
@@ -25,6 +27,7 @@ from tuning.runs.columns import (
     csv_line,
     curve_columns,
     key_of,
+    point_of_row,
     row_of,
 )
 from tuning.runs.lock import LOCK, Lock
@@ -38,7 +41,11 @@ from tuning.runs.manifest import (
     write_text,
 )
 from tuning.samplers import gives_each_once
-from tuning.trial import KeptModel, Outcome, Trial, epochs
+from tuning.space.grid import Grid
+from tuning.trial import KeptModel, Outcome, Spent, Trial, epochs, point_of
+
+SPENT = "spent.json"
+SPENT_EVERY_SECONDS = 1.0
 
 
 class Run:
@@ -64,14 +71,16 @@ class Run:
         self.taken_over_from = lock.taken_over_from
         self._lock = lock
         self._writing = threading.Lock()
-        self._grid = manifest.grid
+        self._space = manifest.space
         self._metric = manifest.problem.metric
         self._name = path.absolute().name
         self._columns = columns_of(manifest)
         self._curve_columns = curve_columns(manifest.problem.metric)
         self.best = self._no_models()
-        self._points: dict[str, dict[int, int]] = {}
+        self._points: dict[str, dict[int, int | str]] = {}
         self._trained: set[Hashable] = set()
+        self._spent = read_spent(path)
+        self._spent_written = time.monotonic()
         self._recover()
         self.best.settle()
         self._trials = (path / TRIALS).open("ab", buffering=0)
@@ -130,6 +139,9 @@ class Run:
 
     def close(self) -> None:
         """Let others write the run, once what is being written is on the disk."""
+        with self._writing, contextlib.suppress(RunStopped):  # the rows are what counts
+            if self._spent:
+                self._write_spent()
         with self._writing:
             self._trials.close()
             self._curves.close()
@@ -141,7 +153,12 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def extend(self, strategies: Mapping[str, Mapping[str, Any]], keep: int) -> None:
+    def extend(
+        self,
+        strategies: Mapping[str, Mapping[str, Any]],
+        keep: int,
+        budget: Mapping[str, Any] | None = None,
+    ) -> None:
         """Note in the manifest that the search was extended, or is to keep more models.
 
         Raises
@@ -150,7 +167,9 @@ class Run:
             If the disk does not take it.
         """
         own = {name: dict(settings) for name, settings in strategies.items()}
-        old, new = self.manifest, replace(self.manifest, strategies=own, keep=keep)
+        old = self.manifest
+        limits = old.budget if budget is None else dict(budget)
+        new = replace(old, strategies=own, keep=keep, budget=limits)
         if new != old:
             self.manifest = new
             try:
@@ -161,7 +180,7 @@ class Run:
             self.best = self._best_of_all()
             self.best.settle()
 
-    def point(self, strategy: str, number: int) -> Hashable | None:
+    def point(self, strategy: str, number: int) -> int | str | None:
         """Which configuration was counted as a strategy's trial of that number; None if none."""
         return self._points.get(strategy, {}).get(number)
 
@@ -183,6 +202,51 @@ class Run:
         table = load_results(self.path)
         own = outcomes_of(table[table["strategy"] == strategy], self.manifest)
         return {outcome.trial.number: outcome for outcome in own}
+
+    def history(self, strategies: Collection[str]) -> Iterator[Outcome]:
+        """What is counted for strategies, in the order in which it was.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        with (self.path / TRIALS).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["strategy"] in strategies:
+                    score = row[self._metric]
+                    metrics = {self._metric: float(score)} if score else {}
+                    trial = Trial(int(row["trial"]), {}, int(row["seed"]))
+                    status: Any = row["status"]
+                    yield Outcome(trial, status, row["engine"], row["backend"], metrics)
+
+    def spent(self, strategies: Collection[str]) -> Spent:
+        """What strategies have spent so far, of which the one that spent most."""
+        known = self._spent.values() if not strategies else map(self._spent.get, strategies)
+        found = [each for each in known if each is not None]
+        return replace(max(found, key=lambda each: each.seconds)) if found else Spent()
+
+    def spend(self, strategies: Collection[str], spent: Spent) -> None:
+        """Note what strategies have spent, so that a search that goes on knows it.
+
+        It is on the disk a second later at most, or when the run is closed.
+
+        Raises
+        ------
+        RunStopped
+            If the disk does not take it.
+        """
+        self._spent |= {name: replace(spent) for name in strategies}
+        if time.monotonic() - self._spent_written >= SPENT_EVERY_SECONDS:
+            self._write_spent()
+
+    def _write_spent(self) -> None:
+        self._spent_written = time.monotonic()
+        content = {name: asdict(own) for name, own in self._spent.items()}
+        try:
+            write_text(self.path / SPENT, json.dumps(content, indent=2) + "\n")
+        except OSError as error:
+            raise RunStopped(cannot_write(self.path / SPENT, error)) from error
 
     def bars(self) -> dict[str, tuple[tuple[float, int], ...]]:
         """The scores and numbers of the trials whose models are kept, by strategy."""
@@ -231,7 +295,7 @@ class Run:
             self._write(self._trials, TRIALS, [cells(row, self._columns) for row in rows])
             for row in rows:
                 strategy, number = row["strategy"], int(row["trial"])
-                self._note(strategy, number, int(row["index"]), _length(row))
+                self._note(strategy, number, point_of_row(row, self._space), _length(row))
                 if row["status"] == "ok":
                     self.best.rank(strategy, number, float(row[self._metric]))
             self.best.settle()
@@ -250,11 +314,11 @@ class Run:
             What was counted.
         """
         from tuning.runs.outcomes import outcomes_of
-        from tuning.runs.table import load_curves, load_results
+        from tuning.runs.table import load_curves, load_results, points_of
 
         points = {trial.point for _, trial in wanted}
         table, curves = load_results(self.path), load_curves(self.path)
-        rows = table[table["index"].isin(points)]
+        rows = table[points_of(table, self._space).isin(points)]
         known = {
             (each.trial.point, each.trial.epochs): each
             for each in outcomes_of(rows, self.manifest, curves)
@@ -302,9 +366,9 @@ class Run:
                     best.rank(row["strategy"], int(row["trial"]), float(row[self._metric]))
         return best
 
-    def _note(self, strategy: str, number: int, index: int, n_epochs: int) -> None:
-        self._points.setdefault(strategy, {})[number] = index
-        self._trained.add((index, n_epochs))
+    def _note(self, strategy: str, number: int, point: int | str, n_epochs: int) -> None:
+        self._points.setdefault(strategy, {})[number] = point
+        self._trained.add((point, n_epochs))
 
     def _write(self, file: io.RawIOBase | Any, name: str, lines: list[list[str]]) -> None:
         if not lines:
@@ -343,23 +407,23 @@ class Run:
             for name in ("epochs", TRAINED, "status")
             if name in self._columns
         }
-        own_seed, size = str(self.manifest.seed), self._grid.size
-        seen: dict[str, set[int]] = {}
+        own_seed = str(self.manifest.seed)
+        seen: dict[str, set[int | str]] = {}
         n = 0
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 reader = csv.reader(file)
                 next(reader)
                 for n, row in enumerate(reader, start=1):
-                    number, point = int(row[trial]), int(row[index])
+                    number, point = int(row[trial]), self._point_of_cells(row, index)
                     right = len(row) == len(self._columns) and row[seed] == own_seed
                     right = right and row[strategy].isidentifier()  # it names files as well
-                    if not right or row[status] not in STATUSES or not 0 <= point < size:
+                    if not right or row[status] not in STATUSES:
                         raise ValueError
                     known = seen.setdefault(row[strategy], set())
                     again = number in self._points.get(row[strategy], ())
                     if again or (point in known and gives_each_once(row[strategy])):
-                        what = f"trial {number}" if again else f"index {point}"
+                        what = f"trial {number}" if again else _named(point)
                         raise TuningError(f"{path} has {what} a second time, in row {n:,}")
                     known.add(point)
                     length = _length({name: row[place] for name, place in lengths.items()})
@@ -371,10 +435,47 @@ class Run:
         except (ValueError, IndexError, csv.Error):
             raise TuningError(f"{path} is damaged in row {max(1, n):,} or behind it") from None
 
+    def _point_of_cells(self, row: Sequence[str], index: int) -> int | str:
+        """The point of a row, from its cells' text; ValueError if the space has none such."""
+        if isinstance(self._space, Grid):
+            point = int(row[index])
+            if not 0 <= point < self._space.size:
+                raise ValueError(point)
+            return point
+        if row[index]:
+            raise ValueError(row[index])
+        return point_of(self._space.read(dict(zip(self._columns, row, strict=True))))
+
+
+def _named(point: int | str) -> str:
+    return f"index {point}" if isinstance(point, int) else f"the configuration {point}"
+
+
+def read_spent(path: Path) -> dict[str, Spent]:
+    """What each strategy of a run has spent, by its name; empty where it was not noted.
+
+    Raises
+    ------
+    TuningError
+        If the file is damaged.
+    """
+    file = path / SPENT
+    if not file.exists():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            name: Spent(float(own["seconds"]), int(own["epochs"])) for name, own in found.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise TuningError(f"{file} is damaged: {first_line(error)}") from error
+
 
 def _length(row: Mapping[str, Any]) -> int:
     """The epochs of the trial that a row is of: fewer than its configuration's if it stopped."""
-    return int(row[TRAINED]) if row["status"] == "stopped" else epochs(row)
+    if row["status"] == "stopped":
+        return int(row[TRAINED])
+    return epochs({name: row[name] for name in ("epochs",) if row.get(name) not in (None, "")})
 
 
 def _write_files(folder: Path, files: Mapping[str, str]) -> None:

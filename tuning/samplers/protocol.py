@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import enum
+import inspect
+import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
 
+from tuning.errors import TuningError
+from tuning.space.given import as_grid
 from tuning.space.grid import Grid
+from tuning.space.space import Space
 from tuning.trial import Outcome, Trial, epochs
 
 CHUNK = 100_000  # trials asked for at once, where all are
@@ -43,6 +50,36 @@ class Programs(Protocol):
     def epoch_seconds(self, configuration: Mapping[str, Any]) -> float:
         """A guess of what an epoch of the configuration takes, the same on every machine."""
         ...
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The score that a search is to make better.
+
+    Attributes
+    ----------
+    metric : str
+        As in `Outcome.metrics`: ``val_accuracy``.
+    mode : {"max", "min"}
+        Whether more or less of it is better.
+    """
+
+    metric: str = "val_loss"
+    mode: Literal["max", "min"] = "min"
+
+    def score(self, outcome: Outcome) -> float:
+        """The outcome's score; NaN if it has none."""
+        return outcome.metrics.get(self.metric, math.nan)
+
+    def worth(self, outcome: Outcome) -> float:
+        """A number that is the higher the better; -inf for an outcome without a score."""
+        score = self.score(outcome)
+        if not math.isfinite(score):
+            return -math.inf
+        return score if self.mode == "max" else -score
+
+
+LOSS = Goal()
 
 
 class Sampler(ABC):
@@ -84,12 +121,12 @@ class Sampler(ABC):
     n_trials: int
 
     @classmethod
-    def from_settings(cls, space: Grid, seed: int, settings: Mapping[str, Any]) -> Sampler:
+    def from_settings(cls, space: Space, seed: int, settings: Mapping[str, Any]) -> Sampler:
         """The sampler that the manifest's settings of a strategy mean.
 
         Parameters
         ----------
-        space : Grid
+        space : Space
         seed : int
         settings : mapping
             As JSON has them.
@@ -100,11 +137,19 @@ class Sampler(ABC):
             For settings that it does not take.
         """
         make: Any = cls
+        known = inspect.signature(make).parameters
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in known.values())
+        own = [name for name in list(known)[1:] if name != "seed"]
+        for name in settings:
+            if name not in own and not takes_any:
+                raise TuningError(
+                    f"the strategy {cls.name!r} has no setting {name!r}: it has {', '.join(own)}"
+                )
         sampler: Sampler = make(space, seed=seed, **settings)
         return sampler
 
-    def meet(self, programs: Programs) -> None:  # noqa: B027  many need not know
-        """Hear how configurations share programs, before the first trial is asked for."""
+    def meet(self, programs: Programs, goal: Goal = LOSS) -> None:  # noqa: B027  many need not know
+        """Hear how configurations share programs, and what is sought, before the first `ask`."""
 
     @abstractmethod
     def ask(self, n: int) -> list[Trial] | Signal:
@@ -118,6 +163,18 @@ class Sampler(ABC):
 
         Those whose ``status`` is not ``ok`` have no metrics.
         """
+
+    def recall(self, outcomes: Sequence[Outcome]) -> None:
+        """Hear outcomes of an earlier run, before the first `ask`.
+
+        Their configurations are of this space; their numbers mean nothing here.
+
+        Raises
+        ------
+        TuningError
+            If the strategy learns nothing from them.
+        """
+        raise TuningError(f"the strategy {self.name!r} learns nothing from an earlier run")
 
     def begins_with(self, other: Sampler) -> bool:
         """Whether its first trials are those of another sampler of its kind with fewer."""
@@ -166,6 +223,18 @@ def trial_at(space: Grid, index: int, number: int, seed: int) -> Trial:
     """The trial of a grid's point."""
     configuration = space[index]
     return Trial(number, configuration, seed, epochs(configuration), index)
+
+
+def trial_of(space: Space, configuration: dict[str, Any], number: int, seed: int) -> Trial:
+    """The trial of a configuration of a space, with labels for values."""
+    place = space.place(configuration)
+    return Trial(number, configuration, seed, epochs(configuration), place)
+
+
+def trial_of_point(space: Space, point: int | str, number: int, seed: int) -> Trial:
+    """The trial of a configuration that is known by its `Trial.point`."""
+    configuration = as_grid(space)[point] if isinstance(point, int) else json.loads(point)
+    return trial_of(space, space.labels(configuration), number, seed)
 
 
 def every_trial(sampler: Sampler) -> Iterator[Trial]:
