@@ -316,6 +316,7 @@ def look_at(
     *,
     drawn: bool = False,
     twice: bool = False,
+    like: Steps | None = None,
 ) -> Steps:
     """Build a configuration's model and trace what it does with the sizes of its first batches.
 
@@ -325,6 +326,9 @@ def look_at(
         Whether noise of strength 0 is drawn like any other.
     twice : bool
         Whether to trace it twice, and see that it does the same.
+    like : Steps, optional
+        Of a model that it is only compared with: its scores are taken to add up over batches as
+        that one's do, which takes 0.3 s to find.
 
     Raises
     ------
@@ -335,6 +339,8 @@ def look_at(
     """
     model = compiled_model(problem, configuration, seed, drawn)
     scored_rows, rows = fixed_rows(model), batch_size(configuration)
+    if like is not None and scored_rows is None:
+        scored_rows = like.scored_rows
 
     def traced(scored_rows: int | None) -> tuple[Steps, int]:
         sizes = Sizes.of(data, rows, scored_rows)
@@ -342,7 +348,7 @@ def look_at(
         return steps_of(model, batch, scored, twice=twice), sizes.scored[0][1]
 
     steps, at_once = traced(scored_rows)
-    if scored_rows is None and not adds_up(model, steps, data, at_once):
+    if like is None and scored_rows is None and not adds_up(model, steps, data, at_once):
         scored_rows = rows
         steps, _ = traced(scored_rows)
     return replace(steps, scored_rows=scored_rows)

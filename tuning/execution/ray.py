@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,8 +58,7 @@ class RayExecutor(SlotExecutor):
         self._problem_ref = ray.put(problem)
         own = {"runtime_env": {"env_vars": OWN_PROCESSES}} if cluster.shared else {}
         self._worker = _Worker.options(**own)
-        for slot in self._slots:  # they import what they need while the data is loaded
-            slot.process, slot.pending = self._start()
+        self._start_all()  # they import what they need while the data is loaded
 
     def load(self, data: Data) -> None:
         """Copy the problem's data, checked, to Ray's object store, once for all workers."""
@@ -90,44 +90,58 @@ class RayExecutor(SlotExecutor):
         return found
 
     def _look(self, packs: bool) -> worker.Probe:
-        """The first worker's look; every one looks, as it is slow the first time that it builds."""
-        for slot in self._slots:
-            self._have_look(slot, packs)
+        """Have the workers that can train look at models, each along its share of the axes."""
+        n = len(worker.shares(self._problem.space, len(self._slots))) if packs else 1
+        left = deque(range(n))
+        looks: dict[Any, int] = {}
+        found: dict[int, worker.Probe] = {}
         deaths = 0
-        while True:
-            looks = {slot.pending: slot for slot in self._slots}
-            (first, *_), _ = ray.wait(list(looks), num_returns=1)
-            try:
-                found: worker.Probe = ray.get(first)
-            except ray.exceptions.RayActorError:
-                deaths += 1
-                self._empty(looks[first])
-                if deaths <= RETRIES:
-                    self._have_look(looks[first], packs)
-                elif packs:
-                    break
-                else:
-                    raise
-            else:
-                looks[first].pending = None
-                return found
+        while len(found) < n:
+            self._start_all()
+            for slot in self._slots:
+                if slot.ready and left:
+                    share = left.popleft(), n
+                    what = self._problem_ref, self._data_ref, self._job, packs, share
+                    slot.pending = slot.process.probe.remote(*what)
+                    looks[slot.pending] = share[0]
+            pending = {slot.pending: slot for slot in self._slots if slot.pending is not None}
+            for each in self._wait(list(pending), None):
+                slot = pending[each]
+                if each not in looks:
+                    self._came(slot)
+                    continue
+                try:
+                    probe: worker.Probe = ray.get(each)
+                except ray.exceptions.RayActorError:
+                    deaths += 1
+                    if deaths > RETRIES and packs:
+                        return self._look_unpacked()
+                    if deaths > RETRIES:
+                        raise
+                    left.append(looks.pop(each))
+                    self._empty(slot)
+                    continue
+                slot.pending = None
+                found[looks.pop(each)] = probe
+                if probe.error or probe.packing.reason:
+                    return probe
+        return worker.joined([found[i] for i in range(n)], self._problem.space)
+
+    def _look_unpacked(self) -> worker.Probe:
+        """A look at one model, after looks at several have ended workers."""
         reason = "building its models ended a worker"
         return dataclasses.replace(self._look(packs=False), packing=Packing(reason=reason))
 
-    def _have_look(self, slot: Slot, packs: bool) -> None:
-        """Have a slot's process look at models, after what it does."""
-        if slot.process is None:
-            slot.process, slot.pending = self._start()
-        slot.pending = slot.process.probe.remote(
-            self._problem_ref, self._data_ref, self._job, packs
-        )
+    def _start_all(self) -> None:
+        """Start a process in each slot that has none."""
+        for slot in self._slots:
+            if slot.process is None:
+                slot.process, slot.pending = self._start()
 
     def thread_report(self) -> dict[str, Any]:
         """The numbers of threads that a worker's libraries report."""
         while not any(slot.ready for slot in self._slots):
-            for slot in self._slots:
-                if slot.process is None:
-                    slot.process, slot.pending = self._start()
+            self._start_all()
             pending = {slot.pending: slot for slot in self._slots}
             for each in self._wait(list(pending), None):
                 self._came(pending[each])

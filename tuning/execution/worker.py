@@ -12,7 +12,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -301,9 +301,11 @@ class KeptWorker:
         """What the process' libraries say of their threads: see `thread_report`."""
         return thread_report(job)
 
-    def probe(self, problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+    def probe(
+        self, problem: Problem, data: Data, job: Job, pack: bool, share: tuple[int, int]
+    ) -> Probe:
         """Look at a problem's models: see `look`."""
-        return probe(problem, data, job, pack)
+        return probe(problem, data, job, pack, share)
 
     def train(
         self,
@@ -435,18 +437,61 @@ def train_prepared(
     tidy()
 
 
-def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+def probe(
+    problem: Problem, data: Data, job: Job, pack: bool, share: tuple[int, int] = (0, 1)
+) -> Probe:
     """Look at a problem's models, in a worker process of its own: see `look`."""
     with one_cpu():
         prepare(job.backend, job.cache)
-        return look(problem, data, job, pack)
+        return look(problem, data, job, pack, share)
 
 
-def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+def shares(space: Space, n: int) -> list[Space]:
+    """A grid's axes in at most n shares that take about as long to look at; another space whole.
+
+    Those with a 0 among their values are in the first: they may be looked at twice, as noise of
+    strength 0 is drawn or not.
+    """
+    if not isinstance(space, Grid) or n == 1:
+        return [space]
+    axes = space.axes
+    first = [name for name, values in axes.items() if 0 in values]
+    loads = {0: 2 * sum(len(axes[name]) for name in first)} | dict.fromkeys(range(1, n), 0)
+    found: list[list[str]] = [first, *([] for _ in range(1, n))]
+    for name in sorted(axes, key=lambda each: -len(axes[each])):  # the same in every process
+        if name not in first:
+            place = min(loads, key=loads.__getitem__)
+            found[place].append(name)
+            loads[place] += len(axes[name])
+    return [Grid({name: axes[name] for name in names}) for names in found if names]
+
+
+def joined(probes: Sequence[Probe], space: Space) -> Probe:
+    """The result of looks at all shares of a space, from those at each, in their order."""
+    if failed := [each for each in probes if each.error or each.packing.reason]:
+        return failed[0]
+    axes = {name: axis for each in probes for name, axis in each.packing.axes.items()}
+    own = {name: axes[name] for name in space.parameters}
+    return dataclasses.replace(probes[0], packing=dataclasses.replace(probes[0].packing, axes=own))
+
+
+def look(
+    problem: Problem, data: Data, job: Job, pack: bool, share: tuple[int, int] = (0, 1)
+) -> Probe:
     """Build a model of the problem, and if asked find how its configurations share programs.
 
     A configuration whose model does not build is an ordinary failure, so a few are tried before the
-    problem is called unusable. One that goes beyond the job's limits ends the process.
+    problem is called unusable. One that goes beyond the job's limits ends the process. Of several
+    shares of the axes, this looks along those of one alone: see `joined`.
+
+    Parameters
+    ----------
+    problem : Problem
+    data : dict
+    job : Job
+    pack : bool
+    share : (int, int)
+        Which share, from 0, and how many `shares` to ask for.
     """
     from tuning.compatibility.keras import better, describe
     from tuning.engines.fit import score_names
@@ -470,7 +515,7 @@ def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
         except Exception as error:
             errors.append(reason(error))
         else:
-            found = _packing(problem, data, job, configuration) if pack else UNPACKED
+            found = _packing(problem, data, job, configuration, share) if pack else UNPACKED
             return Probe(metrics, *judge, digest, packing=found, environment=environment(problem))
     return Probe(error=errors[0])
 
@@ -513,18 +558,27 @@ def _packing(
     data: Data,
     job: Job,
     base: Configuration,
+    share: tuple[int, int],
 ) -> Packing:
     """The programs that the problem's configurations share, or the reason why they cannot."""
     from tuning.engines.vectorized import look_at, try_out
     from tuning.packing.axes import discover
 
-    def look(configuration: Configuration, drawn: bool, twice: bool = False) -> Any:
-        with held_to(job.limits, 1, lambda _: None):
-            return look_at(problem, data, configuration, job.seed, drawn=drawn, twice=twice)
+    first: list[Any] = []
 
+    def look(configuration: Configuration, drawn: bool, twice: bool = False) -> Any:
+        like = first[0] if first else None
+        with held_to(job.limits, 1, lambda _: None):
+            steps = look_at(
+                problem, data, configuration, job.seed, drawn=drawn, twice=twice, like=like
+            )
+        first.append(steps)
+        return steps
+
+    place, n = share
     try:
-        found = discover(problem.space, look, base)
-        if not found.reason:
+        found = discover(shares(problem.space, n)[place], look, base)
+        if not found.reason and not place:
             doubtful = try_out(problem, data, base, job.seed)
             found = dataclasses.replace(found, doubtful=doubtful)
     except Exception as error:
