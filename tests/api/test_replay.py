@@ -172,7 +172,7 @@ def test_a_sampler_that_is_not_there_is_said_to_be(tmp_path, monkeypatch, text, 
 def test_a_strategy_that_stops_trainings_is_replayed_with_curves(make_run):
     path = make_run(by_rate)
     scores, curves = grid_scores_of(path), load_curves(path)
-    found = replays(scores, find_sampler("halving"), 9, range(5), 2, curves)
+    found = replays(scores, find_sampler("halving"), 9, range(5), 2, curves=curves)
     assert (found["trials"] > 0).all()
     assert found["rank"].median() < 12
     part = grid_scores_of(make_run(by_rate, trials=range(9), name="part"))

@@ -139,9 +139,9 @@ def replays(
     -------
     DataFrame
         One row a search: ``seed``, ``trials`` (answered, without those stopped before their end),
-        the metric and the test metric of what it chose, ``index`` (its place in the grid), ``rank`` (among all in the table, 1 the best;
-        equals have the same), ``cpu_seconds``. Without a result, the scores are NaN and the index
-        is -1.
+        the metric and the test metric of what it chose, ``index`` (its place in the grid),
+        ``rank`` (among all in the table, 1 the best; equals have the same), ``cpu_seconds``.
+        Without a result, the scores are NaN and the index is -1.
 
     Raises
     ------
