@@ -44,6 +44,7 @@ from tuning.cli.jobs import exit_code
 from tuning.execution import cluster, loop, worker
 from tuning.execution.cluster import Cluster
 from tuning.execution.ray import RayExecutor
+from tuning.execution.table import answer
 from tuning.problem import file as file_of_problem
 from tuning.problem import problem
 from tuning.problem.data import data_fingerprint
@@ -51,7 +52,9 @@ from tuning.runs import lock
 from tuning.runs.best import BestModels
 from tuning.runs.publish import publish
 from tuning.runs.run import Run
-from tuning.trial import KeptModel, Trial
+from tuning.space.parameters import Float
+from tuning.space.space import Space
+from tuning.trial import KeptModel, Outcome, Trial
 
 LONGEST = 300  # characters
 NO_SENTENCE = r"Traceback|<class |<function | object at |[.!?] [A-Z]|[.!]$"  # or several
@@ -919,6 +922,22 @@ def of_results(says: str, call: Callable[[Any], Any], given: Given = MADE, code:
     return python(says, lambda _: call(public.open("run")), given, code)
 
 
+def learner(
+    says: str,
+    kind: str,
+    given: Given = lambda folder, patch: None,
+    **settings: Any,
+) -> Case:
+    """Settings of a strategy that learns which it does not take."""
+    space = Space({"units": [1, 2], "rate": Float(0.1, 0.5), "epochs": [4, 8]})
+    own = {kind: {"trials": 5, **settings}}
+    return python(says, lambda _: samplers.samplers_of(own, space, 0), given)
+
+
+def without_optuna(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(sys.modules, "optuna", None)
+
+
 def of_functions(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """A run of another `build` than that below."""
     digests = {"code": "c", "model": "m", "data": "d", "function build_model": "another"}
@@ -963,6 +982,32 @@ def wrong_pickle(self: Any) -> Any:
     raise TypeError("no")
 
 
+BAD_SETTINGS = [
+    ("trials takes a number from 1, not 0", {"trials": 0}),
+    ("epochs_min takes a number from 1, not 0", {"epochs_min": 0}),
+    ("epochs_min is 9: a rung above the largest epoch, 8", {"epochs_min": 9}),
+    ("there is a prior of 'depth', which is not in the space", {"prior": {"depth": {}}}),
+    ("the prior of 'rate' needs a mean and a width: it has a range", {"prior": {"rate": {"1": 2}}}),
+    ("the prior of 'units' has a weight of '9', which is not a value of it",
+     {"prior": {"units": {"9": 1}}}),
+    ("the prior of 'units' needs weights of 0 or more, not all 0",
+     {"prior": {"units": {"1": 0, "2": 0}}}),
+    ("the prior of 'units' has a mean and a width, but it has no range",
+     {"prior": {"units": {"mean": 1, "width": 1}}}),
+    ("the prior of 'rate' has the mean 3, which is not between 0.1 and 0.5",
+     {"prior": {"rate": {"mean": 3, "width": 1}}}),
+    ("the prior of 'rate' has the width 0, not above 0",
+     {"prior": {"rate": {"mean": 0.2, "width": 0}}}),
+    ("a configuration to start with is not of the space: see 'rate' of {'units': 1}",
+     {"start": [{"units": 1}]}),
+    ("a configuration to start with has 'units' as 3, which the space does not have",
+     {"start": [{"units": 3, "rate": 0.2, "epochs": 8}]}),
+]  # fmt: skip
+BAD_OPTUNA = [
+    ("Optuna has no sampler 'TPE': there are ", {"sampler": "TPE"}),
+    ("Optuna's sampler GridSampler cannot be made without settings: ", {"sampler": "GridSampler"}),
+]
+
 OF_PYTHON = [
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
     of_results("too few trials have a result to choose by", lambda results: results.choice(),
@@ -990,6 +1035,15 @@ OF_PYTHON = [
            lambda _: samplers.SweepSampler(Grid({"a": [1, 2]}), trials=9)),
     python("random search over trajectories needs several values of epochs, in all configurations",
            lambda _: samplers.RandomSampler(Grid({"a": [1]}), 1, 0, trajectories=True)),
+    *(learner(says, "halving", **settings) for says, settings in BAD_SETTINGS),
+    *(learner(says, "optuna", **settings) for says, settings in BAD_OPTUNA),
+    learner("the strategy 'optuna' needs Optuna: pip install 'tuning[optuna]'", "optuna",
+            given=without_optuna),
+    python("the table has no curve of configuration 0, of which 1 of 2 epochs are asked for",
+           lambda _: answer(Trial(0, {"epochs": 2}, 0, 1, 0), Outcome(
+               Trial(0, {"epochs": 2}, 0, 2, 0), "ok", "fit", "jax"))),
+    Case("replay run --sampler halving --trials 2", "the strategy 'halving' chooses what to train "
+         "together, so it needs a table of the whole grid", given=made(trials=range(9))),
     python("'a b' cannot name a strategy: take letters, digits and _",
            lambda _: samplers.register("a b")),
     python("learns from outcomes, so no shard of it can be trained alone",

@@ -11,7 +11,7 @@ from tuning.execution.cluster import Cluster, ray_cluster
 from tuning.execution.local import LocalExecutor
 from tuning.execution.loop import Progress, search, train_all
 from tuning.execution.ray import RayExecutor
-from tuning.execution.table import Costs, Memory, OnTable, TableExecutor, answer
+from tuning.execution.table import Memory, OnTable, TableExecutor, answer
 from tuning.execution.worker import Job
 from tuning.packing.packs import Packer
 from tuning.problem.file import load_problem

@@ -12,7 +12,7 @@ from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
 from tuning.errors import TuningError
 from tuning.execution.loop import Counted, Heard, ask, tell
-from tuning.packing.axes import UNPACKED, Packing
+from tuning.packing.axes import UNPACKED, Axis, Kind, Packing
 from tuning.packing.packs import Pack, Packer
 from tuning.samplers import FINISHED, WAIT, Sampler
 from tuning.samplers.protocol import LOSS, Goal, Programs, Signal
@@ -170,6 +170,11 @@ class TableExecutor:
         )
 
 
+def packing_of(kinds: Mapping[str, Kind]) -> Packing:
+    """How the configurations of a table share programs, from the kinds of its axes."""
+    return Packing({name: Axis(kind, "") for name, kind in kinds.items()}) if kinds else UNPACKED
+
+
 def epoch_seconds(outcome: Outcome) -> float:
     """The mean seconds of an epoch."""
     known = outcome.epoch_seconds
@@ -184,7 +189,7 @@ def answer(trial: Trial, outcome: Outcome) -> Outcome:
     TuningError
         If its epochs are fewer, and there is no curve.
     """
-    if trial.epochs >= outcome.trial.epochs:
+    if trial.epochs >= min(trial.meant, outcome.trial.epochs):
         return replace(outcome, trial=trial)
     if not outcome.curve:
         raise TuningError(

@@ -34,7 +34,7 @@ class HyperbandSampler(HalvingSampler):
         n = self.n_brackets
 
         def filled(bracket: int) -> float:
-            share = n / (n - bracket) * self.reduction ** (n - 1 - bracket)
+            share = n / (n - bracket) * float(self.reduction) ** (n - 1 - bracket)
             return self._drawn[bracket] / share
 
         return min(range(n), key=filled)

@@ -71,9 +71,11 @@ class OptunaSampler(RungSampler):
         import optuna
 
         super().meet(programs, goal)
-        direction = "maximize" if goal.mode == "max" else "minimize"
+        directions = optuna.study.StudyDirection
         self._study = optuna.create_study(
-            sampler=self._sampler, pruner=self._pruner, direction=direction
+            sampler=self._sampler,
+            pruner=self._pruner,
+            direction=directions.MAXIMIZE if goal.mode == "max" else directions.MINIMIZE,
         )
 
     def next_job(self) -> Sequence[Wanted] | Signal:
@@ -94,7 +96,7 @@ class OptunaSampler(RungSampler):
         """Tell Optuna, and ask its pruner which trainings go on."""
         for seen in self.seen(outcomes):
             own = self._by_key[self.training(seen.configuration)]
-            score = seen.worth if self.goal.mode == "max" else -seen.worth
+            score = self.goal.score_of(seen.worth)
             if not math.isfinite(score):
                 self._end(own, None)
                 continue

@@ -13,8 +13,9 @@ from tuning.samplers.protocol import Programs
 from tuning.space.space import Space
 
 PROGRAMS = 96  # in the pool
-RENEWED = 12  # programs drawn anew for every job
-PER_PROGRAM = 48  # candidates
+RENEWED = 4  # programs drawn anew for every job
+PER_PROGRAM = 32  # candidates
+ALONE = 256  # candidates where no configurations share programs: all are drawn anew for every job
 TRIES = 3  # draws for each of these
 
 
@@ -70,6 +71,9 @@ class Pool:
         for _ in range(RENEWED if self._of else PROGRAMS):
             first = self._drawing.one(self._programs)
             program = self._programs.program(first)
+            if program is None:
+                self.fill(program, first)
+                return
             if program not in self._of:
                 self.fill(program, first)
         while len(self._of) > PROGRAMS:
@@ -77,20 +81,28 @@ class Pool:
 
     def fill(
         self, program: Hashable, first: dict[str, Any], kept: list[dict[str, Any]] | None = None
-    ) -> None:
-        """Draw candidates of a program, from one of its configurations, beside those kept."""
+    ) -> Candidates | None:
+        """Draw candidates of a program, from one of its configurations, beside those kept.
+
+        Returns
+        -------
+        Candidates, optional
+            None if there are no new ones.
+        """
         found = {self._key(configuration): configuration for configuration in kept or []}
-        for _ in range(TRIES * (PER_PROGRAM - len(found))):
+        most = ALONE if program is None else PER_PROGRAM
+        for _ in range(TRIES * (most - len(found))):
             drawn = self._drawing.like(first, self._programs)
             if drawn is not None and not self._drawing.knows(key := self._key(drawn)):
                 found[key] = drawn
-            if len(found) == PER_PROGRAM:
+            if len(found) == most:
                 break
         self._of.pop(program, None)
         if found:
             configurations = list(found.values())
             seconds = self._programs.epoch_seconds(configurations[0])
             self._of[program] = Candidates(configurations, self._encode(configurations), seconds)
+        return self._of.get(program)
 
     def groups(self) -> list[tuple[Hashable, Candidates]]:
         """All candidates, by program."""
@@ -103,5 +115,6 @@ class Pool:
         for configuration in chosen:
             self._drawing.note(self._key(configuration))
         rest = [each for i, each in enumerate(own.configurations) if i not in set(places)]
-        self.fill(program, chosen[0], rest)
+        if program is not None:
+            self.fill(program, chosen[0], rest)
         return chosen

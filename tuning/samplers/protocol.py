@@ -78,6 +78,10 @@ class Goal:
             return -math.inf
         return score if self.mode == "max" else -score
 
+    def score_of(self, worth: float) -> float:
+        """The score that has so much worth."""
+        return worth if self.mode == "max" else -worth
+
 
 LOSS = Goal()
 

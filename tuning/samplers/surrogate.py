@@ -237,7 +237,8 @@ class Surrogate:
     ) -> np.ndarray:
         """By how much scores are above what is expected of their rows, on `scale`: shape (n,)."""
         values = self.scale.forward(np.asarray(scores, dtype=float))
-        return values - self.mean(rows, epochs)
+        above: np.ndarray = values - self.mean(rows, epochs)
+        return above
 
     def _values(
         self, weights: np.ndarray, rows: np.ndarray, epochs: Sequence[int] | None
@@ -262,7 +263,8 @@ class Surrogate:
         """1 after the first epoch, 0 after the longest."""
         if self.longest == 1:
             return np.zeros(len(epochs))
-        return 1 - np.log(np.asarray(epochs, dtype=float)) / math.log(self.longest)
+        fade: np.ndarray = 1 - np.log(np.asarray(epochs, dtype=float)) / math.log(self.longest)
+        return fade
 
     def _solve(self) -> tuple[np.ndarray, np.ndarray]:
         """The posterior's mean, and the lower triangular root of its precision."""
@@ -322,13 +324,13 @@ class Scale:
 
     def back(self, values: np.ndarray) -> np.ndarray:
         """Values of the scale as scores."""
+        found: np.ndarray
         if self.kind == "logit":
-            return (1 + 2 * MARGIN) / (1 + np.exp(-np.asarray(values))) - MARGIN
-        if self.kind == "log":
-            return np.exp(-np.asarray(values))
-        found: np.ndarray = (
-            self.sign * (np.asarray(values) - PRIOR.mean) * self.spread + self.middle
-        )
+            found = (1 + 2 * MARGIN) / (1 + np.exp(-values)) - MARGIN
+        elif self.kind == "log":
+            found = np.exp(-values)
+        else:
+            found = self.sign * (values - PRIOR.mean) * self.spread + self.middle
         return found
 
 
@@ -358,7 +360,8 @@ def _encoder(parameter: Parameter) -> tuple[Callable[[Any], np.ndarray], int]:
 
     def hats(value: Any) -> np.ndarray:
         place = parameter.position(value) / last * (KNOTS - 1)
-        return np.maximum(0.0, 1 - np.abs(place - np.arange(KNOTS)))
+        found: np.ndarray = np.maximum(0.0, 1 - np.abs(place - np.arange(KNOTS)))
+        return found
 
     return hats, KNOTS
 
