@@ -88,18 +88,14 @@ class Watch(Progress):
         for _, outcome in counted:
             if outcome.status == "ok":
                 m = outcome.metrics
-                self.found.append(
-                    (self.executor.clock, m["val_accuracy"], m["test_accuracy"])
-                )
+                self.found.append((self.executor.clock, m["val_accuracy"], m["test_accuracy"]))
 
 
 def simulate(sampler: Sampler, costs: Costs, end: float, packed: bool = True) -> list[tuple]:
     """What a search finds when: seconds, validation and test score."""
     known = table()
     packing = known.packing if packed else Packing(reason="one by one")
-    executor = TableExecutor(
-        known.outcomes, WORKERS, packing=packing, n_rows=ROWS, costs=costs
-    )
+    executor = TableExecutor(known.outcomes, WORKERS, packing=packing, n_rows=ROWS, costs=costs)
     watch = Watch(executor, end)
     try:
         search({"s": sampler}, executor, Memory(), executor.packer, watch, goal=GOAL)
@@ -123,15 +119,19 @@ if __name__ == "__main__":
     import sys
     import time
 
-    R = int(sys.argv[1]); END = float(sys.argv[2]); COMPILE = float(sys.argv[3])
+    R = int(sys.argv[1])
+    END = float(sys.argv[2])
+    COMPILE = float(sys.argv[3])
     t = table()
     if sys.argv[4:] == []:
         o = t.outcomes
         from tuning.packing.packs import Packer
+
         p = Packer(t.packing, ROWS, 2)
         idx = range(2, 43200, 997 * 3)
         a = np.array([(p.epoch_seconds(t.grid[i]), o[i].epoch_seconds[0]) for i in idx])
-        print(np.c_[a, a[:, 1] / a[:, 0]], a.mean(0)); print(t.bar)
+        print(np.c_[a, a[:, 1] / a[:, 0]], a.mean(0))
+        print(t.bar)
     for spec in sys.argv[4:]:
         name, _, kw = spec.partition(":")
         kw = json.loads(kw or "{}")
@@ -139,8 +139,19 @@ if __name__ == "__main__":
         t0 = time.process_time()
         rs = []
         for k in range(R):
-            s = strategy(name).from_settings(t.grid, k, {"trials": 40_000 if name != "iepoch" else 300, **kw})
+            s = strategy(name).from_settings(
+                t.grid, k, {"trials": 40_000 if name != "iepoch" else 300, **kw}
+            )
             rs.append(summary(simulate(s, Costs(compile=COMPILE), END, packed), SECONDS, t.bar))
-        x = np.array([r[0] for r in rs]); b = np.array([r[1] for r in rs])
-        print(f"{spec:60s} best 1%: {np.median(x):5.1f} / {np.quantile(x, .9, method='higher'):5.1f}  " + "  ".join(
-            f"{at}: {np.median(b[:, i, 0]):.4f}/{np.median(b[:, i, 1]):.4f}" for i, at in enumerate(SECONDS) if at <= END), f"cpu {time.process_time() - t0:.0f} s", flush=True)
+        x = np.array([r[0] for r in rs])
+        b = np.array([r[1] for r in rs])
+        print(
+            f"{spec:60s} best 1%: {np.median(x):5.1f} / {np.quantile(x, 0.9, method='higher'):5.1f}  "
+            + "  ".join(
+                f"{at}: {np.median(b[:, i, 0]):.4f}/{np.median(b[:, i, 1]):.4f}"
+                for i, at in enumerate(SECONDS)
+                if at <= END
+            ),
+            f"cpu {time.process_time() - t0:.0f} s",
+            flush=True,
+        )

@@ -1,14 +1,15 @@
 """Runs made without training, as files a driver would have written."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from tuning import Grid
+from tuning import Grid, RandomSampler, Space
 from tuning.analysis.grid_scores import GridScores, grid_scores
 from tuning.runs.manifest import Machine, Manifest, ProblemFacts, read_manifest
 from tuning.runs.run import Run
 from tuning.runs.table import load_results
-from tuning.samplers import FINISHED, WAIT, Sampler, trial_at
+from tuning.samplers import FINISHED, WAIT, Sampler, every_trial, trial_at
 from tuning.samplers.protocol import Signal
 from tuning.trial import Outcome, Trial, epochs
 
@@ -92,6 +93,22 @@ def write_run(
             trial = Trial(number, configuration, seed, epochs(configuration), index)
             outcome = outcome_of(trial, score(configuration, index), has_test)
             run.count([("sweep", outcome)])
+    return path
+
+
+def write_run_of_space(
+    folder: Path, space: Space, n: int = 8, *, name: str = "run", seed: int = 0, **problem: object
+) -> Path:
+    """A run of n random configurations of a space that is no grid, which score by their number."""
+    facts = {"space": space.describe(), **problem}
+    path = folder / name
+    manifest = replace(
+        manifest_of({name: [] for name in space.parameters}, seed, **facts),
+        strategies={"random": {"trials": n}},
+    )
+    with Run.create(path, manifest) as run:
+        for trial in every_trial(RandomSampler(space, n, seed)):
+            run.count([("random", outcome_of(trial, 0.5 + 0.01 * trial.number))])
     return path
 
 

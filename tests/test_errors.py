@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import builtins
+import collections
 import contextlib
 import errno
 import fcntl
@@ -35,8 +36,8 @@ import pytest
 import ray
 
 from tests.conftest import command
-from tests.made import Climber, write_run
-from tuning import Grid, errors, samplers
+from tests.made import Climber, write_run, write_run_of_space
+from tuning import Fixed, Float, Grid, Int, Space, errors, samplers
 from tuning.api import public, search
 from tuning.cli import commands as cli
 from tuning.cli.jobs import exit_code
@@ -55,7 +56,7 @@ from tuning.trial import KeptModel, Trial
 LONGEST = 300  # characters
 NO_SENTENCE = r"Traceback|<class |<function | object at |[.!?] [A-Z]|[.!]$"  # or several
 UNREACHED = {  # here; where it is provoked instead
-    "RayExecutor._after_death": "integration/test_ray.py: by a worker set up otherwise",
+    "RayExecutor._read": "integration/test_ray.py: by a worker set up otherwise",
     "supervised": "execution/test_supervisor.py: by processes that are killed",
 }
 THROUGH = ("reason", "probe")  # what they say reaches an error in an object, not by a call
@@ -98,7 +99,7 @@ class Here(RayExecutor):
         self._problem = problem
         self._job = job
         self._may_pack = False
-        self._in_flight = {}
+        self._slots, self._waiting = [], collections.deque()
 
     def load(self, data: Any) -> None:
         pass
@@ -142,6 +143,13 @@ def explained(says: str, more: str) -> Case:
         says,
         {"wrong.py": PROBLEM + textwrap.dedent(more)},
     )
+
+
+def of_space(says: str, code: str) -> Case:
+    """A problem file with a space that goes wrong."""
+    before = "from tuning import Choice, Fixed, Float, Int, Space"
+    space = "space = Space({'a': [1, 2], 'b': Int(4, 8).when(a=2)})"
+    return explained(f"does not import: {says}", f"{before}\n{space}\n{code}")
 
 
 def fed(says: str, split: str, before: str = "") -> Case:
@@ -220,9 +228,12 @@ OF_PROBLEMS = [
     ),
     explained("problem file wrong.py does not import: ZeroDivisionError", "1 / 0"),
     explained("problem file wrong.py lacks load_data: a problem needs", "del load_data"),
-    explained("wrong.py: grid has to be a tuning.Grid, not dict", "grid = {}"),
+    explained("wrong.py: its space has to be a tuning.Space, a tuning.Grid or a dict", "grid = 3"),
+    explained("wrong.py: a grid needs at least one axis", "grid = {}"),
     explained("wrong.py: build_model has to be a function, not int", "build_model = 3"),
     explained("axis 'epochs' takes whole numbers from 1, not 0", "grid = Grid({'epochs': [0]})"),
+    explained("axis 'epochs' takes whole numbers from 1, not 1 to 3",
+              "import tuning\ngrid = {'epochs': tuning.Float(1, 3)}"),
     explained("metric has to name a validation metric (val_…), not 'loss'", "metric = 'loss'"),
     explained("metric has to name a validation metric (val_…), not of type", "metric = print"),
     explained("wrong.py: mode has to be 'max' or 'min', not 'up'", "mode = 'up'"),
@@ -240,8 +251,7 @@ OF_PROBLEMS = [
     explained("import: 3 cannot name an axis: a name is printable text", "Grid({3: [1]})"),
     explained("import: axis 'a' needs a list of values, not 'relu'", "Grid({'a': 'relu'})"),
     explained("import: axis 'a' has no values", "Grid({'a': []})"),
-    explained("import: axis 'a' has a value of type builtin_", "Grid({'a': [1, print]})"),
-    explained("import: axis 'a' has a value [1, 2], where a bool", "Grid({'a': [[1, 2]]})"),
+    explained("import: axis 'a' repeats [1, 2]", "Grid({'a': [[1, 2], [1, 2]]})"),
     explained("import: axis 'a' has the value inf, which is", "Grid({'a': [float('inf')]})"),
     explained("import: axis 'a' repeats 1.0 (1 and 1.0 are equal)", "Grid({'a': [1, 1.0]})"),
     explained("import: unknown axis 'b': the grid has units", "grid.index({'b': 1})"),
@@ -253,6 +263,31 @@ OF_PROBLEMS = [
 grid = Grid({"val_mae": [1]})
 metric = "val_mae"
 """),
+    # Spaces
+    of_space("a space takes a mapping of names to hyperparameters, not list", "Space([1])"),
+    of_space("a space needs at least one hyperparameter", "Space({})"),
+    of_space("hyperparameter 'a' has no values", "Space({'a': []})"),
+    of_space("Choice has no values", "Choice([])"),
+    of_space("Choice repeats (1, 2)", "Choice([(1, 2), (1, 2)])"),
+    of_space("Choice takes a list of values, not 'relu'", "Choice('relu')"),
+    of_space("Float(0, 1, log=True) begins at 0: a logarithmic range", "Float(0, 1, log=True)"),
+    of_space("Float takes a range from low to high, and 2 is not below 1", "Float(2, 1)"),
+    of_space("Float takes finite numbers, and high is inf", "Float(0, float('inf'))"),
+    of_space("Int takes whole numbers, and low is 0.5", "Int(0.5, 2)"),
+    of_space("Int takes a step of at least 1, not 0", "Int(1, 2, step=0)"),
+    of_space("'b' depends on 'a', which has to stand before it in the space",
+             "Space({'b': Int(1, 2).when(a=1), 'a': [1, 2]})"),
+    of_space("'b' is to exist where 'a' is 3, which is no value of it: it has [1, 2]",
+             "Space({'a': [1, 2], 'b': Int(1, 2).when(a=3)})"),
+    of_space("a configuration is a dict, not 3", "space.labels(3)"),
+    of_space("unknown hyperparameter 'x': the space has a, b", "space.labels({'x': 1})"),
+    of_space("the configuration lacks hyperparameter 'b'", "space.labels({'a': 2})"),
+    of_space("'b' does not exist beside the others of the configuration: it is there where a is 2",
+             "space.labels({'a': 1, 'b': 4})"),
+    of_space("9 is not a value of hyperparameter 'b': it has 4 to 8",
+             "space.labels({'a': 2, 'b': 9})"),
+    Case("run_ray --problem wrong.py --sweep 2", "a sweep needs a grid, and the space has ranges",
+         {"wrong.py": PROBLEM + "import tuning\ngrid = {'units': tuning.Int(1, 9)}"}),
     # Models
     explained("build_model of problem 'wrong' has to return a Keras model, not int", """
 def build_model(config):
@@ -424,6 +459,17 @@ def of_sweep(**sweep: Any) -> Callable[[dict[str, Any]], Any]:
     return lambda about: about["strategies"]["sweep"].update(sweep)
 
 
+def of(space: Space) -> Callable[[dict[str, Any]], Any]:
+    """Have a run be of a space that is no grid."""
+
+    def change(about: dict[str, Any]) -> None:
+        axes: dict[str, list[Any]] = {name: [] for name in space.parameters}
+        about["problem"] |= {"axes": axes, "space": space.describe()}
+        about["strategies"] = {"random": {"trials": 2}}
+
+    return change
+
+
 def of_another_step(about: dict[str, Any]) -> None:
     """Have a run's models do something else in a step, as traced by the libraries that are here."""
     about["problem"]["fingerprint"]["step"] = "s"
@@ -560,6 +606,20 @@ OF_OPTIONS = [
     Case("run_ray --sweep 9:5", "cannot sweep 9:5: a range A:B of this grid has 0 <= A < B <="),
     Case("run_ray --sweep 50000", "cannot sweep 50,000 configurations: the grid has 43,200"),
     Case("run_ray --sweep 2:5 --sweep-order spaced", "--sweep-order spaced takes a number of p"),
+    Case("run_ray --strategy halvign", "there is no strategy 'halvign': did you mean 'halving'?"),
+    Case("run_ray --strategy random --set width=3", "the strategy 'random' has no setting 'width'"),
+    Case("run_ray --strategy random --set width", "--set takes NAME=VALUE, such as members=8, not"),
+    Case("run_ray --trials 3", "--trials is a setting of a strategy: name one by --strategy"),
+    Case("run_ray --strategy halving --trials 0", "trials takes a number from 1, not 0"),
+    Case("run_ray --strategy random --trials 0", "nothing to search: let trials be at least 1"),
+    Case("run_ray --time soon", "--time takes a duration such as 60s, 5m or 1h, not 'soon'"),
+    Case("run_ray --time 0s", "--time takes a duration above 0, not '0s'"),
+    Case("run_ray --target nan", "--target takes a number, not nan"),
+    Case("run_ray --target 1.2", "--target 1.2: val_accuracy is never above 1"),
+    Case("run_ray --problem mine.py --target -1", "--target -1: val_accuracy is never below 0",
+         {"mine.py": f"{PROBLEM}\nmode = 'min'"}),
+    Case("run_ray --stop-after 0", "--stop-after takes a number from 1, not 0"),
+    Case("run_ray --epochs-total 0", "--epochs-total takes a number from 1, not 0"),
     Case("run_ray --random 0 --sweep 0", "nothing to search: both --random and --sweep are 0"),
     Case("run_ray --seed -1", "--seed takes a number from 0 to 4,294,967,295, not -1"),
     Case("run_ray --seed 4294967296", "--seed takes a number from 0 to 4,294,967,295, not 4"),
@@ -597,6 +657,7 @@ OF_RUNS = [
     Case("run_ray --shard 1/2 --out run", "run is a run: a shard makes its own in the directory",
          given=made()),
     Case("analyse run", "there is no run at run"),
+    Case("analyse run", "run/spent.json is damaged: ", {"run/spent.json": "[3]"}, made()),
     Case("analyse run", "run is not a run: it has no readable manifest.json", {"run/a": ""}),
     Case("analyse run", "run is a run of another version of tuning: its format is 3, not 1",
          given=edited("run/manifest.json", '"format": 3', '"format": 4')),
@@ -615,6 +676,9 @@ OF_RUNS = [
         ('"format": 3', '"format": 1', "it lacks 'search'"),
         ('"format": 3', '"format": 1, "search": {}', "its search lacks 'random'"),
         ('"keep": 1', '"keep": -1', "its keep is -1"),
+        ('"budget": {}', '"budget": {"money": 3}', "a budget has no 'money'"),
+        ('"budget": {}', '"budget": {"time": "long"}', "its budget is {'time': 'long'}"),
+        ('"budget": {}', '"budget": {"as_long_as": "random"}', "its budget is as long as 'random'"),
         ('"validation",', "", "'validation' is not in its splits"),
         ('"validation",', '"validation", "train",', "its splits repeat"),
         ('"model": "m",', "", "'model' is not in its fingerprint"),
@@ -623,6 +687,8 @@ OF_RUNS = [
         ('"accuracy"\n', '"accuracy", "loss"\n', "its metrics repeat"),
         ('"references": []', '"references": [3]', "its references: 3 is not a dict"),
         ('"packing": {}', '"packing": {"width": "lifted"}', "its packing is not of its"),
+        ('"space": {}', '"space": {"a": 3}', "3 describes no hyperparameter 'a'"),
+        ('"space": {}', '"space": {"a": {"kind": "Fixed", "values": [1]}}', "its space is not of"),
     ]),
     Case(f"{GO_ON} --seed 7 --backend tensorflow", "run is another run: its seed is 0, not 7; its",
          given=own()),
@@ -639,9 +705,18 @@ OF_RUNS = [
     Case(f"{GO_ON} --problem wrong.py", "its axes stand in another order",
          {"wrong.py": PROBLEM + "grid = Grid({'a': [1], 'units': [1, 2]})"},
          own(lambda about: about["problem"]["axes"].update(a=[1]))),
-    Case(f"{GO_ON} --problem wrong.py", "its axis 'units' has other values (name another directory",
+    Case(f"{GO_ON} --problem wrong.py", "its axis 'units' has other values or conditions (name an",
          {"wrong.py": PROBLEM + "grid = Grid({'units': range(20)})"},
          own(lambda about: about["problem"]["axes"].update(units=[*range(9), 99, *range(10, 20)]))),
+    Case(f"{GO_ON} --problem wrong.py", "it searches a grid, not a space",
+         {"wrong.py": PROBLEM + "import tuning\ngrid = tuning.Space({'units': [1, 2]})"}, own()),
+    Case(GO_ON, "run is another run: it is no grid", given=own(of(Space({"units": [1, 2]})))),
+    Case(f"{GO_ON} --problem wrong.py", "its axis 'units' has other values or conditions",
+         {"wrong.py": PROBLEM + "import tuning\ngrid = {'units': tuning.Int(1, 9).when(a=2), }\n"
+                      "grid = tuning.Space({'a': [1, 2], **grid})"},
+         own(of(Space({"a": [1, 2], "units": Int(1, 9).when(a=1)})))),
+    Case(GO_ON, "run is another run: its axis 'units' has another value odd", given=own(
+        lambda about: about["problem"].update(values={"units": {"odd": {"tuple": [1]}}}))),
     Case(GO_ON, "run is another run: what its models do in a training step has changed",
          given=own(of_another_step)),
     Case(GO_ON, "run is another run: the problem's code has changed",
@@ -687,6 +762,21 @@ OF_RUNS = [
          given=parts("0:4", "0:4", trials=(0, 9))),
 ]  # fmt: skip
 
+
+def python(
+    says: str,
+    call: Callable[[Path], Any],
+    given: Given = lambda folder, patch: None,
+    code: int = 2,
+) -> Case:
+    """A call from Python code."""
+    return Case("python", says, {}, given, code, call)
+
+
+def of_a_space(folder: Path, _: pytest.MonkeyPatch) -> None:
+    write_run_of_space(folder, Space({"a": [1, 2], "b": Float(0.5, 1), "epochs": Fixed(2)}))
+
+
 OF_FILES = [
     Case(GO_ON, "cannot write the run run: Is a directory", given=own(then=a_folder("run/lock"))),
     Case(GO_ON, "run is being written by another driver, which has to end first",
@@ -724,6 +814,14 @@ OF_FILES = [
          given=lambda folder, _: twice(write_run(folder) / "trials.csv", 1, ",0,", ",24,")),
     Case("analyse run", "in row 1: val_loss '' is not a score",
          given=lambda folder, _: blank(write_run(folder) / "trials.csv", "val_loss")),
+    Case("analyse run", "run/trials.csv is damaged in row 1: index '7' is in a table of no grid",
+         given=edited("run/trials.csv", "random,0,,", "random,0,7,", of_a_space)),
+    Case("analyse run", "row 1: the row is of no configuration of the manifest's space (ValueError",
+         given=edited("run/trials.csv", "random,0,,0,", "random,0,,0,7", of_a_space)),
+    python('run/trials.csv has the configuration {"a": ', lambda _: Run.open(Path("run")),
+           lambda *given: [of_a_space(*given), twice(Path("run/trials.csv"), 1, ",0,,", ",8,,")]),
+    Case("analyse run --again 1", "--again needs a grid, and the space has ranges or conditions",
+         given=of_a_space),
     Case("publish run out", "run/curves.csv is damaged in row 3: epoch '1' is there a second time",
          given=edited("run/curves.csv", ",2,", ",1,")),
     Case("analyse run", "run/trials.csv cannot be read as a table: No such file or directory",
@@ -783,16 +881,6 @@ def of_ray(
 ) -> Case:
     line = f"run_ray --problem mine.py{address}"
     return Case(line, says, MINE, ray_that(**does), code)
-
-
-def python(
-    says: str,
-    call: Callable[[Path], Any],
-    given: Given = lambda folder, patch: None,
-    code: int = 2,
-) -> Case:
-    """A call from Python code."""
-    return Case("python", says, {}, given, code, call)
 
 
 def build(config: dict[str, Any]) -> Any:
@@ -870,6 +958,7 @@ def wrong_pickle(self: Any) -> Any:
 
 OF_PYTHON = [
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
+    asked("time takes a duration above 0, such as 60s, not -1 s", time=-1),
     asked("there is no strategy 'radnom': did you mean 'random'?", strategy="radnom"),
     asked("there are 2 configurations to start with, and only 1 trials", trials=1,
           start=[{"units": 1}, {"units": 2}]),
@@ -890,6 +979,8 @@ OF_PYTHON = [
           trial_timeout=5),
     python("cannot sweep 9 configurations: there are 2",
            lambda _: samplers.SweepSampler(Grid({"a": [1, 2]}), trials=9)),
+    python("random search over trajectories needs several values of epochs, in all configurations",
+           lambda _: samplers.RandomSampler(Grid({"a": [1]}), 1, 0, trajectories=True)),
     python("'a b' cannot name a strategy: take letters, digits and _",
            lambda _: samplers.register("a b")),
     python("learns from outcomes, so no shard of it can be trained alone",
@@ -909,6 +1000,10 @@ OF_PYTHON = [
                lambda results: results.best_model(), made(score=lambda _, i: float(i == 3))),
     of_results("only weights were kept (of a class), and the run was made by functions: best_model",
                lambda results: results.best_model(), with_weights),
+    of_results("only names are known of activation (relu), so that build_model cannot be given",
+               lambda results: results.best_model(build_model=build),
+               edited("run/manifest.json", '"values": {}',
+                      '"values": {"activation": {"relu": {"lost": "function"}}}', with_weights)),
     of_results("cannot load run/best/sweep-0.keras: ", lambda results: results.best_model(),
                lambda *given: [with_weights(*given), Path("run/best/sweep-0.weights.h5").rename(
                    "run/best/sweep-0.keras")]),

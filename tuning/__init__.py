@@ -22,8 +22,11 @@ from tuning.samplers import (
     SweepSampler,
     register,
     trial_at,
+    trial_of,
 )
 from tuning.space.grid import Configuration, Grid
+from tuning.space.parameters import Choice, Fixed, Float, Int
+from tuning.space.space import Space
 from tuning.trial import Outcome, Trial
 
 if TYPE_CHECKING:
@@ -45,9 +48,13 @@ _LATER = {  # imported when it is first used: a worker needs neither Ray's drive
 __all__ = [
     "FINISHED",
     "WAIT",
+    "Choice",
     "Configuration",
+    "Fixed",
     "FixedSampler",
+    "Float",
     "Grid",
+    "Int",
     "Outcome",
     "Problem",
     "Progress",
@@ -55,6 +62,7 @@ __all__ = [
     "Results",
     "RunStopped",
     "Sampler",
+    "Space",
     "SweepSampler",
     "Trial",
     "TuningError",
@@ -68,6 +76,7 @@ __all__ = [
     "row_order",
     "search",
     "trial_at",
+    "trial_of",
 ]
 
 

@@ -36,7 +36,8 @@ class Trial:
     number : int
         Its place in the order in which its strategy asked, from 0.
     configuration : dict
-        The value of each hyperparameter, by name.
+        The value of each hyperparameter that exists, by name; a label in place of one that is no
+        number, boolean, text or None: see `tuning.Space`.
     seed : int
         Of the initial weights, the order of the rows and noise.
     epochs : int
@@ -69,7 +70,7 @@ class Trial:
         """What trials of the same configuration have in common."""
         if self.index is not None:
             return self.index
-        return json.dumps(self.configuration, sort_keys=True)
+        return point_of(self.configuration)
 
     @property
     def meant(self) -> int:
@@ -142,12 +143,15 @@ class Paused:
         Keras' logs of each epoch.
     epoch_seconds : list of float
         As in `Outcome`.
+    origin : str
+        What trained it, and from where: only what has the same can go on with it.
     """
 
     epochs: int
     variables: list[Any]
     curve: list[dict[str, float]]
     epoch_seconds: list[float]
+    origin: str = ""
 
 
 @dataclass
@@ -188,6 +192,11 @@ class KeptModel:
     plain: bool
     content: bytes
     why: str = ""
+
+
+def point_of(configuration: Mapping[str, Any]) -> str:
+    """What equal configurations of a space that is no grid have in common, to the last bit."""
+    return json.dumps(configuration, sort_keys=True)
 
 
 def batch_size(configuration: Mapping[str, Any]) -> int:

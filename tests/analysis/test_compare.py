@@ -102,7 +102,7 @@ def test_one_strategy_alone_is_not_compared():
 @given(st.integers(0, 29))
 def test_axis_positions_are_those_of_the_grid(trial):
     grid = Grid({"a": ["x", None], "b": [1, 2, 3], "c": [True, False, 0.5, "s", 9]})
-    positions = axis_positions(pd.Series([trial]), grid).iloc[0]
+    positions = axis_positions(pd.DataFrame({"index": [trial]}), grid).iloc[0]
     assert {axis: grid.axes[axis][positions[axis]] for axis in grid.axes} == grid[trial]
 
 
@@ -120,5 +120,5 @@ def test_without_test_data_the_metric_alone_is_compared():
     assert found.of("sweep")["val_accuracy"].tolist() == [0.6, 0.7, 0.9]
     assert found.of("sweep")["expected_val_accuracy"].tolist()[-1] == 0.9
     said = comparison_sentences(found)
-    assert said[0].endswith("chose configuration 1: val_accuracy 0.8000.")
+    assert said[0].endswith("found val_accuracy 0.8000 at best, with configuration 1.")
     assert not any("test" in text for text in (*found.table, *said))

@@ -39,7 +39,7 @@ def test_memory_follows_what_was_drawn_not_the_grid():
     drawn = indices(sampler.ask(1000))
     assert len(set(drawn)) == 1000
     assert max(drawn) < 10**18
-    assert sys.getsizeof(sampler._moved) < 100_000
+    assert sys.getsizeof(sampler._draws._moved) < 100_000
 
 
 def test_every_point_is_as_likely():

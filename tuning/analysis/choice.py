@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tuning.analysis.run_view import scores_of
-from tuning.runs.columns import TRAINED
+from tuning.runs.columns import TRAINED, configuration_of_row
 from tuning.runs.manifest import Manifest
 from tuning.samplers.surrogate import Surrogate
 
@@ -58,22 +58,50 @@ def choices(results: pd.DataFrame, curves: pd.DataFrame, manifest: Manifest) -> 
     dict of str to Choice
         Without strategies that have fewer than three trials with a result.
     """
-    scored = results[np.isfinite(_judged(results, manifest.problem.metric))]
+    rows = _with_expectation(results, curves, manifest)
+    found = {str(strategy): _chosen(own, manifest) for strategy, own in rows.groupby("strategy")}
+    return {strategy: choice for strategy, choice in found.items() if choice is not None}
+
+
+def choice_of_all(results: pd.DataFrame, curves: pd.DataFrame, manifest: Manifest) -> Choice | None:
+    """The choice among all trials; None if fewer than three have a result.
+
+    Parameters
+    ----------
+    results, curves, manifest
+        As for `choices`.
+    """
+    return _chosen(_with_expectation(results, curves, manifest), manifest)
+
+
+def _with_expectation(
+    results: pd.DataFrame, curves: pd.DataFrame, manifest: Manifest
+) -> pd.DataFrame:
+    """The trials with a score, with two columns more: what to expect, and its deviation."""
+    metric = manifest.problem.metric
+    scored = results[np.isfinite(_judged(results, metric))]
     if len(scored) < FEWEST:
-        return {}
-    smooth, spread = _smoothed(scored, curves, manifest.problem.metric)
+        none: pd.DataFrame = scored.iloc[:0].assign(expected=0.0, deviation=0.0)
+        return none
+    smooth, spread = _smoothed(scored, curves, metric)
     expected, deviation = _expected(scored, smooth, spread, manifest)
-    found = {}
-    for strategy, rows in scored.groupby("strategy", sort=True):
-        candidates = rows[rows["status"] == "ok"]
-        if len(candidates) < FEWEST:
-            continue
-        own = expected.loc[candidates.index]
-        best = own.idxmax() if manifest.problem.mode == "max" else own.idxmin()
-        found[str(strategy)] = Choice(
-            str(strategy), candidates.loc[best], float(own.loc[best]), deviation
-        )
+    found: pd.DataFrame = scored.assign(expected=expected, deviation=deviation)
     return found
+
+
+def _chosen(rows: pd.DataFrame, manifest: Manifest) -> Choice | None:
+    """The trial with the best expectation, of those that were trained to their end."""
+    candidates = rows[rows["status"] == "ok"]
+    if len(candidates) < FEWEST:
+        return None
+    own = candidates["expected"].to_numpy(float)
+    row = candidates.iloc[int(np.argmax(own if manifest.problem.mode == "max" else -own))]
+    return Choice(
+        str(row["strategy"]),
+        row.drop(["expected", "deviation"]),
+        float(row["expected"]),
+        float(row["deviation"]),
+    )
 
 
 def _judged(rows: pd.DataFrame, metric: str) -> np.ndarray:
@@ -109,8 +137,9 @@ def _expected(
     less the variance between epochs over that of the model's errors, as James and Stein shrink
     means (Fourth Berkeley Symposium, 1961).
     """
-    space, mode = manifest.grid, manifest.problem.mode
-    configurations: list[Any] = rows[list(space.parameters)].to_dict("records")
+    space, mode = manifest.space, manifest.problem.mode
+    each: list[Any] = rows.to_dict("records")
+    configurations = [configuration_of_row(row, space) for row in each]
     lengths = rows[TRAINED].tolist()
     model = Surrogate(space, max(1, *lengths), mode)
     taken = np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int))

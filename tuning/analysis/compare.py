@@ -125,7 +125,7 @@ def compare(
                 "index": chosen["index"].astype(object).mask(nothing, None),
             }
         )
-        for axis in manifest.grid.axes:
+        for axis in manifest.space.parameters:
             part[axis] = chosen[axis].mask(nothing)
         expected = best_of(values, mode, *tests)
         for name, means in zip(names, (expected.mean, expected.chosen_mean), strict=False):
@@ -141,8 +141,10 @@ def _epochs(rows: pd.DataFrame, manifest: Manifest, each_once: bool) -> pd.Serie
     Of a strategy that has trainings go on, those beyond what it had trained of it before.
     """
     if each_once:
-        return rows["epochs"] if "epochs" in rows else pd.Series(KERAS_EPOCHS, rows.index)
-    same = [name for name in manifest.grid.parameters if name != "epochs"]
+        if "epochs" not in rows:
+            return pd.Series(KERAS_EPOCHS, rows.index)
+        return rows["epochs"].fillna(KERAS_EPOCHS).astype(int)
+    same = [name for name in manifest.space.parameters if name != "epochs"]
     groups = rows.groupby([rows[name].astype(str) for name in same], sort=False)[TRAINED]
     before = groups.transform(lambda own: own.cummax().shift(fill_value=0))
     return (rows[TRAINED] - before).clip(lower=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tuning.analysis.grid_scores import GridScores
+from tuning.runs.table import lines_of
 
 HUNDREDTH = 0.01
 
@@ -31,10 +32,10 @@ def fidelities(scores: GridScores) -> pd.DataFrame:
         One row for each number of epochs: ``epochs``, ``trajectories``, ``correlation``,
         ``top_share`` (the share of the best hundredth after the most epochs that is in the best
         hundredth after fewer; equals are ordered at random), ``regret`` (of the metric, at least
-        0). Empty where the grid has no axis ``epochs`` or no trajectory has more than one.
+        0). Empty where there is no hyperparameter ``epochs`` or no trajectory has more than one.
     """
     columns = ["epochs", "trajectories", "correlation", "top_share", "regret"]
-    if "epochs" not in scores.grid.axes:
+    if "epochs" not in scores.space.parameters:
         return pd.DataFrame(columns=columns)
     wide = by_epochs(scores)
     rows = []
@@ -62,7 +63,7 @@ def fidelities(scores: GridScores) -> pd.DataFrame:
 
 def by_epochs(scores: GridScores) -> pd.DataFrame:
     """The metric of each trajectory, a row, after each number of epochs, a column."""
-    line = scores.grid.line("epochs", scores.trials.index.to_numpy())
+    line = lines_of(scores.trials.reset_index(), scores.space).to_numpy()
     return pd.Series(scores.values, index=[line, scores.trials["epochs"]]).unstack()
 
 

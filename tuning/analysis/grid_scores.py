@@ -1,4 +1,4 @@
-"""The score of each configuration of a grid, as far as it was trained with one seed."""
+"""The score of each configuration of a space, as far as it was trained with one seed."""
 
 from __future__ import annotations
 
@@ -12,31 +12,45 @@ import pandas as pd
 from tuning.analysis.run_view import RunView, complete_scores
 from tuning.errors import TuningError
 from tuning.runs.manifest import Manifest
+from tuning.runs.table import points_of
 from tuning.space.grid import Grid
+from tuning.space.space import Space
 
 
 @dataclass(frozen=True)
 class GridScores(RunView):
-    """The trials of a run, each configuration once, in grid order.
+    """The trials of a run, each configuration once, in grid order if the space is a grid.
 
     Attributes
     ----------
     manifest : Manifest
     trials : DataFrame
-        Rows of `tuning.load_results`, with the configuration's place in the grid as index.
+        Rows of `tuning.load_results`, with the configuration's place in the grid as index, or what
+        else names it: see `Trial.point`.
     """
 
     trials: pd.DataFrame
 
     @property
+    def space(self) -> Space:
+        """The space that the run searches."""
+        return self.manifest.space
+
+    @property
     def grid(self) -> Grid:
-        """The grid that the run searches."""
+        """The space, which has to be a grid.
+
+        Raises
+        ------
+        TuningError
+            If it is none.
+        """
         return self.manifest.grid
 
     @property
     def is_whole(self) -> bool:
-        """Whether every configuration of the grid was trained."""
-        return len(self.trials) == self.grid.size
+        """Whether the space is a grid, of which every configuration was trained."""
+        return isinstance(self.space, Grid) and len(self.trials) == self.space.size
 
     @cached_property
     def _scores(self) -> np.ndarray:
@@ -94,13 +108,18 @@ class GridScores(RunView):
 def grid_scores(results: pd.DataFrame, manifest: Manifest) -> GridScores:
     """Take each configuration of a run once, however many strategies asked for it.
 
+    A training that came to its end goes before one that was stopped.
+
     Raises
     ------
     TuningError
         If no trial has a result.
     """
+    space = manifest.space
     whole = results[results["status"] != "stopped"]
-    trials = whole.drop_duplicates("index").set_index("index").sort_index()
+    trials = whole.assign(index=points_of(whole, space))
+    trials = trials.drop_duplicates("index").set_index("index")
+    trials = trials.sort_index() if isinstance(space, Grid) else trials
     found = GridScores(manifest, trials)
     if found.without_result == len(trials):
         run = f"run {results['run'].iloc[0]}" if len(results) else "the run"

@@ -1,9 +1,13 @@
-"""The time that the whole grid would take: a few configurations timed, the rest by arithmetic."""
+"""The time that a whole grid would take: a few configurations timed, the rest by arithmetic.
+
+Of a space that is no grid it is that of a random search of `DRAWN` configurations.
+"""
 
 from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -13,44 +17,54 @@ from tuning.errors import TuningError, shortened
 from tuning.execution.loop import train_all
 from tuning.problem.problem import Problem, epochs_of
 from tuning.report.terminal import duration, new_table
-from tuning.samplers import trial_at
+from tuning.samplers import RandomSampler, every_trial, trial_at, trial_of
 from tuning.space.grid import Grid
-from tuning.trial import Trial
+from tuning.space.parameters import Float, Int, Parameter
+from tuning.space.space import Space, conditions_text
+from tuning.trial import Trial, point_of
 
 TIMED = 8
+DRAWN = 100  # configurations of a space without a size
 UNITS = (("seconds", 1), ("minutes", 60), ("hours", 3600), ("days", 86400))
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The cost of training every configuration of a grid once.
+    """The cost of training every configuration of a grid once, or so many draws of a space.
 
     Attributes
     ----------
-    grid : Grid
+    space : Space
+    configurations : int
+    epochs : int
+        Of all configurations together.
     epoch_seconds : list of float
         Seconds an epoch took on one CPU thread, for each configuration timed.
     start_seconds : float
         Seconds a start takes besides its epochs: building, compiling, scoring.
     starts, trained_epochs : int
-        Of the whole grid: its programs and the epochs of their trajectories; if no two trials share
-        a program, its trials and their epochs.
+        Of all of these: their programs and the epochs of their trajectories; if no two trials share
+        a program, the trials and their epochs.
     """
 
-    grid: Grid
+    space: Space
+    configurations: int
+    epochs: int
     epoch_seconds: list[float]
     start_seconds: float
     starts: int
     trained_epochs: int
 
     @property
-    def epochs(self) -> int:
-        """The epochs of all configurations together."""
-        return total_epochs(self.grid)
+    def what(self) -> str:
+        """All that it is about, in words."""
+        if isinstance(self.space, Grid):
+            return "whole grid"
+        return f"{self.configurations:,} random configurations"
 
     @property
     def seconds(self) -> float:
-        """Seconds for the whole grid on one CPU thread."""
+        """Seconds for all of it on one CPU thread."""
         each = float(np.mean(self.epoch_seconds))
         return self.trained_epochs * each + self.starts * self.start_seconds
 
@@ -61,8 +75,25 @@ def total_epochs(grid: Grid) -> int:
     return grid.size // len(values) * sum(values)
 
 
+def drawn_trials(space: Space, seed: int) -> list[Trial]:
+    """The trials of a random search that an estimate of a space is about."""
+    sampler = RandomSampler(space, int(min(DRAWN, space.size)), seed)
+    return list(every_trial(sampler))
+
+
+def timed_draws(space: Space, seed: int) -> list[Trial]:
+    """The trials to time of a space that is no grid: random ones of the fewest epochs above one."""
+    known: dict[str, Any] = {}
+    if "epochs" in space.parameters:
+        counts = sorted(epochs_of(space))
+        known = {"epochs": next((n for n in counts if n > 1), counts[-1])}
+    draws = [space.draw(random.Random(f"{seed} {i}"), known) for i in range(TIMED)]
+    once = {point_of(each): each for each in draws}.values()
+    return [trial_of(space, each, number, seed) for number, each in enumerate(once)]
+
+
 def timed_trials(grid: Grid, seed: int) -> list[Trial]:
-    """The trials to time: one for each batch size, on which an epoch's time depends most.
+    """The trials of a grid to time: one a batch size, on which an epoch's time depends most.
 
     At most eight. The other axes are drawn at random; of epochs it is the fewest above one, as the
     first epoch, which compiles, is not timed.
@@ -91,8 +122,9 @@ def estimate(executor: Trainer, problem: Problem, seed: int) -> Estimate:
     TuningError
         If none of them can be trained.
     """
-    grid = problem.grid
-    packs = executor.packer.split(timed_trials(grid, seed))
+    space = problem.space
+    timing = timed_trials(space, seed) if isinstance(space, Grid) else timed_draws(space, seed)
+    packs = executor.packer.split(timing)
     reports = train_all(executor, packs)
     outcomes = [outcome for report in reports for outcome in report.outcomes]
     timed = [outcome for outcome in outcomes if outcome.epoch_seconds]
@@ -109,24 +141,41 @@ def estimate(executor: Trainer, problem: Problem, seed: int) -> Estimate:
         for outcome, epoch in zip(timed, epochs, strict=True)
     ]
     packing = executor.packer.packing
-    if packing.reason:
-        n_starts, trained = grid.size, total_epochs(grid)
+    if isinstance(space, Grid):
+        n, total = space.size, total_epochs(space)
+        counted = (n, n, total) if packing.reason else packing.count(space)
     else:
-        n_starts, _, trained = packing.count(grid)
-    return Estimate(grid, epochs, float(np.mean(starts)), n_starts, trained)
+        drawn = drawn_trials(space, seed)
+        n, total = len(drawn), sum(trial.epochs for trial in drawn)
+        configurations = [trial.configuration for trial in drawn]
+        counted = (n, n, total) if packing.reason else packing.count_of(configurations)
+    n_starts, _, trained = counted
+    return Estimate(space, n, total, epochs, float(np.mean(starts)), n_starts, trained)
+
+
+def values_text(parameter: Parameter) -> str:
+    """The values of a hyperparameter in a table, and where it exists."""
+    ranged = isinstance(parameter, Float | Int)
+    text = parameter.range_text() if ranged else ", ".join(map(str, parameter.values or ()))
+    return f"{text} ({conditions_text(parameter)})" if parameter.conditions else text
+
+
+def number_of_values(parameter: Parameter) -> str:
+    """How many values a hyperparameter has, in a table."""
+    return "any" if parameter.values is None else f"{len(parameter.values):,}"
 
 
 def estimate_tables(found: Estimate, workers: int) -> list[Table]:
     """The estimate as two tables: the axes, then the sums, in seconds to days."""
     axes = new_table("axis", "values", "number", prose=["values"])
-    for name, values in found.grid.axes.items():
-        axes.add_row(name, ", ".join(map(str, values)), f"{len(values):,}")
+    for name, parameter in found.space.parameters.items():
+        axes.add_row(name, values_text(parameter), number_of_values(parameter))
 
     epoch = np.mean(found.epoch_seconds)
     spread = f"{min(found.epoch_seconds):.2f} to {max(found.epoch_seconds):.2f}"
     sums = new_table("", " ", prose=[""])
     sums.show_header = False
-    sums.add_row("configurations", f"{found.grid.size:,}")
+    sums.add_row("configurations", f"{found.configurations:,}")
     sums.add_row("epochs in all", f"{found.epochs:,}")
     if found.trained_epochs < found.epochs:
         sums.add_row("epochs to train, packed", f"{found.trained_epochs:,}")
@@ -134,12 +183,12 @@ def estimate_tables(found: Estimate, workers: int) -> list[Table]:
     sums.add_row(
         f"seconds an epoch, one thread ({len(found.epoch_seconds)} timed: {spread})", f"{epoch:.3f}"
     )
-    each = "program" if found.starts < found.grid.size else "trial"
+    each = "program" if found.starts < found.configurations else "trial"
     sums.add_row(f"seconds a {each} besides", f"{found.start_seconds:.2f}", end_section=True)
     for unit, seconds in UNITS:
-        sums.add_row(f"whole grid on one thread, {unit}", f"{found.seconds / seconds:,.1f}")
+        sums.add_row(f"{found.what} on one thread, {unit}", f"{found.seconds / seconds:,.1f}")
     sums.add_row(
-        f"whole grid on {workers} worker{'s' if workers > 1 else ''}",
+        f"{found.what} on {workers} worker{'s' if workers > 1 else ''}",
         duration(found.seconds / workers),
     )
     return [axes, sums]

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.console import Console
 
@@ -23,13 +23,17 @@ from tuning.runs.manifest import (
     read_manifest,
 )
 from tuning.runs.run import Run
-from tuning.runs.table import ROWS_AT_ONCE, as_cells, load_curves, load_results
+from tuning.runs.table import ROWS_AT_ONCE, as_cells, load_curves, load_results, points_of
 from tuning.runs.typed import shown, typed
 from tuning.samplers import every_trial, samplers_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Key: TypeAlias = tuple[str, int | str]
+"""A strategy, and a trial's configuration, or its number as text."""
+
+DONE = ("ok", "stopped")
 ROUNDING = 1e-4  # of a result, relative, between packs
 
 
@@ -37,7 +41,8 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     """Join runs of the same problem, seed and engine into a new run, which can be resumed.
 
     A trial that several of them have is taken from the first in which it is ``ok``; if it is in
-    none, from the first that has it.
+    none, from the first that has it. Of a strategy that learns from outcomes, which may have a
+    configuration trained further again, a trial is its number; of others, its configuration.
 
     Parameters
     ----------
@@ -63,21 +68,22 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
             raise TuningError(f"{folders[0]} and {folder} differ: of the first, {found[0]}")
     first, strategies = manifests[0], _joined(manifests, folders)
     manifest = replace(first, strategies=strategies, shard="", published=None, format=FORMAT)
-    numbers = {
-        name: {trial.index: trial.number for trial in every_trial(sampler)}
-        for name, sampler in samplers_of(strategies, manifest.grid, manifest.seed).items()
+    numbers: dict[str, Mapping[int | str, int]] = {
+        name: {trial.point: trial.number for trial in every_trial(sampler)}
+        for name, sampler in samplers_of(strategies, manifest.space, manifest.seed).items()
         if not sampler.learns
     }
     tables = [load_results(folder) for folder in folders]
-    owner = _owners(tables)
+    keys = [_keys(table, manifest, numbers) for table in tables]
+    owner = _owners(tables, keys)
     try:
         with atomic_directory(out) as draft, Run.create(draft, manifest) as run:
             for i, (folder, table) in enumerate(zip(folders, tables, strict=True)):
                 _add(
                     run, table, load_curves(folder), name=out.absolute().name, numbers=numbers,
-                    own={key for key, of in owner.items() if of == i},
+                    keys=keys[i], own={key for key, of in owner.items() if of == i},
                 )  # fmt: skip
-            _adopt_models(run, folders, tables)
+            _adopt_models(run, folders, tables, keys)
     except RunStopped as error:
         raise TuningError(f"cannot make {out}: {error}") from error
     except OSError as error:
@@ -90,7 +96,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     if more := sum(map(len, tables)) - there:
         console.print(f"{more:,} rows were of trials that another run has as well.")
         metric = manifest.problem.metric
-        if apart := _apart(tables, metric):
+        if apart := _apart(tables, keys, metric):
             console.print(
                 f"{apart:,} of these trials differ in {metric} by more than rounding: what is kept "
                 "is the first's.",
@@ -157,23 +163,36 @@ def _range(sweeps: Iterable[tuple[Mapping[str, Any], Path]]) -> str:
     return f"{ranges[0][0]}:{end}"
 
 
-def _owners(tables: Sequence[pd.DataFrame]) -> dict[tuple[str, int], int]:
+def _keys(
+    table: pd.DataFrame, manifest: Manifest, numbers: Mapping[str, Mapping[int | str, int]]
+) -> list[Key]:
+    """What rows of different tables have in common that are of the same trial."""
+    points = points_of(table, manifest.space)
+    return [
+        (strategy, point if strategy in numbers else f"trial {trial}")
+        for strategy, trial, point in zip(table["strategy"], table["trial"], points, strict=True)
+    ]
+
+
+def _owners(tables: Sequence[pd.DataFrame], keys: Sequence[list[Key]]) -> dict[Key, int]:
     """The place of the table that each strategy's trial is taken from."""
-    owner: dict[tuple[str, int], int] = {}
+    owner: dict[Key, int] = {}
     for wanted in (True, False):
-        for i, table in enumerate(tables):
-            rows = table[(table["status"] == "ok") == wanted]
-            for key in zip(rows["strategy"], rows["index"], strict=True):
-                owner.setdefault(key, i)
+        for i, (table, own) in enumerate(zip(tables, keys, strict=True)):
+            for key, status in zip(own, table["status"], strict=True):
+                if (status in DONE) == wanted:
+                    owner.setdefault(key, i)
     return owner
 
 
-def _apart(tables: Iterable[pd.DataFrame], metric: str) -> int:
+def _apart(tables: Sequence[pd.DataFrame], keys: Sequence[list[Key]], metric: str) -> int:
     """The number of trials that have different results in different tables."""
     import pandas as pd
 
-    rows = pd.concat([table[table["status"] == "ok"] for table in tables])
-    results = rows.groupby(["strategy", "index"])[metric]
+    parts = zip(tables, keys, strict=True)
+    named = [table.assign(key=list(map(str, own))) for table, own in parts]
+    rows = pd.concat([table[table["status"].isin(DONE)] for table in named])
+    results = rows.groupby(["key", "trained_epochs"])[metric]
     return int((results.max() - results.min() > ROUNDING * results.max().abs()).sum())
 
 
@@ -183,8 +202,9 @@ def _add(
     curves: pd.DataFrame,
     *,
     name: str,
-    numbers: Mapping[str, Mapping[int | None, int]],
-    own: Container[tuple[str, int]],
+    numbers: Mapping[str, Mapping[int | str, int]],
+    keys: Iterable[Key],
+    own: Container[Key],
 ) -> None:
     """Count in `run` those rows of a table that are taken from it."""
     logs: dict[tuple[str, int], list[Row]] = {}
@@ -194,16 +214,17 @@ def _add(
         key = log["strategy"], log["trial"]
         logs.setdefault(key, []).append({name: log[name] for name in measured})
     counted: list[tuple[Row, list[Row]]] = []
-    for row in _records(table):
-        strategy, index = key = row["strategy"], row["index"]
+    for row, key in zip(_records(table), keys, strict=True):
+        strategy, point = key
         if key not in own:
             continue
-        if index not in numbers.get(strategy, {index: row["trial"]}):
+        if point not in numbers.get(strategy, {point: row["trial"]}):
+            which = f"{point:,}" if isinstance(point, int) else point
             raise TuningError(
                 f"run {row['run']} is damaged: its {strategy} does not ask for the "
-                f"configuration {index:,}"
+                f"configuration {which}"
             )
-        number = numbers[strategy][index] if strategy in numbers else row["trial"]
+        number = numbers[strategy][point] if strategy in numbers else row["trial"]
         curve = logs.get((strategy, row["trial"]), [])
         counted.append(({**row, "run": name, "trial": number}, curve))
     for start in range(0, len(counted), ROWS_AT_ONCE):
@@ -211,12 +232,17 @@ def _add(
         run.append([row for row, _ in part], [{**row, **log} for row, logs in part for log in logs])
 
 
-def _adopt_models(run: Run, folders: Sequence[Path], tables: Sequence[pd.DataFrame]) -> None:
+def _adopt_models(
+    run: Run,
+    folders: Sequence[Path],
+    tables: Sequence[pd.DataFrame],
+    keys: Sequence[list[Key]],
+) -> None:
     """Copy the models of the best trials from the runs that kept them."""
     for strategy, number in run.best.missing():
-        index = run.point(strategy, number)
-        for folder, table in zip(folders, tables, strict=True):
-            rows = table[(table["strategy"] == strategy) & (table["index"] == index)]
+        wanted = (strategy, run.point(strategy, number)), (strategy, f"trial {number}")
+        for folder, table, own in zip(folders, tables, keys, strict=True):
+            rows = table[[key in wanted for key in own]]
             files = [model_file(folder, strategy, int(trial)) for trial in rows["trial"]]
             if files and files[0] is not None:
                 run.best.adopt(strategy, number, files[0])

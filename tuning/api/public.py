@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +16,16 @@ from rich.console import Console
 from tuning.api.results import Results
 from tuning.api.search import prepared
 from tuning.api.settings import KEEP, Request, settle
+from tuning.budget import Budget, seconds_of
 from tuning.callbacks.notebook import NotebookProgress, in_notebook
 from tuning.callbacks.terminal import TerminalProgress
 from tuning.errors import TuningError
-from tuning.execution.budget import Budget, seconds_of
 from tuning.execution.loop import Progress
 from tuning.problem.functions import problem_of
 from tuning.problem.problem import DEFAULT_METRIC, Mode
 from tuning.report.terminal import Output
 from tuning.runs.manifest import MANIFEST, read_manifest
-from tuning.space.grid import Grid
+from tuning.space.space import Space
 
 if TYPE_CHECKING:
     import keras
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def search(
     build_model: Callable[[dict[str, Any]], keras.Model],
-    space: Grid | Mapping[str, Iterable[Any]],
+    space: Space | Mapping[str, Any],
     load_data: Any,
     *,
     trials: int | None = None,
@@ -76,9 +76,11 @@ def search(
     build_model : callable
         Takes a configuration as a dict, and returns a compiled Keras model. Any function will do:
         of a script, a notebook cell, a lambda, a closure.
-    space : Grid or dict of str to list
-        The values of each hyperparameter. ``batch_size`` and ``epochs`` steer training (Keras' 32
-        and 1 where there are none); the others reach only `build_model`.
+    space : Space, Grid or dict
+        The hyperparameters: a list of values for each, or a `Float`, `Int`, `Choice` or `Fixed`, or
+        a value that all configurations have. Values may be anything; `results.trials` has a
+        readable label where one is no number, boolean or text. ``batch_size`` and ``epochs`` steer
+        training (Keras' 32 and 1 where there are none); the others reach only `build_model`.
     load_data : callable, dict, or tuple of arrays
         A function without arguments that returns the splits, or these themselves: a dict with
         ``train``, ``validation`` and, if there is one, ``test``, each ``(x, y)`` or ``(x, y,
@@ -177,7 +179,7 @@ def search(
         raise TuningError(_as_keywords(str(error))) from None
     given: dict[str, Any] = {
         **(settings or {}),
-        **({"start": [dict(each) for each in start]} if start else {}),
+        **({"start": [problem.space.labels(each) for each in start]} if start else {}),
         **({"prior": {name: dict(own) for name, own in prior.items()}} if prior else {}),
     }
     temporary = None if out is not None else Path(tempfile.mkdtemp(prefix="tuning-"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 import io
 import shutil
+import warnings
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from tuning.analysis.choice import choice_of_all
 from tuning.analysis.run_view import scores_of
 from tuning.engines.repeat import lines_to_repeat
 from tuning.errors import TuningError, first_line
@@ -25,10 +27,12 @@ from tuning.problem.problem import Problem, load_data
 from tuning.report.analyse import print_comparison
 from tuning.report.terminal import WIDTH
 from tuning.runs.best import PLAIN, about_model, model_file
+from tuning.runs.columns import configuration_of_row, point_of_row
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.outcomes import outcomes_of
-from tuning.runs.table import load_curves, load_results, refuse_empty
+from tuning.runs.table import load_curves, load_results, points_of, refuse_empty
 from tuning.runs.typed import shown
+from tuning.trial import Outcome
 
 if TYPE_CHECKING:
     import keras
@@ -139,8 +143,76 @@ class Results:
         ordered = rows.sort_values(
             [problem.metric, "trial"], ascending=[problem.mode == "min", True], kind="stable"
         )
-        best: pd.DataFrame = ordered.drop_duplicates("index").head(n)
+        again = points_of(ordered, self.manifest.space).duplicated()
+        best: pd.DataFrame = ordered[~again].head(n)
         return best
+
+    def configuration(
+        self, row: pd.Series[Any] | int, strategy: str | None = None
+    ) -> dict[str, Any]:
+        """The configuration of a trial, with the values themselves where the table has labels.
+
+        Parameters
+        ----------
+        row : Series or int
+            A row of `trials`, or a trial's number.
+        strategy : str, optional
+            As for `how_to_repeat`.
+
+        Returns
+        -------
+        dict
+            What `build_model` was called with. Of a run that was opened, the values that JSON can
+            carry; a function, class or other object is taken from the problem's file, if the run
+            has one, and is else its label, of which a warning says so.
+
+        Raises
+        ------
+        TuningError
+            If there is no such trial.
+        """
+        configuration = self._outcome(row, strategy).trial.configuration
+        lost = self.manifest.lost(configuration)
+        if self._problem is None and not lost:
+            return self.manifest.space.values(configuration)
+        if self._problem is None and not self.manifest.problem.source:
+            warnings.warn(f"{_names_alone(lost)}: their values are not in the run", stacklevel=2)
+            return self.manifest.space.values(configuration)
+        problem = self._problem_of("a configuration has values of the problem's file")
+        return problem.space.values(configuration)
+
+    def choice(self, strategy: str | None = None) -> pd.Series[Any]:
+        """The trial that the results speak for, and what to expect of it on new data.
+
+        The best single score of many is lucky as well as good. This one is chosen by scores that
+        are smoothed over epochs, and towards what similar configurations came to: see
+        `tuning.analysis.choice`.
+
+        Parameters
+        ----------
+        strategy : str, optional
+            Of this one's trials alone; of all unless told.
+
+        Returns
+        -------
+        Series
+            A row of `trials`, and with it ``expected``, what the metric that chooses should be, and
+            ``deviation``, the standard deviation of such trials around that.
+
+        Raises
+        ------
+        TuningError
+            If there are fewer than three trials with a result.
+        """
+        rows = self.trials
+        if strategy is not None:
+            rows = rows[rows["strategy"] == strategy]
+        found = choice_of_all(rows, self.curves, self.manifest)
+        if found is None:
+            raise TuningError("too few trials have a result to choose by: it takes three")
+        expectation = {"expected": found.expected, "deviation": found.deviation}
+        row: pd.Series[Any] = pd.concat([found.row, pd.Series(expectation)])
+        return row
 
     def best_model(
         self,
@@ -220,6 +292,18 @@ class Results:
         TuningError
             If there is no such trial.
         """
+        trial = self._outcome(row, strategy).trial
+        source = self.manifest.problem.source
+        space = self.manifest.space if self._problem is None else self._problem.space
+        return lines_to_repeat(
+            trial,
+            values=space.values(trial.configuration),
+            imports=_imports(source),
+            test="test" in self.manifest.splits,
+        )
+
+    def _outcome(self, row: pd.Series[Any] | int, strategy: str | None) -> Outcome:
+        """The outcome of a row of `trials`, or of a trial's number."""
         if isinstance(row, int):
             rows = self.trials[self.trials["trial"] == row]
             rows = rows if strategy is None else rows[rows["strategy"] == strategy]
@@ -228,10 +312,7 @@ class Results:
                 raise TuningError(f"{which} {row:,}: take a row of results.trials")
             row = rows.iloc[0]
         (outcome,) = outcomes_of(row.to_frame().T, self.manifest)
-        source = self.manifest.problem.source
-        return lines_to_repeat(
-            outcome.trial, imports=_imports(source), test="test" in self.manifest.splits
-        )
+        return outcome
 
     def __repr__(self) -> str:
         problem = self.manifest.problem
@@ -289,7 +370,8 @@ class Results:
     ) -> keras.Model:
         from tuning.engines.saving import load_kept, load_weights
 
-        same = self.trials[self.trials["index"] == row["index"]]
+        space = self.manifest.space
+        same = self.trials[points_of(self.trials, space) == point_of_row(dict(row), space)]
         trials = [(str(name), int(n)) for name, n in same[["strategy", "trial"]].to_numpy()]
         known = [about_model(self.path, *trial) for trial in trials]
         for trial, about in zip(trials, known, strict=True):
@@ -304,12 +386,24 @@ class Results:
                     raise TuningError(f"cannot load {file}: {why}") from error
             why = about.get("weights_only", "see the classes of the model")
             build = build_model or self._problem_of(why).build_model
-            return load_weights(file, build, self.manifest.grid[int(row["index"])], self._rows)
+            return load_weights(file, build, self._to_build(row, build_model), self._rows)
         why = next((about["not_kept"] for about in known if about.get("not_kept")), "")
         raise TuningError(
             f"the model of trial {row['trial']:,} of {row['strategy']} was not kept: "
             + (why or "a search with keep=N keeps the N best of each strategy")
             + "; how_to_repeat(row) says how to train it again"
+        )
+
+    def _to_build(self, row: pd.Series[Any], build_model: Any) -> dict[str, Any]:
+        """The configuration of a row as `build_model` takes it."""
+        configuration = configuration_of_row(dict(row), self.manifest.space)
+        lost = self.manifest.lost(configuration)
+        if not lost or build_model is None or self._problem is not None:
+            known = self.manifest if self._problem is None else self._problem
+            return known.space.values(configuration)
+        raise TuningError(
+            f"{_names_alone(lost)}, so that build_model cannot be given their values: take the "
+            "results of tuning.search"
         )
 
     def _problem_of(self, why: str) -> Problem:
@@ -328,6 +422,11 @@ class Results:
         problem = self._problem_of("it has no variables before it sees data")
         row: tuple[Any, ...] = map_arrays(lambda array: array[:1], load_data(problem)["train"])
         return row
+
+
+def _names_alone(lost: Mapping[str, str]) -> str:
+    """The sentence's beginning about labels whose values are not known."""
+    return f"only names are known of {', '.join(f'{name} ({each})' for name, each in lost.items())}"
 
 
 def _imports(source: str) -> str:

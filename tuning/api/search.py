@@ -10,24 +10,25 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tuning.api.settings import Request, Settings, refuse_another
+from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
 from tuning.errors import RunStopped, TuningError, shortened
 from tuning.execution import loop
-from tuning.execution.budget import Budget, Course
 from tuning.execution.cluster import ray_cluster
 from tuning.execution.local import LocalExecutor
 from tuning.execution.quiet import quiet
 from tuning.execution.ray import RayExecutor
 from tuning.execution.worker import Job, Probe
-from tuning.packing.axes import Kind, Packing, shard_position
+from tuning.packing.axes import Kind, Packing, scattered_position, shard_position
 from tuning.packing.packs import Packer
 from tuning.problem.data import Data, data_fingerprint
 from tuning.problem.problem import Problem, load_data
 from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import Manifest, make_manifest
 from tuning.runs.run import Run
-from tuning.samplers import Sampler, ShardSampler, trial_at
+from tuning.samplers import Sampler, ShardSampler, trial_of_point
 from tuning.samplers.protocol import Goal
+from tuning.space.grid import Grid
 from tuning.trial import Trial
 
 TIMED_HORIZON = 1000
@@ -157,9 +158,10 @@ class Search:
         """The trials among the best that have no model yet, each with who wants it."""
         found: dict[Any, tuple[Trial, list[tuple[str, int]]]] = {}
         for strategy, number in self.run.best.missing():
-            index = self.run.point(strategy, number)
-            assert isinstance(index, int)
-            trial = trial_at(self.settings.problem.grid, index, number, self.settings.seed)
+            point = self.run.point(strategy, number)
+            assert point is not None
+            space, seed = self.settings.problem.space, self.settings.seed
+            trial = trial_of_point(space, point, number, seed)
             found.setdefault(trial.key, (trial, []))[1].append((strategy, number))
         return [(trial, tuple(wanted)) for trial, wanted in found.values()]
 
@@ -246,13 +248,14 @@ def _sharded(settings: Settings, kinds: dict[str, Kind]) -> Settings:
 
     `kinds` are those with which the shard began: another version of a library may find others.
     """
-    shard, grid = settings.shard, settings.problem.grid
+    shard, space = settings.shard, settings.problem.space
     if shard is None:
         return settings
 
     def has(trial: Trial) -> bool:
-        assert trial.index is not None  # a sampler that knows its trials has a grid
-        return shard.has(*shard_position(grid, trial.index, kinds))
+        if isinstance(space, Grid) and trial.index is not None:
+            return shard.has(*shard_position(space, trial.index, kinds))
+        return shard.has(*scattered_position(trial.configuration, kinds))
 
     samplers: dict[str, Sampler] = {
         name: ShardSampler(sampler, has) for name, sampler in settings.samplers.items()
@@ -284,7 +287,7 @@ def _probe(problem: Problem, executor: Trainer, splits: list[str]) -> Probe:
             f"problem {problem.name!r} is judged by {problem.metric!r}, but its models report "
             f"{shortened(', '.join(scores), 120)}: let its metric be one of these"
         )
-    trial_columns(problem.grid.axes, probe.metrics, splits)
+    trial_columns(problem.space.parameters, probe.metrics, splits)
     if problem.mode is None and not probe.mode:
         raise TuningError(
             f"problem {problem.name!r} is judged by {problem.metric!r}, {probe.judge}, of which "

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.util
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
+from tuning.budget import Budget
 from tuning.errors import TuningError, listed
-from tuning.execution.budget import Budget
 from tuning.execution.limits import Limits, bytes_of
 from tuning.execution.quiet import quiet
 from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem
 from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
-from tuning.samplers import Sampler, Shard, samplers_of, strategy
+from tuning.runs.outcomes import outcomes_of
+from tuning.runs.table import load_results
+from tuning.samplers import MANY, Sampler, Shard, samplers_of, strategy
 from tuning.space.grid import Grid
-from tuning.trial import SEEDS
+from tuning.space.space import Space
+from tuning.trial import SEEDS, Outcome
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
 DEFAULT_TRIALS = 100  # of a strategy that learns, where no budget ends it
-MANY = 1_000_000  # where one does
 DEFAULT_LEARNER = "packs"
 KEEP = 1  # models of the best trials, for each strategy
 DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
@@ -165,7 +168,7 @@ def settle(request: Request) -> Settings:
     manifest = _existing(given)
     engine, backend = _engine_and_backend(request, manifest)
     problem = _problem(request, manifest, backend)
-    trial_columns(problem.grid.axes, ["loss"])
+    trial_columns(problem.space.parameters, ["loss"])
     old_seed = manifest.seed if manifest else 0
     seed = old_seed if request.seed is None else request.seed
     if manifest:  # the code, data and models are compared once they are there
@@ -177,8 +180,13 @@ def settle(request: Request) -> Settings:
         refuse_another(given, manifest, asked_for)
         if manifest.shard and shard is None:
             shard = Shard.parse(manifest.shard)
-    strategies, budget = _search(request, manifest, problem.grid, engine)
-    samplers = samplers_of(strategies, problem.grid, seed)
+    strategies, budget = _search(request, manifest, problem.space, engine)
+    samplers = samplers_of(strategies, problem.space, seed)
+    warm = request.warm or (Path(manifest.warm) if manifest and manifest.warm else None)
+    if warm is not None:
+        known = known_of(warm, problem)
+        for sampler in samplers.values():
+            sampler.recall(known)
     if not any(sampler.n_trials for sampler in samplers.values()):
         none = "both --random and --sweep are 0"
         if request.strategy is not None:
@@ -186,16 +194,15 @@ def settle(request: Request) -> Settings:
         raise TuningError(f"nothing to search: {none}")
     kept = strategies
     if manifest:
-        kept = _larger(manifest.strategies, strategies, problem.grid, seed)
+        kept = _larger(manifest.strategies, strategies, problem.space, seed)
     out = given or _run_directory(_new_directory(problem.name), shard)
     cache = str(cache_directory()) if request.cache and backend == "jax" else None
     old_keep = manifest.keep if manifest else KEEP
     keep = old_keep if request.keep is None else request.keep
-    _check_budget(budget, samplers, problem, manifest)
-    warm = Path(manifest.warm) if manifest and manifest.warm else None
+    _check_budget(budget, problem, manifest)
     return Settings(
         problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
-        request.warm or warm, out, manifest,
+        warm, out, manifest,
     )  # fmt: skip
 
 
@@ -214,56 +221,57 @@ def _problem(request: Request, manifest: Manifest | None, backend: str) -> Probl
 
 
 def _search(
-    request: Request, manifest: Manifest | None, grid: Grid, engine: str
+    request: Request, manifest: Manifest | None, space: Space, engine: str
 ) -> tuple[dict[str, dict[str, Any]], Budget]:
     """The strategies' settings and the budget: those asked for, the run's, or the default."""
     budget = request.budget
     if not budget and manifest:
         budget = Budget.from_settings(manifest.budget)
     if request.strategy is not None:
-        return _named(request, request.strategy, grid, engine, budget), budget
+        return _named(request, request.strategy, space, engine, budget), budget
     old = request.random is None and request.sweep is None and request.sweep_order is None
     if old and not manifest and request.shard is None and not budget:
-        names = ("random", "sweep", DEFAULT_LEARNER)
+        swept = ["sweep"] if isinstance(space, Grid) else []
+        names = ["random", *swept, DEFAULT_LEARNER]
         budget = Budget(as_long_as="random")
-        return _named(request, names, grid, engine, budget), budget
-    return _old_options(request, manifest, grid, engine), budget
+        return _named(request, names, space, engine, budget), budget
+    return _old_options(request, manifest, space, engine), budget
 
 
 def _named(
-    request: Request, names: Sequence[str], grid: Grid, engine: str, budget: Budget
+    request: Request, names: Sequence[str], space: Space, engine: str, budget: Budget
 ) -> dict[str, dict[str, Any]]:
     """The settings of the strategies that were named, and of those that have options."""
     also = [name for name in ("random", "sweep") if getattr(request, name) not in (None, 0, "0")]
     found: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys([*names, *also]):
         if name == "sweep":
-            points = request.sweep or str(min(DEFAULT_SWEEP[engine], grid.size))
+            points = request.sweep or str(int(min(DEFAULT_SWEEP[engine], space.size)))
             found[name] = {"points": points, "order": request.sweep_order or "grid"}
             continue
         trials = request.trials
         if name == "random":
             trials = DEFAULT_RANDOM if trials is None else trials
-            trials = min(trials if request.random is None else request.random, grid.size)
+            wanted = trials if request.random is None else request.random
+            trials = int(min(wanted, space.size))
         elif trials is None:
-            learner = strategy(name).learns
-            trials = min(MANY if budget and learner else DEFAULT_TRIALS, grid.size)
+            many = budget and strategy(name).learns
+            trials = MANY if many else int(min(DEFAULT_TRIALS, space.size))
         found[name] = {"trials": trials, **request.given}
     return found
 
 
 def _old_options(
-    request: Request, manifest: Manifest | None, grid: Grid, engine: str
+    request: Request, manifest: Manifest | None, space: Space, engine: str
 ) -> dict[str, dict[str, Any]]:
     """The settings that the options of random search and of the sweep mean."""
     if manifest:
         found = {name: dict(settings) for name, settings in manifest.strategies.items()}
     else:
-        sweep = str(min(DEFAULT_SWEEP[engine], grid.size))
-        found = {
-            "random": {"trials": min(DEFAULT_RANDOM, grid.size)},
-            "sweep": {"points": sweep, "order": "grid"},
-        }
+        found = {"random": {"trials": min(DEFAULT_RANDOM, space.size)}}
+        if isinstance(space, Grid):
+            sweep = str(min(DEFAULT_SWEEP[engine], space.size))
+            found["sweep"] = {"points": sweep, "order": "grid"}
     if request.random is not None:
         found["random"] = {**found.get("random", {}), "trials": request.random}
     if request.sweep is not None or request.sweep_order is not None:
@@ -277,14 +285,32 @@ def _old_options(
     return found
 
 
-def _check_budget(
-    budget: Budget, samplers: Mapping[str, Sampler], problem: Problem, manifest: Manifest | None
-) -> None:
-    """Refuse a budget that cannot be kept."""
-    if budget.as_long_as and budget.as_long_as not in samplers:
+def known_of(run: Path, problem: Problem) -> list[Outcome]:
+    """The outcomes of an earlier run whose configurations are of a problem's space.
+
+    Raises
+    ------
+    TuningError
+        If it is no run, is chosen by another metric, or has no such configuration.
+    """
+    manifest = read_manifest(run)
+    if manifest.problem.metric != problem.metric:
         raise TuningError(
-            f"no strategy can be given the time of {budget.as_long_as!r}, which is not searched by"
+            f"{run} is chosen by {manifest.problem.metric}, and this search by {problem.metric}"
         )
+    found = []
+    for outcome in outcomes_of(load_results(run), manifest):
+        configuration = manifest.space.values(outcome.trial.configuration)
+        with contextlib.suppress(TuningError):
+            own = problem.space.labels(configuration)
+            found.append(replace(outcome, trial=replace(outcome.trial, configuration=own)))
+    if not found:
+        raise TuningError(f"no trial of {run} has a configuration of this search's space")
+    return found
+
+
+def _check_budget(budget: Budget, problem: Problem, manifest: Manifest | None) -> None:
+    """Refuse a target that cannot be reached."""
     if mode := problem.mode or (manifest.problem.mode if manifest else None):
         budget.check_target(problem.metric, mode)
 
@@ -339,7 +365,7 @@ def _select_backend(backend: str) -> None:
 def _larger(
     old: Mapping[str, Mapping[str, Any]],
     new: Mapping[str, Mapping[str, Any]],
-    grid: Grid,
+    space: Space,
     seed: int,
 ) -> dict[str, dict[str, Any]]:
     """The strategies of both, of each that both have the settings with more trials.
@@ -350,9 +376,9 @@ def _larger(
         If one of both does not begin with the other's trials.
     """
     kept = {name: dict(settings) for name, settings in {**old, **new}.items()}
-    before, after = samplers_of(old, grid, seed), samplers_of(new, grid, seed)
+    before, after = samplers_of(old, space, seed), samplers_of(new, space, seed)
     for name in before.keys() & after.keys():
-        if after[name].begins_with(before[name]):
+        if old[name] == new[name] or after[name].begins_with(before[name]):
             continue
         if not before[name].begins_with(after[name]):
             raise TuningError(

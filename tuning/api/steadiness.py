@@ -18,6 +18,7 @@ from tuning.problem.problem import load_data
 from tuning.runs.manifest import read_manifest, write_text
 from tuning.runs.table import AGAIN, as_csv, load_results
 from tuning.samplers import trial_at
+from tuning.space.given import as_grid
 
 
 def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
@@ -44,12 +45,13 @@ def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
     Raises
     ------
     TuningError
-        If n is below 1, or the problem's file, its data or Keras' settings have changed.
+        If n is below 1, the space is no grid, or the problem's file, its data or Keras' settings
+        have changed.
     """
     if n < 1:
         raise TuningError(f"--again takes a number of trials from 1, not {n}")
     manifest = read_manifest(path)
-    metric = manifest.problem.metric
+    grid, metric = as_grid(manifest.space, "--again"), manifest.problem.metric
     trials = _some(load_results(path), metric, manifest.problem.mode, n)
     with console.status("Training again"), quiet():
         settings = settle(Request(out=path))
@@ -66,7 +68,7 @@ def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
         probe = worker.probe(problem, data, job, settings.engine == "auto")
         job = worker.Job(**{**vars(job), "packing": probe.packing})
         again = [
-            trial_at(problem.grid, int(index), number, settings.seed)
+            trial_at(grid, int(index), number, settings.seed)
             for number, index in enumerate(trials["index"])
         ]
         moved = {

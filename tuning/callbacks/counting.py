@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Sequence
 
+from tuning.budget import Course
 from tuning.callbacks.time_left import TimeLeft
 from tuning.engines.reports import Report
-from tuning.execution.budget import Course
 from tuning.execution.loop import Counted, Progress
 from tuning.packing.packs import Pack
 from tuning.problem.problem import Mode

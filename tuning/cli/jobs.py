@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tuning.api.settings import Request
+from tuning.budget import Budget, seconds_of
 from tuning.cli import running
 from tuning.errors import RunStopped, TuningError
-from tuning.execution.budget import Budget, seconds_of
 from tuning.execution.supervisor import INTERRUPTED, supervised
 from tuning.report.terminal import BROKEN_PIPE, Output, close_unread, open_streams
 from tuning.runs.typed import shown

@@ -17,14 +17,15 @@ from tuning.api.estimate import estimate, estimate_tables
 from tuning.api.explain import explanation_tables
 from tuning.api.search import Search, executor_of, prepared
 from tuning.api.settings import Request, Settings, settle
+from tuning.budget import Budget
 from tuning.callbacks.terminal import TerminalProgress
 from tuning.errors import RunStopped, TuningError
 from tuning.execution import worker
-from tuning.execution.budget import Budget
 from tuning.execution.quiet import quiet
 from tuning.execution.supervisor import tell
 from tuning.problem.problem import load_data
 from tuning.report.terminal import duration, print_table, say
+from tuning.report.text import size_text
 from tuning.runs.lock import let_go
 from tuning.runs.manifest import MANIFEST, chosen_by, read_manifest
 from tuning.runs.table import load_results
@@ -137,7 +138,7 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
         )
         return
     console.print(f"Problem {problem.name}: what its configurations share")
-    for table in explanation_tables(found.packing, problem.grid):
+    for table in explanation_tables(found.packing, problem.space):
         print_table(console, table)
     if found.packing.doubtful:
         say(
@@ -150,8 +151,9 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
 
 def _announce(search: Search, console: Console) -> None:
     settings, manifest = search.settings, search.run.manifest
-    grid, workers = settings.problem.grid, search.executor.workers
+    space, workers = settings.problem.space, search.executor.workers
     parts = [sampler.describe() for sampler in search.whole.values()]
+    until = f", {said}" if (said := settings.budget.describe()) else ""
     shard = f"shard {settings.shard} ({search.total:,} trials) of " if settings.shard else ""
     where = (
         f"{workers} worker{'s' if workers > 1 else ''} of one CPU thread each"
@@ -160,8 +162,8 @@ def _announce(search: Search, console: Console) -> None:
     )
     say(
         console,
-        f"{settings.problem.name}: {grid.size:,} configurations; training {shard}"
-        f"{' and '.join(parts)}, seed {settings.seed}, on {where} "
+        f"{settings.problem.name}: {size_text(space)}; training {shard}"
+        f"{' and '.join(parts)}{until}, seed {settings.seed}, on {where} "
         f"({_how(search)}, {settings.backend}); the best has {chosen_by(manifest)}.",
     )
     if settings.engine == "auto" and search.packing.reason:

@@ -46,7 +46,8 @@ def compiled_model(
     """
     new_session(settings_of(problem))
     where = f"build_model of problem {problem.name!r}"
-    return model_of(problem.build_model, configuration, seed, where, drawn)
+    values = problem.space.values(configuration)
+    return model_of(problem.build_model, values, seed, where, drawn)
 
 
 def model_of(

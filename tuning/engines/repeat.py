@@ -8,6 +8,7 @@ model is built, and the order of the rows in each epoch. `initial_model` gives t
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ import numpy as np
 from tuning.compatibility.keras import names_and_seeds_apart
 from tuning.engines.models import model_of
 from tuning.space.grid import Configuration
+from tuning.space.labels import text_of
 from tuning.trial import Trial
 
 if TYPE_CHECKING:
@@ -96,9 +98,32 @@ def caller_left_alone() -> Iterator[None]:
             torch.set_rng_state(torchs)
 
 
+def _written(value: Any) -> str:
+    """A value as Python code: a function or class by its name, which has to be known there."""
+    if type(value) is dict:
+        return "{" + ", ".join(f"{key!r}: {_written(each)}" for key, each in value.items()) + "}"
+    if type(value) in (list, tuple) or isinstance(value, functools.partial):
+        return _written_parts(value)
+    return text_of(value) if hasattr(value, "__qualname__") else repr(value)
+
+
+def _written_parts(value: Any) -> str:
+    if isinstance(value, functools.partial):
+        given = [
+            *map(_written, value.args),
+            *(f"{k}={_written(v)}" for k, v in value.keywords.items()),
+        ]
+        return f"functools.partial({', '.join([_written(value.func), *given])})"
+    inner = ", ".join(map(_written, value))
+    if isinstance(value, list):
+        return f"[{inner}]"
+    return f"({inner},)" if len(value) == 1 else f"({inner})"
+
+
 def lines_to_repeat(
     trial: Trial,
     *,
+    values: Configuration | None = None,
     imports: str = "",
     build_model: str = "build_model",
     load_data: str = "load_data",
@@ -113,6 +138,9 @@ def lines_to_repeat(
     Parameters
     ----------
     trial : Trial
+    values : dict, optional
+        Its configuration with the values themselves, if that has labels in their place; a function
+        or class is written by its name.
     imports : str
         A line that makes `build_model` and `load_data` known, such as
         ``from my_problem import build_model, load_data``; nothing where they are.
@@ -127,7 +155,7 @@ def lines_to_repeat(
         imports=imports,
         load_data=load_data,
         build_model=build_model,
-        config=trial.configuration,
+        config=_written(trial.configuration if values is None else values),
         seed=trial.seed,
         epochs=trial.epochs,
         batch_size=trial.batch_size,

@@ -9,10 +9,10 @@ from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
 from tuning.errors import TuningError, first_line
-from tuning.execution.budget import Budget, Course
 from tuning.packing.packs import Pack, Packer
 from tuning.samplers import FINISHED, Sampler
 from tuning.samplers.protocol import LOSS, Goal, Signal
@@ -73,11 +73,19 @@ class Executor(Protocol):
         ...
 
     def stop_at(self, seconds: float | None) -> None:
-        """Stop what trains in so many seconds from now, at the end of its epoch; None: do not."""
+        """Have what is submitted from now on stop at an epoch's end after so many seconds.
+
+        Packs that have not begun by then may come back as ended, without outcomes.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            From now; None for no such time.
+        """
         ...
 
     def cancel(self) -> None:
-        """End at once what trains; nothing of it is reported."""
+        """End at once what trains and what waits: nothing comes of it, and it is not busy."""
         ...
 
 
@@ -286,6 +294,11 @@ def _of(trial: Trial, outcome: Outcome) -> Outcome:
     return outcome if same else replace(outcome, trial=trial)
 
 
+def _is_news(outcome: Outcome) -> bool:
+    """Whether a trial was trained at all: its time may have come before it began."""
+    return outcome.status != "stopped" or len(outcome.curve) > outcome.trial.since
+
+
 class _Asked:
     """A sampler, and what it has asked for and heard.
 
@@ -465,6 +478,7 @@ class _Plan:
             [
                 (name, _of(trial, outcome))
                 for outcome in each.report.outcomes
+                if _is_news(outcome)
                 for name, trial in self._wanted_by.pop(outcome.trial.key)
             ]
             for each in heard

@@ -1,4 +1,4 @@
-"""The Ray tasks: what the driver has a worker process do, on one CPU thread."""
+"""What a driver has its worker processes do, on one CPU thread."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import dataclasses
 import functools
 import hashlib
 import logging
+import math
 import os
+import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,15 +25,17 @@ from tuning.errors import TuningError, first_line, shortened
 from tuning.execution import threads
 from tuning.execution.limits import Limits, held_to
 from tuning.execution.threads import one_cpu, use_one_thread
-from tuning.packing.axes import UNPACKED, Packing
+from tuning.packing.axes import UNPACKED, Packing, completed
 from tuning.problem.data import Data, text_of
 from tuning.problem.environment import environment, refuse_another_environment
 from tuning.problem.problem import Problem
-from tuning.space.grid import Configuration
-from tuning.trial import Trial
+from tuning.space.grid import Grid
+from tuning.space.space import Configuration, Space
+from tuning.trial import Paused, Trial
 
 PROBES = 8
 RECORD_SECONDS = 5
+STATE_SECONDS = 60  # to fetch the state of a paused training; it is trained again otherwise
 CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
 
 
@@ -187,6 +191,7 @@ def train(
     *,
     attempt: int = 0,
     monitor: Any = None,
+    **options: Any,
 ) -> Iterator[Report]:
     """Train configurations: those of one program together, or each through `fit`.
 
@@ -203,6 +208,8 @@ def train(
         What the monitor knows this task by.
     monitor : actor handle, optional
         Of a `TaskMonitor`; needed where the job has limits.
+    **options
+        Of `train_prepared`.
 
     Yields
     ------
@@ -212,7 +219,7 @@ def train(
     with one_cpu():
         prepare(job.backend, job.cache)
         if not job.limits:
-            yield from train_prepared(problem, data, trials, job, keep)
+            yield from train_prepared(problem, data, trials, job, keep, **options)
             return
         import ray
 
@@ -222,8 +229,111 @@ def train(
 
         ray.get(monitor.begin.remote(attempt))
         with held_to(job.limits, len(trials), record):
-            yield from train_prepared(problem, data, trials, job, keep)
+            yield from train_prepared(problem, data, trials, job, keep, **options)
         monitor.end.remote(attempt)
+
+
+@dataclass(frozen=True)
+class StateSize:
+    """What a driver knows of a paused training's state.
+
+    Attributes
+    ----------
+    training : hashable
+        By `Packing.trajectory_of`.
+    epochs : int
+        Trained so far.
+    bytes : int
+        Of its variables.
+    """
+
+    training: Hashable
+    epochs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a kept worker tells its driver.
+
+    Attributes
+    ----------
+    report : Report
+        Without the states of what is paused.
+    states : list of StateSize
+        Those that come after it, one by one.
+    """
+
+    report: Report
+    states: list[StateSize] = field(default_factory=list)
+
+
+def states_apart(reports: Iterable[Report]) -> Iterator[Told | Paused]:
+    """Tell reports and, by themselves, the states in them, which are large and not for the driver.
+
+    Yields
+    ------
+    Told or Paused
+    """
+    for report in reports:
+        found = sizes(report)
+        yield Told(dataclasses.replace(report, paused={}), [size for size, _ in found])
+        yield from (state for _, state in found)
+
+
+def sizes(report: Report) -> list[tuple[StateSize, Paused]]:
+    """The paused trainings of a report, with what a driver knows of each."""
+    return [
+        (StateSize(training, state.epochs, sum(each.nbytes for each in state.variables)), state)
+        for training, state in report.paused.items()
+    ]
+
+
+class KeptWorker:
+    """A worker process that is kept for a search, as a Ray actor: what its driver calls."""
+
+    def prepare(self, job: Job) -> None:
+        """Import what training needs, before there is anything to train."""
+        with one_cpu():
+            prepare(job.backend, job.cache)
+
+    def thread_report(self, job: Job) -> dict[str, Any]:
+        """What the process' libraries say of their threads: see `thread_report`."""
+        return thread_report(job)
+
+    def probe(self, problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+        """Look at a problem's models: see `look`."""
+        return probe(problem, data, job, pack)
+
+    def train(
+        self,
+        *what: Any,
+        going_on: Mapping[Hashable, Any] | None = None,
+        **options: Any,
+    ) -> Iterator[Told | Paused]:
+        """Train a pack: see `train` and `states_apart`.
+
+        Parameters
+        ----------
+        *what, **options
+            As `train` takes them.
+        going_on : mapping of key to object reference, optional
+            The states of trainings that go on.
+        """
+        if going_on:
+            options["going_on"] = _fetched(going_on)
+        yield from states_apart(train(*what, **options))
+
+
+def _fetched(references: Mapping[Hashable, Any]) -> dict[Hashable, Paused]:
+    """The states of trainings, without those that were lost with a node."""
+    import ray
+
+    found = {}
+    for training, reference in references.items():
+        with contextlib.suppress(ray.exceptions.RayError):
+            found[training] = ray.get(reference, timeout=STATE_SECONDS)
+    return found
 
 
 class TaskMonitor:
@@ -249,30 +359,79 @@ class TaskMonitor:
 
 
 def train_prepared(
-    problem: Problem, data: Data, trials: list[Trial], job: Job, keep: Keep | None = None
+    problem: Problem,
+    data: Data,
+    trials: list[Trial],
+    job: Job,
+    keep: Keep | None = None,
+    *,
+    going_on: Mapping[Hashable, Paused] | None = None,
+    pauses: bool = False,
+    seconds: float | None = None,
 ) -> Iterator[Report]:
     """Train configurations in a process that is prepared, without limits.
+
+    Parameters
+    ----------
+    problem, data, trials, job, keep
+        As `train` takes them.
+    going_on : mapping of key to Paused, optional
+        States to go on from, by `Packing.trajectory_of`; what has none here begins anew, with the
+        same outcome.
+    pauses : bool
+        Whether the last report has a state of every training that ended well and can go on.
+    seconds : float, optional
+        After so many seconds of wall time from now, what is not finished stops after its epoch,
+        and comes to an outcome ``stopped`` of the epochs it has, be it none.
 
     Raises
     ------
     TuningError
         If Keras is not set up as for the run's other workers.
     """
+    deadline = math.inf if seconds is None else time.perf_counter() + seconds
     keeper = Keeper(keep, problem, data) if keep is not None else None
     if job.environment:
         refuse_another_environment(problem, job.environment)
     if job.packs:
         from tuning.engines.vectorized import train_pack
 
-        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged, keeper=keeper)
+        yield from train_pack(
+            problem,
+            data,
+            trials,
+            job.packing,
+            nudge=job.nudged,
+            keeper=keeper,
+            going_on=going_on,
+            pauses=pauses,
+            deadline=deadline,
+        )
     else:
-        from tuning.engines.fit import fit
+        from tuning.engines.fit import fit_on
 
         why = "" if job.packing == UNPACKED else job.packing.reason
+        safe = not why  # else the model may keep more than its variables
+        states: dict[Hashable, Paused] = {}
         for trial in trials:
-            outcome = fit(problem, data, trial, why, nudge=job.nudged, keeper=keeper)
+            key = job.packing.trajectory_of(trial)
+            fitted = fit_on(
+                problem,
+                data,
+                trial,
+                why,
+                nudge=job.nudged,
+                keeper=keeper,
+                paused=(going_on or {}).get(key) if safe else None,
+                pauses=pauses and safe,
+                deadline=deadline,
+            )
+            if fitted.paused is not None:
+                states[key] = fitted.paused
             models = keeper.models() if keeper is not None else []
-            yield Report([outcome], outcome.epoch_seconds, outcome.seconds, models)
+            told = states if trial is trials[-1] else {}
+            outcome = fitted.outcome
+            yield Report([outcome], fitted.epoch_seconds, outcome.seconds, models, told)
     tidy()
 
 
@@ -286,9 +445,8 @@ def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
 def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
     """Build a model of the problem, and if asked find how its configurations share programs.
 
-    A configuration whose model does not build is an ordinary failure, so a few evenly spaced ones
-    are tried before the problem is called unusable. One that goes beyond the job's limits ends the
-    process.
+    A configuration whose model does not build is an ordinary failure, so a few are tried before the
+    problem is called unusable. One that goes beyond the job's limits ends the process.
     """
     from tuning.compatibility.keras import better, describe
     from tuning.engines.fit import score_names
@@ -302,10 +460,8 @@ def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
         with held_to(job.limits, 1, lambda _: None):
             return compiled_model(problem, chosen, job.seed)
 
-    size = problem.grid.size
     errors = []
-    for index in dict.fromkeys(i * size // PROBES for i in range(PROBES)):
-        configuration = problem.grid[index]
+    for configuration in _probed(problem.space):
         try:
             model = build(configuration)
             digest = hashlib.sha256(describe(model).encode()).hexdigest()
@@ -317,6 +473,16 @@ def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
             found = _packing(problem, data, job, configuration) if pack else UNPACKED
             return Probe(metrics, *judge, digest, packing=found, environment=environment(problem))
     return Probe(error=errors[0])
+
+
+def _probed(space: Space) -> Iterator[Configuration]:
+    """A few configurations: of a grid evenly spaced, else one of middle values, and draws."""
+    if isinstance(space, Grid):
+        indices = dict.fromkeys(i * space.size // PROBES for i in range(PROBES))
+        yield from (space[index] for index in indices)
+        return
+    yield completed(space, {})
+    yield from (space.draw(random.Random(i)) for i in range(1, PROBES))
 
 
 def after_probe(problem: Problem, job: Job, found: Probe) -> Job:
@@ -357,7 +523,7 @@ def _packing(
             return look_at(problem, data, configuration, job.seed, drawn=drawn, twice=twice)
 
     try:
-        found = discover(problem.grid, look, base)
+        found = discover(problem.space, look, base)
         if not found.reason:
             doubtful = try_out(problem, data, base, job.seed)
             found = dataclasses.replace(found, doubtful=doubtful)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
 import math
+import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
+
+import numpy as np
 
 from tuning.packing.differences import lifted_difference, structural_difference
 from tuning.packing.sameness import Steps, equal
 from tuning.packing.trace import Unproven
 from tuning.problem.problem import epochs_of
-from tuning.space.grid import Configuration, Grid, Value
-from tuning.trial import Trial
+from tuning.space.grid import Grid
+from tuning.space.labels import Value
+from tuning.space.parameters import Float, Int, Parameter
+from tuning.space.space import Configuration, Space
+from tuning.trial import Trial, epochs, point_of
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
-Program: TypeAlias = tuple[Value, ...]
+Program: TypeAlias = tuple[Hashable, ...]
 
 GOLDEN = 0.6180339887498949
+FEW = 6  # values of a range of whole numbers that are all looked at
 
 
 @dataclass(frozen=True)
@@ -38,12 +46,18 @@ class Axis:
     sizes : dict of value to float
         How many times as many parameters as `Packing.parameters` the model has with a value, where
         that was seen and is not 1.
+    others : int, optional
+        Of a range, the class of the values that were not looked at; None where each has its own.
+    is_range : bool
+        Whether it has values that were not looked at.
     """
 
     kind: Kind
     why: str
     classes: dict[Value, int] = field(default_factory=dict)
     sizes: dict[Value, float] = field(default_factory=dict)
+    others: int | None = None
+    is_range: bool = False
 
     def programs(self, values: Sequence[Value]) -> int:
         """The number of programs that the values need."""
@@ -53,12 +67,20 @@ class Axis:
 
     def class_of(self, value: Value) -> Value:
         """The class of a value: values of one class share a program."""
-        return f"class {self.classes[value]}" if value in self.classes else value
+        found = self.classes.get(value, self.others)
+        return value if found is None else f"class {found}"
+
+    def size_of(self, value: Value) -> float:
+        """How many times as many parameters the model has with a value, as far as is known."""
+        if value in self.sizes or not self.is_range or not isinstance(value, int | float):
+            return self.sizes.get(value, 1.0)
+        known = sorted((x, y) for x, y in self.sizes.items() if isinstance(x, int | float))
+        return float(np.interp(value, [x for x, _ in known], [y for _, y in known]))
 
 
 @dataclass(frozen=True)
 class Packing:
-    """The programs that the configurations of a grid share.
+    """The programs that the configurations of a space share.
 
     Attributes
     ----------
@@ -84,21 +106,23 @@ class Packing:
 
     def size(self, configuration: Mapping[str, Value]) -> float:
         """About how many parameters the configuration's model trains: each axis does its share."""
-        shares = (self.axes[name].sizes.get(value, 1.0) for name, value in configuration.items())
+        shares = (self.axes[name].size_of(value) for name, value in configuration.items())
         return 0.0 if self.reason else self.parameters * math.prod(shares)
 
     def program(self, configuration: Mapping[str, Value]) -> Program:
         """The structural values of a configuration: those of one program have the same."""
         return tuple(
-            self.axes[name].class_of(value)
-            for name, value in configuration.items()
-            if self.axes[name].kind == "structural"
+            axis.class_of(configuration[name]) if name in configuration else ()
+            for name, axis in self.axes.items()
+            if axis.kind == "structural"
         )
 
     def trajectory(self, configuration: Mapping[str, Value]) -> Program:
         """The values of a configuration but its epochs: those of one trajectory have the same."""
         return tuple(
-            value for name, value in configuration.items() if self.axes[name].kind != "fidelity"
+            configuration.get(name, ())
+            for name, axis in self.axes.items()
+            if axis.kind != "fidelity"
         )
 
     def trajectory_of(self, trial: Trial) -> Hashable:
@@ -106,6 +130,15 @@ class Packing:
         if self.reason:
             return trial.point, trial.seed, trial.fold
         return self.trajectory(trial.configuration), trial.seed, trial.fold
+
+    def count_of(self, configurations: Sequence[Mapping[str, Value]]) -> tuple[int, int, int]:
+        """The programs and trajectories of configurations, and the epochs the latter train."""
+        programs = {self.program(each) for each in configurations}
+        longest: dict[Program, int] = {}
+        for each in configurations:
+            key = self.trajectory(each)
+            longest[key] = max(longest.get(key, 0), epochs(each))
+        return len(programs), len(longest), sum(longest.values())
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -156,6 +189,13 @@ def shard_position(grid: Grid, index: int, kinds: Mapping[str, Kind]) -> tuple[i
     return _scattered(program, programs) * members + member, programs * members
 
 
+def scattered_position(configuration: Configuration, kinds: Mapping[str, Kind]) -> tuple[int, int]:
+    """A position of a trial's trajectory, by a digest of it, where its space is no grid."""
+    own = {name: value for name, value in configuration.items() if kinds.get(name) != "fidelity"}
+    digest = hashlib.sha256(point_of(own).encode()).digest()
+    return int.from_bytes(digest[:4], "big"), 2**32
+
+
 def _scattered(i: int, n: int) -> int:
     """The i-th of n in an order where neighbours are far apart: a step of the golden ratio."""
     step = next(k for k in itertools.count(round(n * GOLDEN)) if math.gcd(k, n) == 1)
@@ -203,16 +243,17 @@ Look: TypeAlias = Callable[..., Steps]
 """Builds and traces a configuration's model: of (configuration, drawn, twice=False)."""
 
 
-def discover(grid: Grid, look: Look, base: Configuration) -> Packing:
+def discover(space: Space, look: Look, base: Configuration) -> Packing:
     """Find what each axis is, by tracing the model along it and comparing.
 
     One configuration is varied by one axis at a time: for a grid of n axes with k values each that
-    is n·k models, not kⁿ. That two axes may act on each other is left to the proof of every pack
-    before it is trained.
+    is n·k models, not kⁿ. Of a range, its ends and two numbers within are looked at, or all if it
+    has few; a hyperparameter that exists only beside others, in a configuration that has these.
+    That two axes may act on each other is left to the proof of every pack before it is trained.
 
     Parameters
     ----------
-    grid : Grid
+    space : Space
     look : callable
         Takes a configuration, whether noise of strength 0 is drawn like any other, and whether to
         trace twice; returns what the model does, as `tuning.packing.sameness.steps_of`.
@@ -230,34 +271,103 @@ def discover(grid: Grid, look: Look, base: Configuration) -> Packing:
         return Packing(reason=str(error))
     if first.key != again.key or not equal(first, again):
         return Packing(reason="build_model does not build the same model twice")
-    packing = _along(grid, look, base, first, drawn=False)
-    if any(len(axis.classes) > 1 and 0 in grid.axes[name] for name, axis in packing.axes.items()):
-        drawn = _along(grid, look, base, look(base, True), drawn=True)
-        if drawn.count(grid)[0] < packing.count(grid)[0]:
+    values = {name: looked_at(parameter) for name, parameter in space.parameters.items()}
+    packing = _along(space, look, base, first, drawn=False)
+    if any(len(axis.classes) > 1 and 0 in values[name] for name, axis in packing.axes.items()):
+        drawn = _along(space, look, base, look(base, True), drawn=True)
+        if _programs(drawn, values) < _programs(packing, values):
             return drawn
     return packing
 
 
-def _along(grid: Grid, look: Look, base: Configuration, first: Steps, drawn: bool) -> Packing:
+def looked_at(parameter: Parameter) -> Sequence[Value]:
+    """The values of a parameter that are looked at."""
+    if isinstance(parameter, Int) and len(parameter.values) <= FEW:
+        return parameter.values
+    if isinstance(parameter, Float | Int):
+        ends = parameter.at(0.0), parameter.at(1.0)
+        return list(dict.fromkeys([parameter.at(0.5), parameter.at(GOLDEN), *ends]))
+    return parameter.values or ()
+
+
+def completed(space: Space, known: Mapping[str, Value]) -> Configuration:
+    """A configuration with known values where they exist, and middle ones of the others."""
+    found: Configuration = {}
+    for name, parameter in space.parameters.items():
+        if parameter.exists(found):
+            found[name] = known[name] if name in known else looked_at(parameter)[0]
+    return found
+
+
+def having(space: Space, base: Configuration, name: str) -> Configuration:
+    """The configuration, or one near it in which a hyperparameter exists."""
+    wanted = dict(base)
+    asked = [name]
+    while asked:
+        for other, values in space.parameters[asked.pop()].conditions:
+            if wanted.get(other) not in values:
+                wanted[other] = values[0]
+            asked.append(other)
+    return completed(space, wanted)
+
+
+def _programs(packing: Packing, values: Mapping[str, Sequence[Value]]) -> int:
+    return math.prod(axis.programs(values[name]) for name, axis in packing.axes.items())
+
+
+def _along(space: Space, look: Look, base: Configuration, first: Steps, drawn: bool) -> Packing:
     """The kind of each axis, with noise of strength 0 drawn or not."""
     axes = {}
-    for name, values in grid.axes.items():
+    for name, parameter in space.parameters.items():
         if name == "batch_size":
             axes[name] = Axis("structural", "the size of a batch")
             continue
+        values = looked_at(parameter)
+        own_base = base if name in base else having(space, base, name)
         variants: dict[Value, Steps | str] = {}
         for value in values:
-            if value == base[name]:
+            if own_base is base and value == base[name]:
                 variants[value] = first
                 continue
             try:
-                variants[value] = look({**base, name: value}, drawn)
+                variants[value] = look(completed(space, {**own_base, name: value}), drawn)
             except Unproven as error:
                 variants[value] = str(error)
             except Exception:  # its own trials will say so
                 continue
-        axes[name] = _axis(name, first, variants)
+        compared = first if own_base is base else _first_of(variants)
+        if compared is None:
+            axes[name] = Axis("structural", _why_unknown(variants), {})
+            continue
+        axis = _axis(name, compared, variants)
+        is_range = len(values) < len(parameter.values or range(sys.maxsize))
+        axes[name] = _of_range(axis, values, compared, variants) if is_range else axis
     return Packing(axes, parameters=first.parameters, drawn=drawn, step=first.digest)
+
+
+def _first_of(variants: Mapping[Value, Steps | str]) -> Steps | None:
+    return next((steps for steps in variants.values() if isinstance(steps, Steps)), None)
+
+
+def _why_unknown(variants: Mapping[Value, Steps | str]) -> str:
+    return next((why for why in variants.values() if isinstance(why, str)), "no model builds")
+
+
+def _of_range(
+    axis: Axis, values: Sequence[Value], first: Steps, variants: Mapping[Value, Steps | str]
+) -> Axis:
+    """The axis, with what is known of the values of its range that were not looked at.
+
+    If both numbers within the range are of one class, the others are taken to be of it as well.
+    """
+    inner = {axis.classes.get(value) for value in values[:2]}
+    sizes = {
+        value: steps.parameters / first.parameters
+        for value, steps in variants.items()
+        if isinstance(steps, Steps) and first.parameters
+    }
+    others = inner.pop() if len(inner) == 1 else None
+    return replace(axis, sizes=sizes, others=others, is_range=bool(sizes))
 
 
 def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axis:

@@ -8,6 +8,7 @@ import hashlib
 import importlib.resources
 import sys
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from tuning.compatibility.keras import let_tensorflow_come_back
 from tuning.errors import TuningError, first_line
 from tuning.problem.problem import DEFAULT_METRIC, Problem, check_problem
 from tuning.problem.unread import unread_name
+from tuning.space.given import space_of
 
-NEEDED = ("grid", "load_data", "build_model")
+SPACES = ("grid", "space")
+NEEDED = ("load_data", "build_model")
 
 
 @dataclass(frozen=True)
@@ -113,15 +116,20 @@ def _run(file: ProblemFile) -> Problem:
         raise TuningError(f"{where} does not import: {first_line(error)}") from error
     if unread := unread_name(file.text):
         raise TuningError(f"{where}: {unread}")
-    missing = [name for name in NEEDED if not hasattr(module, name)]
+    names = [next((name for name in SPACES if hasattr(module, name)), " or ".join(SPACES)), *NEEDED]
+    missing = [name for name in names if not hasattr(module, name)]
     if missing:
         raise TuningError(
-            f"{where} lacks {' and '.join(missing)}: a problem needs {', '.join(NEEDED)}"
+            f"{where} lacks {' and '.join(missing)}: a problem needs {', '.join(names)}"
         )
-    grid, loader, builder = (getattr(module, name) for name in NEEDED)
+    given, loader, builder = (getattr(module, name) for name in names)
+    try:
+        space = space_of(given) if isinstance(given, Mapping) else given
+    except TuningError as error:
+        raise TuningError(f"{where}: {error}") from error
     problem = Problem(
         file,
-        grid,
+        space,
         loader,
         builder,
         getattr(module, "metric", DEFAULT_METRIC),

@@ -22,15 +22,17 @@ from tuning.errors import TuningError, first_line
 from tuning.problem.data import checked_split, map_arrays, n_samples
 from tuning.problem.fingerprint import fingerprint
 from tuning.problem.problem import DEFAULT_METRIC, Mode, Problem, check_problem
-from tuning.problem.reached import ROOT, Reached, is_installed, is_users, reached
-from tuning.space.grid import Configuration, Grid
+from tuning.problem.reached import ROOT, Reached, is_installed, is_plain, is_users, reached
+from tuning.space.given import space_of
+from tuning.space.labels import Value
+from tuning.space.space import Configuration, Space
 
 LARGE = 2**20  # bytes of an array that the processes of a machine share, read-only
 
 
 def problem_of(
     build_model: Callable[[Configuration], Any],
-    space: Grid | Mapping[str, Any],
+    space: Space | Mapping[str, Any],
     data: Any,
     *,
     validation_split: float | None = None,
@@ -50,8 +52,8 @@ def problem_of(
     build_model : callable
         Takes a configuration as a dict and returns a compiled Keras model: a function, a lambda, a
         method, a `functools.partial` or a callable object.
-    space : Grid or mapping of str to list
-        The values of each hyperparameter.
+    space : Space, Grid or mapping
+        The values of each hyperparameter, as `tuning.space.given.space_of` takes them.
     data : callable, mapping or tuple
         A function that returns the splits, as `Problem.load_data` does, or the splits themselves;
         or, with `validation_split`, ``(x, y)`` or ``(x, y, sample_weight)`` or a function that
@@ -70,17 +72,17 @@ def problem_of(
         If a part is not what a problem needs, or `build_model` cannot be sent to another process.
     """
     where = f"problem {name!r}"
-    grid = space if isinstance(space, Grid) else Grid(space)
+    space = space_of(space)
     loader = _loader(data, validation_split, where)
     if not callable(build_model):
         raise TuningError(
             f"{where}: build_model has to be a function, not {type(build_model).__name__}"
         )
-    found = reached(build_model)
-    known, pickled, buffers = _pickled(build_model, found)
+    found = reached(build_model, _named(space))
+    known, pickled, buffers = _pickled((build_model, dict(space.named_values)), found)
     functions = Functions(
         name,
-        grid,
+        space.with_values({}),
         metric,
         mode,
         tuple(references) if isinstance(references, list | tuple) else references,
@@ -92,8 +94,18 @@ def problem_of(
         buffers,
     )
     return check_problem(
-        Problem(functions, grid, loader, build_model, metric, mode, references), where
+        Problem(functions, space, loader, build_model, metric, mode, references), where
     )
+
+
+def _named(space: Space) -> dict[str, Any]:
+    """The values that may have code in them, each by the name of its hyperparameter and label."""
+    return {
+        f"{name} {label}": value
+        for name, own in space.named_values.items()
+        for label, value in own.items()
+        if not is_plain(value)
+    }
 
 
 @dataclass(frozen=True)
@@ -104,8 +116,8 @@ class Functions:
 
     Attributes
     ----------
-    name, grid, metric, mode, references, fingerprint
-        Those of `Problem`.
+    name, space, metric, mode, references, fingerprint
+        Those of `Problem`; the space without the values that its labels stand for.
     settings : dict, optional
         Keras' settings in the process of the caller, if Keras was imported there.
     path : tuple of str
@@ -114,13 +126,13 @@ class Functions:
         What Keras has to know before the rest is unpickled: the user's classes and functions that
         are registered with it, by their registered names, and all classes by their own.
     pickled : bytes
-        The function.
+        The function, and the values that the space's labels stand for.
     buffers : tuple of numpy.ndarray
         The bytes of large arrays, apart from the rest so that nobody copies them.
     """
 
     name: str = field(compare=False)
-    grid: Grid = field(compare=False)
+    space: Space = field(compare=False)
     metric: str = field(compare=False)
     mode: Mode | None = field(compare=False)
     references: tuple[dict[str, Any], ...] = field(compare=False)
@@ -141,7 +153,7 @@ class Functions:
         """The problem on a worker, whose functions are unpickled when a model is to be built."""
         return Problem(
             self,
-            self.grid,
+            self.space.with_values(_Values(self)),
             _stays_with_the_caller,
             self.build_model,
             self.metric,
@@ -151,7 +163,23 @@ class Functions:
 
     def build_model(self, configuration: Configuration) -> Any:
         """The model of a configuration, by the function that was pickled."""
-        return _unpickled(self)(configuration)
+        return _unpickled(self)[0](configuration)
+
+
+class _Values(Mapping[str, Mapping[Value, Any]]):
+    """The values that labels stand for, unpickled when one is asked for."""
+
+    def __init__(self, functions: Functions) -> None:
+        self._functions = functions
+
+    def __getitem__(self, name: str) -> Mapping[Value, Any]:
+        return _unpickled(self._functions)[1][name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_unpickled(self._functions)[1])
+
+    def __len__(self) -> int:
+        return len(_unpickled(self._functions)[1])
 
 
 def _stays_with_the_caller() -> NoReturn:
@@ -159,8 +187,13 @@ def _stays_with_the_caller() -> NoReturn:
 
 
 @functools.lru_cache(maxsize=4)
-def _unpickled(functions: Functions) -> Callable[[Configuration], Any]:
-    """The function that builds models; once Keras runs on the backend of the worker."""
+def _unpickled(
+    functions: Functions,
+) -> tuple[Callable[[Configuration], Any], Mapping[str, Mapping[Value, Any]]]:
+    """The function that builds models, and the values of the space that are not their own label.
+
+    To be called once Keras runs on the backend of the worker.
+    """
     import keras
 
     sys.path.extend(path for path in functions.path if path not in sys.path)
@@ -172,8 +205,8 @@ def _unpickled(functions: Functions) -> Callable[[Configuration], Any]:
         else:
             keras.saving.get_custom_objects()[name] = value
     with keras.saving.custom_object_scope(classes):  # which a model in a closure may be made of
-        build_model = cloudpickle.loads(functions.pickled, buffers=functions.buffers)
-    return build_model  # type: ignore[no-any-return]
+        build_model, values = cloudpickle.loads(functions.pickled, buffers=functions.buffers)
+    return build_model, values
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -206,8 +239,8 @@ def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
     return functools.lru_cache(**parameters)(function)
 
 
-def _pickled(build_model: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any, ...]]:
-    """The pickled function with all that it reaches, and apart the bytes of large arrays.
+def _pickled(functions: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any, ...]]:
+    """The pickled functions with all that they reach, and apart the bytes of large arrays.
 
     Raises
     ------
@@ -225,7 +258,7 @@ def _pickled(build_model: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any,
     classes = {kind.__name__: kind for kind in found.classes.values()}
     try:
         known = _dumps((_registered(found), classes), found)
-        pickled = _dumps(build_model, found, buffer_callback=stays_in)
+        pickled = _dumps(functions, found, buffer_callback=stays_in)
     except Exception as error:  # of any type, as objects raise them
         raise TuningError(_why_not(found, error)) from error
     return known, pickled, tuple(np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers)

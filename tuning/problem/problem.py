@@ -1,4 +1,4 @@
-"""A problem: a grid, the data, and a function that builds a compiled Keras model."""
+"""A problem: a space, the data, and a function that builds a compiled Keras model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from tuning.errors import TuningError, first_line, quoted
 from tuning.problem.data import NEEDED_SPLITS, SPLITS, Data, checked_split, splits_of
+from tuning.space.given import as_grid
 from tuning.space.grid import Configuration, Grid
+from tuning.space.parameters import Int
+from tuning.space.space import Space
 from tuning.trial import KERAS_EPOCHS, epochs
 
 if TYPE_CHECKING:
@@ -53,7 +56,7 @@ class Code(Protocol):
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem: the grid, the data, the models, and the score that chooses.
+    """A problem: the space, the data, the models, and the score that chooses.
 
     It is pickled as its code alone, without the data.
 
@@ -61,9 +64,9 @@ class Problem:
     ----------
     code : Code
         The file or the functions it is made of.
-    grid : Grid
-        Axes called ``batch_size`` and ``epochs`` steer training, and default to Keras' 32 and 1;
-        the others reach only `build_model`.
+    space : Space
+        Hyperparameters called ``batch_size`` and ``epochs`` steer training, and default to Keras'
+        32 and 1; the others reach only `build_model`.
     load_data : callable
         Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``, of which ``test`` may
         be missing; sample weights may follow y. Each is what NumPy makes an array of, or a dict,
@@ -82,12 +85,23 @@ class Problem:
     """
 
     code: Code
-    grid: Grid
+    space: Space
     load_data: Callable[[], Any]
     build_model: Callable[[Configuration], keras.Model]
     metric: str = DEFAULT_METRIC
     mode: Mode | None = None
     references: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def grid(self) -> Grid:
+        """The space, which has to be a grid.
+
+        Raises
+        ------
+        TuningError
+            If it is none.
+        """
+        return as_grid(self.space)
 
     @property
     def name(self) -> str:
@@ -121,15 +135,18 @@ def check_problem(problem: Problem, where: str) -> Problem:
     ------
     TuningError
     """
-    grid, metric, references = problem.grid, problem.metric, problem.references
-    if not isinstance(grid, Grid):
-        raise TuningError(f"{where}: grid has to be a tuning.Grid, not {type(grid).__name__}")
+    space, metric, references = problem.space, problem.metric, problem.references
+    if not isinstance(space, Space):
+        raise TuningError(
+            f"{where}: its space has to be a tuning.Space, a tuning.Grid or a dict, not "
+            f"{type(space).__name__}"
+        )
     for name in ("load_data", "build_model"):
         if not callable(function := getattr(problem, name)):
             raise TuningError(
                 f"{where}: {name} has to be a function, not {type(function).__name__}"
             )
-    if fault := axes_fault(grid):
+    if fault := axes_fault(space):
         raise TuningError(f"{where}: {fault}")
     if not isinstance(metric, str) or not metric.startswith("val_"):
         raise TuningError(
@@ -145,10 +162,15 @@ def check_problem(problem: Problem, where: str) -> Problem:
     return dataclasses.replace(problem, references=tuple(references))
 
 
-def axes_fault(grid: Grid) -> str:
+def axes_fault(space: Space) -> str:
     """The fault of the axes that steer training, in a few words; empty if there is none."""
     for axis in ("batch_size", "epochs"):
-        for value in grid.axes.get(axis, ()):
+        if (parameter := space.parameters.get(axis)) is None:
+            continue
+        if parameter.values is None:
+            return f"axis {axis!r} takes whole numbers from 1, not {parameter.range_text()}"
+        values = parameter.values[:1] if isinstance(parameter, Int) else parameter.values
+        for value in values:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 return f"axis {axis!r} takes whole numbers from 1, not {value!r}"
     return ""
@@ -169,9 +191,11 @@ def reference_fault(reference: Any) -> str:
     return ""
 
 
-def epochs_of(grid: Grid) -> list[int]:
-    """The epochs of each value of a grid's axis, or Keras' 1 alone where it has none."""
-    return [epochs({"epochs": value}) for value in grid.axes.get("epochs", (KERAS_EPOCHS,))]
+def epochs_of(space: Space) -> list[int]:
+    """The epochs of each value of the hyperparameter, or Keras' 1 alone where there is none."""
+    parameter = space.parameters.get("epochs")
+    values = (KERAS_EPOCHS,) if parameter is None else parameter.values or ()
+    return [epochs({"epochs": value}) for value in values]
 
 
 def load_data(problem: Problem) -> Data:

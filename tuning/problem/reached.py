@@ -8,7 +8,7 @@ import enum
 import functools
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -58,10 +58,19 @@ class Reached:
     imported: dict[str, str] = field(default_factory=dict)
 
 
-def reached(build_model: Any) -> Reached:
-    """Find the things that a function, method, `functools.partial` or callable object uses."""
+def reached(build_model: Any, others: Mapping[str, Any] | None = None) -> Reached:
+    """Find the things that a function, method, `functools.partial` or callable object uses.
+
+    Parameters
+    ----------
+    build_model : callable
+    others : mapping of str to value, optional
+        Further values by name, such as functions that it gets in configurations.
+    """
     walk = _Walk(getattr(build_model, "__module__", None) or type(build_model).__module__)
     walk.visit(ROOT, build_model)
+    for name, value in (others or {}).items():
+        walk.visit(name, value)
     return walk.found
 
 

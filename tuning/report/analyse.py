@@ -22,6 +22,7 @@ from tuning.errors import RunStopped, TuningError
 from tuning.report.answer import answer, random_trials, steadiness_sentence
 from tuning.report.tables import axis_table, best_table, comparison_table
 from tuning.report.terminal import print_table, say
+from tuning.report.text import named
 from tuning.runs.manifest import Manifest, cannot_write, chosen_by, read_manifest, write_text
 from tuning.runs.run import read_spent
 from tuning.runs.table import as_csv, load_again, load_curves, load_results, refuse_empty
@@ -68,6 +69,13 @@ def _write(path: Path, comparison: Comparison) -> None:
     """Write the comparison beside the run's rows."""
     with writing(file := path / "comparison.csv"):
         write_text(file, as_csv(comparison.table))
+    if comparison.choices:
+        each = [
+            {**choice.row, "expected": choice.expected, "deviation": choice.deviation}
+            for choice in comparison.choices.values()
+        ]
+        with writing(file := path / "choices.csv"):
+            write_text(file, pd.DataFrame(each).to_csv(index=False))
 
 
 def _scores(results: pd.DataFrame, manifest: Manifest) -> GridScores | None:
@@ -93,7 +101,7 @@ def _print(
         say(
             console,
             f"{len(rows):,} of {len(results):,} trials {what}, the first of them "
-            f"configuration {first['index']:,}: {first['error']}",
+            f"{named(first)}: {first['error']}",
         )
 
 
@@ -128,7 +136,7 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
         console.print("No trial has a result: there is nothing to rank or to draw.")
         return
     noise = seed_noise([scores, *again]) if again else None
-    metric, grid = scores.metric, scores.grid
+    metric, space = scores.metric, scores.space
     repeated = load_again(path, metric)
     found = best_of(scores.values, scores.mode, scores.tests)
     _write(path, comparison)
@@ -137,13 +145,13 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     print_table(console, best_table(scores, results, repeated, width=console.width))
     if repeated is not None:
         say(console, f"{steadiness_sentence(repeated, metric)}\n")
-    means = axis_means(results, metric, grid)
+    means = axis_means(results, metric, space)
     console.print("By value of each axis", style="bold")
     print_table(console, axis_table(means, metric, scores.mode))
     draw_best = functools.partial(figures.best_of_n, scores=scores, found=found)
     with console.status("Writing the page"), writing(path):
         png(functools.partial(figures.best_so_far, comparison=comparison), path / "best_so_far.png")
-        figures.value_panels(results, means, grid, metric, path / "axes.png")
+        figures.value_panels(results, means, space, metric, path / "axes.png")
         png(draw_best, path / "best_of_n.png")
         write_page(path / PAGE, comparison, scores, found, noise)
     for name in ("comparison.csv", "best_so_far.png", "best_of_n.png", "axes.png", PAGE):

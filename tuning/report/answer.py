@@ -13,8 +13,9 @@ from tuning.analysis.compare import Comparison
 from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.seed_noise import Noise, within_noise
 from tuning.report.terminal import duration
-from tuning.report.text import counted, number_text, percent
+from tuning.report.text import counted, named, number_text, percent
 from tuning.samplers import title_of
+from tuning.space.grid import Grid
 
 TRIALS = 20  # of the random search a whole grid's answer is about, if the run had none
 CONFIDENT = 0.95
@@ -50,9 +51,10 @@ def caveat(scores: GridScores) -> list[str]:
     """The limits of what a part of a grid says; nothing for a whole one."""
     if scores.is_whole:
         return []
+    of = f" of the grid's {scores.space.size:,}" if isinstance(scores.space, Grid) else ""
     return [
-        f"All of this is about the {len(scores.trials):,} of the grid's {scores.grid.size:,} "
-        "configurations that were trained, and says nothing of the others."
+        f"All of this is about the {len(scores.trials):,}{of} configurations that were trained, "
+        "and says nothing of the others."
     ]
 
 
@@ -113,12 +115,12 @@ def _within_noise(scores: GridScores, noise: Noise) -> str:
 def random_trials(scores: GridScores) -> int:
     """The trials of the random search that is judged: the run's own, or 20."""
     asked: int = scores.manifest.strategies.get("random", {}).get("trials", TRIALS)
-    return min(asked, scores.grid.size)
+    return min(asked, len(scores.trials))
 
 
 def comparison_sentences(comparison: Comparison) -> list[str]:
     """Each strategy's best, and the verdict between both at an equal number of trials."""
-    metric, size = comparison.metric, comparison.manifest.grid.size
+    metric, size = comparison.metric, comparison.manifest.space.size
     found = [
         _found(strategy, row, comparison.score_names, size) + _choice(comparison, str(strategy))
         for strategy, row in comparison.last.iterrows()
@@ -150,7 +152,7 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
 
 
 def _found(
-    strategy: Any, row: Mapping[str, Any] | pd.Series[Any], names: list[str], size: int
+    strategy: Any, row: Mapping[str, Any] | pd.Series[Any], names: list[str], size: float
 ) -> str:
     """What a strategy chose, and what it took to find it."""
     name = title_of(str(strategy)).capitalize()
@@ -160,7 +162,7 @@ def _found(
     if pd.isna(row[names[0]]):
         return f"{name} ({spent}) trained no model with a result."
     reached = ", ".join(f"{name} {number_text(row[name])}" for name in names)
-    return f"{name} ({spent}) found {reached} at best, with configuration {row['index']:,}."
+    return f"{name} ({spent}) found {reached} at best, with {named(row)}."
 
 
 def _choice(comparison: Comparison, strategy: str) -> str:
@@ -174,7 +176,7 @@ def _choice(comparison: Comparison, strategy: str) -> str:
             f"; it has {comparison.test_metric} {number_text(choice.row[comparison.test_metric])}"
         )
     same = comparison.last.loc[strategy, "index"] == choice.row["index"]
-    which = "this one" if same else f"configuration {choice.row['index']:,}"
+    which = "this one" if same else named(choice.row)
     return f" It would choose {which}, of which to expect {comparison.metric} {expected}{test}."
 
 

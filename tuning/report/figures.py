@@ -1,6 +1,6 @@
 """The figures of a run, one message each; every function but one draws on one pair of axes.
 
-`ax` is such a pair, of Matplotlib; an axis is one of the grid.
+`ax` is such a pair, of Matplotlib; an axis is a hyperparameter of the space.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from tuning.analysis.axis_means import axis_positions, with_result
+from tuning.analysis.axis_means import axis_positions, axis_values, with_result
 from tuning.analysis.best_of_n import BestOf, chance_of_top
 from tuning.analysis.compare import Comparison
 from tuning.analysis.fidelity import by_epochs
@@ -37,7 +37,7 @@ from tuning.report.style import (
 )
 from tuning.report.text import counted, value_text
 from tuning.samplers import title_of
-from tuning.space.grid import Grid
+from tuning.space.space import Space
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,7 +82,7 @@ def _published(view: RunView, metric: str) -> Iterator[tuple[Mapping[str, Any], 
 
 
 def value_panels(
-    results: pd.DataFrame, means: pd.DataFrame, grid: Grid, metric: str, path: Path
+    results: pd.DataFrame, means: pd.DataFrame, space: Space, metric: str, path: Path
 ) -> None:
     """Draw every trial by the value of each axis, with the means, as a PNG file.
 
@@ -92,16 +92,16 @@ def value_panels(
         As `tuning.load_results` returns it.
     means : DataFrame
         As `tuning.analysis.axis_means.axis_means` returns it.
-    grid : Grid
+    space : Space
     metric : str
     path : Path
         The file to write.
     """
     import matplotlib.figure
 
-    names = list(grid.axes)
-    ok = with_result(results, metric)
-    positions = axis_positions(ok["index"], grid)
+    names = list(space.parameters)
+    ok = with_result(results, metric, space)
+    positions = axis_positions(ok, space)
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
     generator = np.random.default_rng(0)
@@ -116,7 +116,7 @@ def value_panels(
             x = positions[name] + generator.uniform(-0.22, 0.22, len(ok))
             ax.plot(x, ok[metric], ".", color=GREY, alpha=alpha, ms=size, mew=0)
             ax.plot(mine["position"], mine["mean"], "_", color=SWEEP, ms=18, mew=2.5)
-            _label_values(ax, grid, name, most_letters=16)
+            _label_values(ax, space, name, most_letters=16)
             ax.grid(axis="y", alpha=0.25)
         for line in panels:
             line[0].set_ylabel(metric)
@@ -127,9 +127,9 @@ def value_panels(
         figure.savefig(path)
 
 
-def _label_values(ax: Axes, grid: Grid, axis: str, most_letters: int) -> None:
-    """Label the horizontal axis with the values of an axis of the grid."""
-    values = [value_text(value) for value in grid.axes[axis]]
+def _label_values(ax: Axes, space: Space, axis: str, most_letters: int) -> None:
+    """Label the horizontal axis with the values of a hyperparameter, or parts of its range."""
+    values = [value_text(value) for value in axis_values(space, axis)]
     turned: dict[str, Any] = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
     is_long = len("".join(values)) > most_letters
     ax.set_xticks(range(len(values)), values, **(turned if is_long else {}))
@@ -256,16 +256,16 @@ def shorter_trainings(ax: Axes, scores: GridScores, epochs: int, longest: int) -
 
 def by_axis(ax: Axes, scores: GridScores, axis: str, limits: tuple[float, float]) -> None:
     """The metric at each value of an axis: median, and where half and nine tenths of it lie."""
-    positions = scores.grid.position(axis, scores.trials.index.to_numpy())
+    positions = axis_positions(scores.trials, scores.space)[axis].to_numpy()
     known = ~np.isnan(scores.values)
-    for place in range(len(scores.grid.axes[axis])):
+    for place in range(len(axis_values(scores.space, axis))):
         own = scores.values[known & (positions == place)]
         if len(own):
             low, q1, median, q3, high = np.quantile(own, [0.05, 0.25, 0.5, 0.75, 0.95])
             ax.plot([place, place], [low, high], color=GREY, lw=1.2)
             ax.plot([place, place], [q1, q3], color=RANDOM, lw=7, solid_capstyle="butt")
             ax.plot(place, median, "_", color="white", ms=9, mew=2)
-    _label_values(ax, scores.grid, axis, most_letters=MOST_LETTERS)
+    _label_values(ax, scores.space, axis, most_letters=MOST_LETTERS)
     ax.set_ylim(*padded(*limits))
     ax.set_ylabel(scores.metric)
 
@@ -273,11 +273,12 @@ def by_axis(ax: Axes, scores: GridScores, axis: str, limits: tuple[float, float]
 def middle_and_best(scores: GridScores) -> tuple[float, float]:
     """The range from the lower quartile, the least of all values of all axes, to the best score."""
     known = ~np.isnan(scores.values)
-    values, indices = scores.values[known], scores.trials.index.to_numpy()[known]
+    values = scores.values[known]
+    positions = axis_positions(scores.trials[known], scores.space)
     worse = 0.25 if scores.mode == "max" else 0.75
     ends = [np.quantile(values, worse)]
-    for axis in scores.grid.axes:
-        by_value = pd.Series(values).groupby(scores.grid.position(axis, indices))
+    for axis in positions:
+        by_value = pd.Series(values).groupby(positions[axis].to_numpy())
         ends += by_value.quantile(worse).tolist()
     if scores.mode == "max":
         return min(ends), values.max()

@@ -14,8 +14,9 @@ from tuning.analysis.seed_noise import Noise
 from tuning.report.answer import answer, caveat
 from tuning.report.sections import sections
 from tuning.report.terminal import duration
-from tuning.report.text import number_text, value_text
+from tuning.report.text import axis_text, number_text, size_text
 from tuning.runs.manifest import chosen_by, write_text
+from tuning.space.grid import Grid
 
 PAGE = "report.html"
 MOST_ROWS = 100
@@ -70,15 +71,21 @@ def _best(scores: GridScores) -> dict[str, Any]:
     names = list(dict.fromkeys([*scores.score_names, "val_loss"]))
     order = np.argsort(scores.ranks, kind="stable")[:MOST_ROWS]
     order = order[~np.isnan(scores.ranks[order])]
+    space = scores.space
+    is_grid = isinstance(space, Grid)
     rows = []
     for place in order:
         row = scores.trials.iloc[place]
         cells = [(f"{scores.ranks[place]:.0f}", scores.ranks[place])]
         cells += [(number_text(row[name]), row[name]) for name in names]
-        cells += [(f"{scores.trials.index[place]:,}", scores.trials.index[place])]
-        cells += [(value_text(row[axis]), row[axis]) for axis in scores.grid.axes]
+        key = scores.trials.index[place] if is_grid else row["trial"]
+        cells += [(f"{key:,}", key)]
+        cells += [
+            (axis_text(scores.space, row[axis]), row[axis]) for axis in scores.space.parameters
+        ]
         rows.append(cells)
-    return {"columns": ["rank", *names, "index", *scores.grid.axes], "rows": rows}
+    key = "index" if is_grid else "trial"
+    return {"columns": ["rank", *names, key, *space.parameters], "rows": rows}
 
 
 def _made(scores: GridScores, noise: Noise | None) -> dict[str, str]:
@@ -87,7 +94,7 @@ def _made(scores: GridScores, noise: Noise | None) -> dict[str, str]:
     machine = manifest.machine
     status = trials["status"].value_counts()
     made = {
-        "trained": f"{len(trials):,} of {scores.grid.size:,} configurations"
+        "trained": f"{len(trials):,} of {size_text(scores.space)}"
         + "".join(f", {status[name]:,} {name}" for name in status.index if name != "ok"),
         "chosen by": chosen_by(manifest),
         "seed": str(manifest.seed)

@@ -17,7 +17,8 @@ from tuning.analysis.variance import functional_anova
 from tuning.report import figures
 from tuning.report.answer import CONFIDENT, random_trials
 from tuning.report.style import svg
-from tuning.report.text import counted, number_text, percent
+from tuning.report.text import counted, number_text, percent, size_text
+from tuning.space.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -251,13 +252,22 @@ def _axes(scores: GridScores) -> Section:
                 ),
                 f"{axis}: median, the middle half, and nine tenths.",
             )
-            for axis in scores.grid.axes
+            for axis in scores.space.parameters
         ],
     )
 
 
 def _unsaid(scores: GridScores) -> Section:
-    missing = scores.grid.size - len(scores.trials)
+    if not isinstance(scores.space, Grid):
+        return Section(
+            "What this run cannot say",
+            [
+                "How near the trials come to the best there is: the space has "
+                f"{size_text(scores.space)}, and what is said here is of those that were trained."
+            ],
+            [],
+        )
+    missing = scores.space.size - len(scores.trials)
     return Section(
         "What this run cannot say",
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +16,9 @@ from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.run_view import RunView
 from tuning.problem.problem import Mode
 from tuning.report.terminal import duration, new_table
-from tuning.report.text import MISSING, number_text, value_text
+from tuning.report.text import MISSING, axis_text, number_text, value_text
 from tuning.samplers import title_of
+from tuning.space.grid import Grid
 
 BEST = "bold green"
 ROWS = 10
@@ -120,18 +122,26 @@ def best_table(
     width : int
         Characters a line.
     """
-    axes = list(view.manifest.grid.axes)
-    ok = with_result(results, view.metric)
+    space = view.manifest.space
+    axes = list(space.parameters)
+    ok = with_result(results, view.metric, space)
     best = ok.sort_values(view.metric, ascending=view.mode == "min", kind="stable").head(ROWS)
     cells = {name: best[name].map(number_text) for name in view.score_names}
     if again is not None:
         moved = again.set_index("index")["moved"]
         cells["moves by"] = best["index"].map(moved).map(_distance)
-    cells["index"] = best["index"].map("{:,}".format)
-    cells |= {axis: best[axis].map(value_text) for axis in axes}
+    key = "index" if isinstance(space, Grid) else "trial"
+    cells[key] = best[key].map("{:,}".format)
+    cells |= {axis: best[axis].map(functools.partial(axis_text, space)) for axis in axes}
     if sum(3 + max(len(name), text.str.len().max()) for name, text in cells.items()) > width:
-        pairs: Any = [axis + "=" + cells.pop(axis) for axis in axes]
-        cells["configuration"] = pairs[0].str.cat(pairs[1:], sep=" ")
+        own = [cells.pop(axis) for axis in axes]
+        cells["configuration"] = pd.Series(
+            [
+                " ".join(f"{axis}={text}" for axis, text in zip(axes, texts, strict=True) if text)
+                for texts in zip(*own, strict=True)
+            ],
+            best.index,
+        )
     table = new_table(*cells, prose=["configuration"] if "configuration" not in axes else ())
     for row in zip(*cells.values(), strict=True):
         table.add_row(*row)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+
+from tuning.space.grid import Grid
+from tuning.space.space import Space
 
 MISSING = "–"
 
@@ -12,6 +17,20 @@ MISSING = "–"
 def counted(n: Any, noun: str) -> str:
     """A number of things: ``1 trial``, ``1,440 trials``."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def size_text(space: Space) -> str:
+    """The size of a space: ``43,200 configurations``, or ``any number of configurations``."""
+    if space.size == math.inf:
+        return "any number of configurations"
+    return f"{space.size:,} configurations"
+
+
+def named(row: Mapping[str, Any] | pd.Series[Any]) -> str:
+    """A row's configuration in a sentence: by its place in the grid, or by its trial."""
+    if pd.isna(row["index"]):
+        return f"the configuration of trial {row['trial']:,}"
+    return f"configuration {row['index']:,}"
 
 
 def number_text(value: Any) -> str:
@@ -24,6 +43,11 @@ def number_text(value: Any) -> str:
 def value_text(value: Any) -> str:
     """A value of an axis of the grid."""
     return "None" if pd.isna(value) else str(value)
+
+
+def axis_text(space: Space, value: Any) -> str:
+    """A value of a configuration in a table; nothing where the hyperparameter does not exist."""
+    return "" if pd.isna(value) and not isinstance(space, Grid) else value_text(value)
 
 
 def percent(share: float) -> str:

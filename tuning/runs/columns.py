@@ -10,7 +10,10 @@ from typing import Any, TypeAlias
 from tuning.errors import TuningError
 from tuning.problem.data import SPLITS
 from tuning.runs.manifest import Manifest
-from tuning.trial import Outcome
+from tuning.space.grid import Grid
+from tuning.space.labels import cell_text, python_scalar
+from tuning.space.space import Space
+from tuning.trial import Outcome, point_of
 
 Row: TypeAlias = dict[str, Any]
 
@@ -29,7 +32,6 @@ AFTER_METRICS = (
     "error",
 )
 SCORED = {"validation": "val", "test": "test", "train": "train"}  # as their columns begin
-FORMULA = ("=", "+", "-", "@")
 OF_COMPARISON = ("trials", "total_epochs", "total_cpu_seconds")  # columns beside the axes there
 
 
@@ -110,37 +112,27 @@ def key_of(run: str, strategy: str, outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def configuration_of_row(row: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """The configuration that a row of a table is of, with labels for values."""
+    if isinstance(space, Grid):
+        return space[int(row["index"])]
+    found: dict[str, Any] = {}
+    for name, parameter in space.parameters.items():
+        if parameter.exists(found):
+            found[name] = python_scalar(row[name])
+    return found
+
+
+def point_of_row(row: Mapping[str, Any], space: Space) -> int | str:
+    """What rows of the same configuration have in common: see `Trial.point`."""
+    if isinstance(space, Grid):
+        return int(row["index"])
+    return point_of(configuration_of_row(row, space))
+
+
 def cells(row: Mapping[str, Any], columns: list[str]) -> list[str]:
     """A row's cells as CSV text, in the order of the columns."""
     return [cell_text(row.get(column)) for column in columns]
-
-
-def cell_text(value: Any) -> str:
-    """A value as CSV text on one line: nothing for None, escapes for what does not print.
-
-    What a spreadsheet would take for a formula has an apostrophe before it (OWASP, "CSV
-    Injection"); a number does not.
-    """
-    if value is None:
-        return ""
-    text = str(value)
-    if isinstance(value, int | float):
-        return text
-    if not text.isprintable():
-        text = "".join(
-            char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-        )
-    if text.startswith(FORMULA) and not _is_number(text):
-        return f"'{text}"
-    return text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def csv_line(cells: list[str]) -> str:

@@ -20,13 +20,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from tuning.budget import Budget
 from tuning.errors import TuningError, quoted
 from tuning.problem.data import SPLITS
 from tuning.problem.environment import differing
 from tuning.problem.fingerprint import changed
 from tuning.problem.problem import Mode, Problem, axes_fault, reference_fault
 from tuning.samplers import Shard, samplers_of, strategies
-from tuning.space.grid import Grid, listing
+from tuning.space.given import as_grid
+from tuning.space.grid import Grid
+from tuning.space.labels import from_json, to_json
+from tuning.space.parameters import Float, Int, Parameter
+from tuning.space.space import Space, described
 from tuning.trial import SEEDS, now
 
 MANIFEST = "manifest.json"
@@ -53,12 +58,18 @@ class ProblemFacts:
     mode : {"max", "min"}
         Which way is better.
     axes : dict of str to list
-        The grid's.
+        The grid's, with labels for values; of a space that is no grid, the values of each
+        hyperparameter, or the ends of its range.
     fingerprint : dict of str to str
         A digest each of the problem's ``code``, ``model`` and ``data``; of parts of the code, by
         their names; and of the traced training ``step``, where it was traced.
     references : list of dict
         Results published elsewhere.
+    space : dict
+        Of a space that is no grid, what `tuning.Space.describe` says; else empty.
+    values : dict of str to dict
+        Of each hyperparameter, by their labels, the values that are not their own label, as
+        `tuning.space.labels.to_json` has them; of one that JSON cannot carry, ``{"lost": TYPE}``.
     """
 
     name: str
@@ -68,6 +79,8 @@ class ProblemFacts:
     axes: dict[str, list[Any]]
     fingerprint: dict[str, str]
     references: list[Any]
+    space: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -164,9 +177,35 @@ class Manifest:
     warm: str = ""
 
     @cached_property
+    def space(self) -> Space:
+        """The space that the run searches, with the values that JSON could carry."""
+        problem = self.problem
+        space = described(problem.space) if problem.space else Grid(problem.axes)
+        return space.with_values(
+            {
+                name: {label: from_json(each) for label, each in own.items() if not _is_lost(each)}
+                for name, own in problem.values.items()
+            }
+        )
+
+    @property
     def grid(self) -> Grid:
-        """The grid that the run searches."""
-        return Grid(self.problem.axes)
+        """The space, which has to be a grid.
+
+        Raises
+        ------
+        TuningError
+            If it is none.
+        """
+        return as_grid(self.space)
+
+    def lost(self, configuration: Mapping[str, Any]) -> dict[str, str]:
+        """The labels of a configuration whose values the manifest does not have, by name."""
+        return {
+            name: label
+            for name, label in configuration.items()
+            if isinstance(label, str) and _is_lost(self.problem.values.get(name, {}).get(label))
+        }
 
     @property
     def has_test(self) -> bool:
@@ -213,7 +252,12 @@ def make_manifest(
     mode, judge = (problem.mode, FILE) if problem.mode else better
     facts: dict[str, Any] = {
         "mode": mode,
-        "axes": {name: list(values) for name, values in problem.grid.axes.items()},
+        "axes": {name: _listed(each) for name, each in problem.space.parameters.items()},
+        "space": {} if isinstance(problem.space, Grid) else problem.space.describe(),
+        "values": {
+            name: {str(label): _carried(value) for label, value in own.items()}
+            for name, own in problem.space.named_values.items()
+        },
         "fingerprint": dict(fingerprint),
         "references": list(problem.references),
     }
@@ -234,6 +278,24 @@ def make_manifest(
         **fields,
         **known,
     )
+
+
+def _listed(parameter: Parameter) -> list[Any]:
+    """All values of a parameter that has a list of them, or the ends of its range."""
+    if isinstance(parameter, Float | Int):
+        return [parameter.low, parameter.high]
+    return list(parameter.values or ())
+
+
+def _carried(value: Any) -> Any:
+    try:
+        return to_json(value)
+    except ValueError:
+        return {"lost": type(value).__name__}
+
+
+def _is_lost(content: Any) -> bool:
+    return isinstance(content, dict) and "lost" in content
 
 
 def read_manifest(path: str | Path) -> Manifest:
@@ -364,13 +426,15 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     known = strategies()  # another one may be registered where the run was made
     own = {name: each for name, each in manifest.strategies.items() if name in known}
     try:
-        if fault := axes_fault(manifest.grid):
-            yield fault
-        samplers_of(own, manifest.grid, manifest.seed)
+        yield from filter(None, [axes_fault(manifest.space)])
+        if list(manifest.space.parameters) != list(problem.axes):
+            yield "its space is not of its axes"
+        samplers_of(own, manifest.space, manifest.seed)
         if manifest.shard:
             Shard.parse(manifest.shard)
     except TuningError as error:
         yield str(error)
+    yield from _budget_faults(manifest)
     for name, number, end in (("seed", manifest.seed, SEEDS), ("keep", manifest.keep, math.inf)):
         if not 0 <= number < end:
             yield f"its {name} is {number}"
@@ -389,6 +453,19 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
             yield f"its references: {fault}"
     if manifest.packing and set(manifest.packing) != set(problem.axes):
         yield "its packing is not of its axes"
+
+
+def _budget_faults(manifest: Manifest) -> Iterator[str]:
+    """What is wrong with a manifest's budget."""
+    try:
+        budget = Budget.from_settings(manifest.budget)
+    except TuningError as error:
+        yield str(error)
+    except TypeError:
+        yield f"its budget is {quoted(manifest.budget)}"
+    else:
+        if budget.as_long_as and budget.as_long_as not in manifest.strategies:
+            yield f"its budget is as long as {budget.as_long_as!r}, which it does not search by"
 
 
 def chosen_by(manifest: Manifest) -> str:
@@ -414,7 +491,8 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
             if values[0] != values[1]:
                 what = "problem" if name == "name" else name
                 found.append(f"its {what} is {values[0]}, not {values[1]}")
-    found += _differing_axes(was.axes, is_now.axes)
+    found += _differing_axes(old.space, new.space)
+    found = found or _differing_values(was.values, is_now.values)
     if old.environment and new.environment:
         found += differing(old.environment, new.environment)
     if not found:  # what was named above changes the code as well
@@ -433,18 +511,31 @@ def _same_tracer(old: Manifest, new: Manifest) -> bool:
     return all(old.versions.get(name) == new.versions.get(name) for name in ("keras", "jax"))
 
 
-def _differing_axes(old: Mapping[str, list[Any]], new: Mapping[str, list[Any]]) -> list[str]:
-    if Grid(old) == Grid(new):
+def _differing_axes(old: Space, new: Space) -> list[str]:
+    if old == new:
         return []
+    was, is_now = old.describe(), new.describe()
     found = []
-    for axis in dict.fromkeys([*old, *new]):
-        if axis not in old or axis not in new:
-            found.append(f"axis {axis!r} is only in {'the run' if axis in old else 'the problem'}")
-        elif Grid({axis: old[axis]}) != Grid({axis: new[axis]}):
-            has, wanted = listing(old[axis]), listing(new[axis])
-            which = f"{has}, not {wanted}" if has != wanted else "other values"
+    for axis in dict.fromkeys([*was, *is_now]):
+        if axis not in was or axis not in is_now:
+            found.append(f"axis {axis!r} is only in {'the run' if axis in was else 'the problem'}")
+        elif json.dumps(was[axis]) != json.dumps(is_now[axis]):
+            has, wanted = (each.parameters[axis].range_text() for each in (old, new))
+            which = f"{has}, not {wanted}" if has != wanted else "other values or conditions"
             found.append(f"its axis {axis!r} has {which}")
+    if not found and list(was) == list(is_now):
+        return ["it searches a grid, not a space" if isinstance(old, Grid) else "it is no grid"]
     return found or ["its axes stand in another order"]
+
+
+def _differing_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The values with the same label that differ as far as JSON has them."""
+    return [
+        f"its axis {axis!r} has another value {label}"
+        for axis in old
+        for label, value in old[axis].items()
+        if json.dumps(value) != json.dumps(new.get(axis, {}).get(label))
+    ]
 
 
 def _versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuning.runs.columns import SCORED, TRAINED
+from tuning.runs.columns import SCORED, TRAINED, configuration_of_row
 from tuning.runs.manifest import Manifest
 from tuning.trial import Outcome, Trial, epochs
 
@@ -33,7 +33,7 @@ def outcomes_of(
     Outcome
         In the order of the rows.
     """
-    grid = manifest.grid
+    space = manifest.space
     scores = [
         f"{short}_{name}"
         for split, short in SCORED.items()
@@ -44,10 +44,11 @@ def outcomes_of(
     logs = {} if curves is None else _logs(curves)
     for place in range(len(trials)):
         row = {name: values[place] for name, values in columns.items()}
-        configuration = grid[row["index"]]
+        configuration = configuration_of_row(row, space)
         stopped = row["status"] == "stopped"
         n_epochs = row[TRAINED] if stopped else epochs(configuration)
-        trial = Trial(row["trial"], configuration, row["seed"], n_epochs, row["index"])
+        index = space.place(configuration)
+        trial = Trial(row["trial"], configuration, row["seed"], n_epochs, index)
         yield Outcome(
             trial,
             row["status"],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuning.errors import TuningError
-from tuning.runs.columns import CURVES, TRIALS, cell_text
+from tuning.runs.columns import CURVES, TRIALS
 from tuning.runs.manifest import (
     MANIFEST,
     Published,
@@ -17,8 +17,9 @@ from tuning.runs.manifest import (
     read_manifest,
     write_text,
 )
-from tuning.runs.table import as_csv, load_curves, load_results, refuse_empty
-from tuning.space.grid import Grid
+from tuning.runs.table import as_csv, lines_of, load_curves, load_results, points_of, refuse_empty
+from tuning.space.labels import cell_text
+from tuning.space.space import Space
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,9 +51,10 @@ def publish(run: str | Path, out: str | Path) -> Published:
     """
     manifest, trials, curves = read_manifest(run), load_results(run), load_curves(run)
     refuse_empty(trials, run)
-    grid = manifest.grid
-    curves = without_beginnings(trials, curves, grid)
-    seconds = float(trials.drop_duplicates("index")["train_seconds"].sum())
+    space = manifest.space
+    curves = without_beginnings(trials, curves, space)
+    once = ~points_of(trials, space).duplicated()
+    seconds = float(trials.loc[once, "train_seconds"].sum())
     published = Published(
         trials=len(trials),
         epochs=len(curves),
@@ -64,7 +66,7 @@ def publish(run: str | Path, out: str | Path) -> Published:
     out = Path(out).absolute()
     try:
         with atomic_directory(out) as draft:
-            _to_parquet(trials, draft / Path(TRIALS).with_suffix(".parquet"), grid.axes)
+            _to_parquet(trials, draft / Path(TRIALS).with_suffix(".parquet"), space.parameters)
             _to_parquet(curves, draft / Path(CURVES).with_suffix(".parquet"))
             table = as_csv(trials).encode()
             (draft / f"{TRIALS}.gz").write_bytes(gzip.compress(table, mtime=0))
@@ -74,14 +76,14 @@ def publish(run: str | Path, out: str | Path) -> Published:
     return published
 
 
-def without_beginnings(trials: pd.DataFrame, curves: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+def without_beginnings(trials: pd.DataFrame, curves: pd.DataFrame, space: Space) -> pd.DataFrame:
     """The curves of counted trials, without those that are the beginning of a longer one."""
     key = ["strategy", "trial"]
     counted = trials[key]
     curves = curves.merge(counted, on=key)
-    if "epochs" not in grid.axes:
+    if "epochs" not in space.parameters:
         return curves
-    line = grid.line("epochs", trials["index"]).rename("line")
+    line = lines_of(trials, space).rename("line")
     of_longest = trials.groupby(["strategy", line])["epochs"].transform("idxmax")
     counted = counted.assign(longest=trials["trial"].loc[of_longest].to_numpy())
     curves = curves.merge(counted, on=key)

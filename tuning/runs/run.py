@@ -27,6 +27,7 @@ from tuning.runs.columns import (
     csv_line,
     curve_columns,
     key_of,
+    point_of_row,
     row_of,
 )
 from tuning.runs.lock import LOCK, Lock
@@ -40,7 +41,8 @@ from tuning.runs.manifest import (
     write_text,
 )
 from tuning.samplers import gives_each_once
-from tuning.trial import KeptModel, Outcome, Spent, Trial, epochs
+from tuning.space.grid import Grid
+from tuning.trial import KeptModel, Outcome, Spent, Trial, epochs, point_of
 
 SPENT = "spent.json"
 SPENT_EVERY_SECONDS = 1.0
@@ -69,13 +71,13 @@ class Run:
         self.taken_over_from = lock.taken_over_from
         self._lock = lock
         self._writing = threading.Lock()
-        self._grid = manifest.grid
+        self._space = manifest.space
         self._metric = manifest.problem.metric
         self._name = path.absolute().name
         self._columns = columns_of(manifest)
         self._curve_columns = curve_columns(manifest.problem.metric)
         self.best = self._no_models()
-        self._points: dict[str, dict[int, int]] = {}
+        self._points: dict[str, dict[int, int | str]] = {}
         self._trained: set[Hashable] = set()
         self._spent = read_spent(path)
         self._spent_written = time.monotonic()
@@ -178,7 +180,7 @@ class Run:
             self.best = self._best_of_all()
             self.best.settle()
 
-    def point(self, strategy: str, number: int) -> Hashable | None:
+    def point(self, strategy: str, number: int) -> int | str | None:
         """Which configuration was counted as a strategy's trial of that number; None if none."""
         return self._points.get(strategy, {}).get(number)
 
@@ -293,7 +295,7 @@ class Run:
             self._write(self._trials, TRIALS, [cells(row, self._columns) for row in rows])
             for row in rows:
                 strategy, number = row["strategy"], int(row["trial"])
-                self._note(strategy, number, int(row["index"]), _length(row))
+                self._note(strategy, number, point_of_row(row, self._space), _length(row))
                 if row["status"] == "ok":
                     self.best.rank(strategy, number, float(row[self._metric]))
             self.best.settle()
@@ -312,11 +314,11 @@ class Run:
             What was counted.
         """
         from tuning.runs.outcomes import outcomes_of
-        from tuning.runs.table import load_curves, load_results
+        from tuning.runs.table import load_curves, load_results, points_of
 
         points = {trial.point for _, trial in wanted}
         table, curves = load_results(self.path), load_curves(self.path)
-        rows = table[table["index"].isin(points)]
+        rows = table[points_of(table, self._space).isin(points)]
         known = {
             (each.trial.point, each.trial.epochs): each
             for each in outcomes_of(rows, self.manifest, curves)
@@ -364,9 +366,9 @@ class Run:
                     best.rank(row["strategy"], int(row["trial"]), float(row[self._metric]))
         return best
 
-    def _note(self, strategy: str, number: int, index: int, n_epochs: int) -> None:
-        self._points.setdefault(strategy, {})[number] = index
-        self._trained.add((index, n_epochs))
+    def _note(self, strategy: str, number: int, point: int | str, n_epochs: int) -> None:
+        self._points.setdefault(strategy, {})[number] = point
+        self._trained.add((point, n_epochs))
 
     def _write(self, file: io.RawIOBase | Any, name: str, lines: list[list[str]]) -> None:
         if not lines:
@@ -405,23 +407,23 @@ class Run:
             for name in ("epochs", TRAINED, "status")
             if name in self._columns
         }
-        own_seed, size = str(self.manifest.seed), self._grid.size
-        seen: dict[str, set[int]] = {}
+        own_seed = str(self.manifest.seed)
+        seen: dict[str, set[int | str]] = {}
         n = 0
         try:
             with path.open(newline="", encoding="utf-8") as file:
                 reader = csv.reader(file)
                 next(reader)
                 for n, row in enumerate(reader, start=1):
-                    number, point = int(row[trial]), int(row[index])
+                    number, point = int(row[trial]), self._point_of_cells(row, index)
                     right = len(row) == len(self._columns) and row[seed] == own_seed
                     right = right and row[strategy].isidentifier()  # it names files as well
-                    if not right or row[status] not in STATUSES or not 0 <= point < size:
+                    if not right or row[status] not in STATUSES:
                         raise ValueError
                     known = seen.setdefault(row[strategy], set())
                     again = number in self._points.get(row[strategy], ())
                     if again or (point in known and gives_each_once(row[strategy])):
-                        what = f"trial {number}" if again else f"index {point}"
+                        what = f"trial {number}" if again else _named(point)
                         raise TuningError(f"{path} has {what} a second time, in row {n:,}")
                     known.add(point)
                     length = _length({name: row[place] for name, place in lengths.items()})
@@ -432,6 +434,21 @@ class Run:
             raise
         except (ValueError, IndexError, csv.Error):
             raise TuningError(f"{path} is damaged in row {max(1, n):,} or behind it") from None
+
+    def _point_of_cells(self, row: Sequence[str], index: int) -> int | str:
+        """The point of a row, from its cells' text; ValueError if the space has none such."""
+        if isinstance(self._space, Grid):
+            point = int(row[index])
+            if not 0 <= point < self._space.size:
+                raise ValueError(point)
+            return point
+        if row[index]:
+            raise ValueError(row[index])
+        return point_of(self._space.read(dict(zip(self._columns, row, strict=True))))
+
+
+def _named(point: int | str) -> str:
+    return f"index {point}" if isinstance(point, int) else f"the configuration {point}"
 
 
 def read_spent(path: Path) -> dict[str, Spent]:
@@ -456,7 +473,9 @@ def read_spent(path: Path) -> dict[str, Spent]:
 
 def _length(row: Mapping[str, Any]) -> int:
     """The epochs of the trial that a row is of: fewer than its configuration's if it stopped."""
-    return int(row[TRAINED]) if row["status"] == "stopped" else epochs(row)
+    if row["status"] == "stopped":
+        return int(row[TRAINED])
+    return epochs({name: row[name] for name in ("epochs",) if row.get(name) not in (None, "")})
 
 
 def _write_files(folder: Path, files: Mapping[str, str]) -> None:

@@ -8,24 +8,27 @@ import math
 import shlex
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tuning.errors import TuningError, first_line
 from tuning.runs.columns import (
     CURVES,
+    KEY,
     STATUSES,
     TRAINED,
     TRIALS,
-    cell_text,
     columns_of,
     curve_columns,
+    point_of_row,
 )
 from tuning.runs.manifest import Manifest, read_manifest
 from tuning.runs.typed import typed
 from tuning.samplers import gives_each_once
 from tuning.space.grid import Grid
+from tuning.space.labels import cell_text
+from tuning.space.space import Space
 from tuning.trial import KERAS_EPOCHS
 
 if TYPE_CHECKING:
@@ -50,10 +53,11 @@ def load_results(path: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         One row a trial: ``run``, ``strategy``, ``trial`` (its number in the strategy's order, from
-        0), ``index`` (its configuration's place in the grid), ``seed``, a column for each axis with
-        the grid's own values, ``trained_epochs``, ``status``, ``val_…``, ``test_…`` (where there is
-        test data) and ``train_…`` of each metric, ``train_seconds``, ``engine``, ``backend``,
-        ``worker``, ``finished_at`` (UTC), ``error``.
+        0), ``index`` (its configuration's place in the grid; None of a space that is no grid),
+        ``seed``, a column for each hyperparameter (labels of values that are no number, boolean or
+        text; empty where it does not exist), ``trained_epochs``, ``status``, ``val_…``, ``test_…``
+        (where there is test data) and ``train_…`` of each metric, ``train_seconds``, ``engine``,
+        ``backend``, ``worker``, ``finished_at`` (UTC), ``error``.
 
     Raises
     ------
@@ -64,19 +68,24 @@ def load_results(path: str | Path) -> pd.DataFrame:
     """
     manifest = read_manifest(path)
     file, table = _read(Path(path), TRIALS, manifest)
-    grid, columns = manifest.grid, columns_of(manifest)
+    space, columns = manifest.space, columns_of(manifest)
     known = columns if manifest.format >= 3 else [name for name in columns if name != TRAINED]
     _check_columns(table, known, file)
     named = table["strategy"].astype(str).map(str.isidentifier).astype(bool)
     _check(named, "strategy", table, file, "is not one")
     _check(table["status"].isin(STATUSES), "status", table, file, "is not one")
-    _to_integers(table, ["trial", "index", "seed"], file)
+    _to_integers(table, ["trial", "seed"], file)
     own = table["seed"] == manifest.seed
     _check(own, "seed", table, file, f"is not the run's, {manifest.seed}")
-    inside = (table["index"] >= 0) & (table["index"] < grid.size)
-    _check(inside, "index", table, file, f"is not in a grid of {grid.size:,}")
-    for axis in grid.axes:
-        _to_values(table, axis, grid, file)
+    if isinstance(space, Grid):
+        _to_integers(table, ["index"], file)
+        inside = (table["index"] >= 0) & (table["index"] < space.size)
+        _check(inside, "index", table, file, f"is not in a grid of {space.size:,}")
+        for axis in space.axes:
+            _to_values(table, axis, space, file)
+    else:
+        _to_no_index(table, file)
+        _to_configurations(table, space, file)
     if manifest.format >= 3:
         _to_integers(table, [TRAINED], file)
     else:  # which had no trainings that were stopped
@@ -91,8 +100,11 @@ def load_results(path: str | Path) -> pd.DataFrame:
     for name in columns[columns.index("engine") :]:
         table[name] = table[name].mask(table[name] == "")
     once = table["strategy"].map(gives_each_once)  # others may ask for a configuration again
-    again = table.duplicated(["strategy", "index"]) & once.astype(bool)
-    _check(~again, "index", table, file, "is there a second time")
+    found = table[["strategy"]].assign(point=points_of(table, space))
+    if any(once):
+        name = "index" if isinstance(space, Grid) else columns[len(KEY)]
+        again = found.duplicated() & once.astype(bool)
+        _check(~again, name, table, file, "is there a second time")
     again = table.duplicated(["strategy", "trial"])
     _check(~again, "trial", table, file, "is there a second time")
     _check_complete(table, _rows(manifest, "trials"), file)
@@ -121,7 +133,10 @@ def load_curves(path: str | Path) -> pd.DataFrame:
     columns = curve_columns(manifest.problem.metric)
     keys = ["strategy", "index" if manifest.format == 1 else "trial"]
     _check_columns(table, [name for name in columns if name in keys or name != "trial"], file)
-    integers = ("trial", "index", "seed", "epoch")
+    integers = ["trial", "index", "seed", "epoch"]
+    if not isinstance(manifest.space, Grid):
+        integers.remove("index")
+        _to_no_index(table, file)
     _to_integers(table, [name for name in integers if name in table], file)
     _to_numbers(table, columns[columns.index("epoch") + 1 :], file)
     again = table.duplicated([*keys, "epoch"])
@@ -131,6 +146,28 @@ def load_curves(path: str | Path) -> pd.DataFrame:
         table = table.merge(load_results(path)[["strategy", "trial", "index"]], on=keys)
         table = table[columns]
     return table
+
+
+def points_of(table: pd.DataFrame, space: Space) -> pd.Series[Any]:
+    """What rows with the same configuration have in common: see `Trial.point`."""
+    import pandas as pd
+
+    if isinstance(space, Grid):
+        return table["index"]
+    columns = {name: table[name].tolist() for name in space.parameters}
+    points = [
+        point_of_row({name: cells[i] for name, cells in columns.items()}, space)
+        for i in range(len(table))
+    ]
+    return pd.Series(points, table.index, dtype=object)
+
+
+def lines_of(table: pd.DataFrame, space: Space) -> pd.Series[Any]:
+    """What rows have in common that differ in nothing but their epochs."""
+    if isinstance(space, Grid):
+        line: pd.Series[Any] = space.line("epochs", table["index"])
+        return line
+    return points_of(table.assign(epochs=None), space)
 
 
 def load_again(path: str | Path, metric: str) -> pd.DataFrame | None:
@@ -259,6 +296,42 @@ def _to_values(table: pd.DataFrame, axis: str, grid: Grid, file: Path) -> None:
     _check(right, axis, table, file, "is not what the manifest's grid has there")
     own = pd.Series(np.array(values, dtype=object)[positions], table.index, dtype=object)
     table[axis] = own.infer_objects() if len(set(map(type, values))) == 1 else own
+
+
+def _to_no_index(table: pd.DataFrame, file: Path) -> None:
+    """Refuse an index, which rows of a space that is no grid do not have."""
+    none = table["index"].isna() | (table["index"] == "")
+    _check(none, "index", table, file, "is in a table of no grid")
+    table["index"] = np.full(len(table), None, dtype=object)
+
+
+def _to_configurations(table: pd.DataFrame, space: Space, file: Path) -> None:
+    """Convert the hyperparameters' columns from text to values of the space, None for none."""
+    import pandas as pd
+
+    names = list(space.parameters)
+    cells = {
+        name: ["" if pd.isna(cell) else cell_text(cell) for cell in table[name].tolist()]
+        for name in names
+    }
+    found: dict[str, list[Any]] = {name: [] for name in names}
+    for i in range(len(table)):
+        try:
+            configuration = space.read({name: cells[name][i] for name in names})
+        except ValueError as error:
+            raise TuningError(
+                f"{file} is damaged in row {i + 1:,}: the row is of no configuration of the "
+                f"manifest's space ({first_line(error, 80)})"
+            ) from error
+        for name in names:
+            found[name].append(configuration.get(name))
+    for name, values in found.items():
+        kinds = set(map(type, values))
+        own = pd.Series(values, table.index, dtype=object)
+        numbers = kinds <= {float, type(None)} and float in kinds
+        table[name] = own.astype(float) if numbers else own
+        if len(kinds) == 1 and type(None) not in kinds:
+            table[name] = own.infer_objects()
 
 
 def _check(

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from tuning.samplers.protocol import FINISHED, WAIT, FixedSampler, Sampler, every_trial, trial_at
+from tuning.samplers.jobs import MANY, JobSampler, Wanted
+from tuning.samplers.protocol import (
+    FINISHED,
+    WAIT,
+    FixedSampler,
+    Sampler,
+    every_trial,
+    trial_at,
+    trial_of,
+    trial_of_point,
+)
 from tuning.samplers.random import RandomSampler
 from tuning.samplers.registry import (
     gives_each_once,
@@ -17,13 +27,16 @@ from tuning.samplers.sweep import SweepSampler
 
 __all__ = [
     "FINISHED",
+    "MANY",
     "WAIT",
     "FixedSampler",
+    "JobSampler",
     "RandomSampler",
     "Sampler",
     "Shard",
     "ShardSampler",
     "SweepSampler",
+    "Wanted",
     "every_trial",
     "gives_each_once",
     "register",
@@ -32,4 +45,6 @@ __all__ = [
     "strategy",
     "title_of",
     "trial_at",
+    "trial_of",
+    "trial_of_point",
 ]

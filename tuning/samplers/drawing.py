@@ -34,6 +34,13 @@ class Drawing:
     ------
     TuningError
         For a prior of what the space does not have.
+
+    Attributes
+    ----------
+    longest : int
+        The largest epochs that a configuration may have.
+    likely : frozenset of str
+        The hyperparameters that have a prior.
     """
 
     def __init__(self, space: Space, random: Random, prior: Likely | None = None) -> None:
@@ -42,6 +49,7 @@ class Drawing:
         self._likely = {
             name: _draw_of(name, space.parameters, own) for name, own in (prior or {}).items()
         }
+        self.likely = frozenset(self._likely)
         self._known: set[str] = set()
         self.longest = longest_epochs(space)
 

@@ -87,8 +87,7 @@ class HalvingSampler(RungSampler):
         self._drawn[bracket] += len(members)
         for each in members:
             self._bracket_of[self.training(each)] = bracket
-        rungs = self.rungs(members[0])
-        return self.train(members, 0, rungs[min(bracket, len(rungs) - 1)])
+        return self.begin(members, bracket)
 
     def learn(self, outcomes: Sequence[Outcome]) -> None:
         """Note who has reached which rung."""

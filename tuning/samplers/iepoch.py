@@ -46,7 +46,7 @@ class FewEpochsSampler(RungSampler):
         if not members and self.room > 0:
             members = self.draw(self.members)
         if members:
-            return self.train(members, 0, self.rungs(members[0])[0])
+            return self.begin(members)
         if self._final is None and not self.waiting:
             self._final = self._choose()
         if not self._final:

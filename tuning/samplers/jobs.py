@@ -12,6 +12,7 @@ from tuning.samplers.protocol import FINISHED, LOSS, WAIT, Goal, Programs, Sampl
 from tuning.space.space import Space
 from tuning.trial import Outcome, Trial
 
+MANY = 1_000_000  # trainings: no limit, where a budget ends a search
 AHEAD = 3  # jobs decided before the outcomes of the first of them are heard
 
 
@@ -30,6 +31,16 @@ class Wanted:
     configuration: dict[str, Any]
     epochs: int
     since: int = 0
+
+
+class _Kept:
+    """Programs whose properties, which do not change, are asked for once."""
+
+    def __init__(self, programs: Programs) -> None:
+        self.program = programs.program
+        self.epoch_seconds = programs.epoch_seconds
+        self.lifted = programs.lifted
+        self.free_epochs = programs.free_epochs
 
 
 class JobSampler(Sampler):
@@ -104,8 +115,17 @@ class JobSampler(Sampler):
 
     def meet(self, programs: Programs, goal: Goal = LOSS) -> None:
         """Hear how configurations share programs, and what is sought."""
-        self._programs = programs
+        self._programs = _Kept(programs)
         self.goal = goal
+
+    def begins_with(self, other: Sampler) -> bool:
+        """Whether it is the same: one that may train more decides otherwise near its end."""
+        return type(other) is type(self) and other.n_trials == self.n_trials
+
+    def describe(self) -> str:
+        """Such as ``halving with 60 trainings``."""
+        title = self.title or self.name or type(self).__name__
+        return title if self.n_trials >= MANY else f"{title} with {self.n_trials:,} trainings"
 
     def ask(self, n: int) -> list[Trial] | Signal:
         """The next job's trials, however many."""

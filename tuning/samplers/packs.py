@@ -20,6 +20,7 @@ COMPILE_SECONDS = 1.3  # of a new program, in the seconds of `Programs.epoch_sec
 FIRST = 4  # programs that are spread over the space, before the model chooses
 HITS = 0.05  # of the candidates, which a draw from the model holds to be the best
 TEMPER = 0.3  # of the draws from the model
+CHANCE, BAR, MEMBER, SPREAD, COSTPOW, ADD = False, 0.05, 0.04, 0.2, 1.0, False
 OWN = 0.5  # of how far a training was from its expectation, what it is thought to keep
 
 
@@ -66,7 +67,7 @@ class PacksSampler(RungSampler):
             return self.idle()
         self._drawn += 1
         self._compiled.add(self.program_of(members[0]))
-        return self.train(members, 0, self.rungs(members[0])[0])
+        return self.begin(members)
 
     def learn(self, outcomes: Sequence[Outcome]) -> None:
         """Have the model learn the scores, and note what may go on."""
@@ -94,7 +95,33 @@ class PacksSampler(RungSampler):
         rows = self._model.encode([each.configuration for each in all_paused])
         epochs = [each.epochs for each in all_paused]
         above = self._model.residuals(rows, epochs, [self._scores[key] for key in keys])
-        order = np.argsort(-(self._model.mean(rows) + OWN * above), kind="stable")[:free]
+        mean, sd = self._model.predict(rows)
+        value = mean + OWN * above
+        if CHANCE:
+            allv = (
+                np.concatenate(
+                    [
+                        self._model.mean(np.concatenate([o.rows for _, o in self._pool.groups()])),
+                        value,
+                    ]
+                )
+                if self._pool.groups()
+                else value
+            )
+            bar = np.quantile(allv, 1 - BAR)
+            cost = np.array(
+                [
+                    MEMBER
+                    + (self.longest - e.epochs) * self.programs.epoch_seconds(e.configuration)
+                    for e in all_paused
+                ]
+            )
+            from scipy.special import ndtr
+
+            value = np.log(ndtr((value - bar) / np.sqrt(sd**2 + SPREAD**2))) - COSTPOW * np.log(
+                cost
+            )
+        order = np.argsort(-value, kind="stable")[:free]
         lead = all_paused[order[0]]
 
         def group(seen: Seen) -> Hashable:
@@ -111,7 +138,7 @@ class PacksSampler(RungSampler):
         if self.room <= 0:
             return []
         if self._drawn < FIRST:
-            return self.draw(self.members, self._spread(self._drawn))
+            return self._apart(self._spread(self._drawn))
         self._pool.renew()
         program, places = self._choose(self._pool.groups())
         return self._pool.take(program, places) if places else []
@@ -137,12 +164,33 @@ class PacksSampler(RungSampler):
                 best = hits / seconds, program, [int(place) for place in places]
         return best[1:]
 
+    def _apart(self, first: dict[str, Any]) -> list[dict[str, Any]]:
+        """New members of a program that are far from each other: each as far as can be."""
+        n = min(self.members, self.room)
+        program = self.program_of(first)
+        self._pool.fill(program, first)
+        groups = [own for each, own in self._pool.groups() if each == program]
+        if not groups:
+            return []
+        rows = groups[0].rows
+        places = [int(self._numbers.integers(len(rows)))]
+        near = np.full(len(rows), np.inf)
+        while len(places) < min(n, len(rows)):
+            distances = np.abs(rows - rows[places[-1]]).sum(axis=1)
+            near = np.minimum(near, distances) if not ADD else near + 0
+            near = np.minimum(near, distances)
+            near[places] = -1
+            ties = np.flatnonzero(near == near.max())
+            places.append(int(self._numbers.choice(ties)))
+        return self._pool.take(program, places)
+
     def _spread(self, number: int) -> dict[str, Any]:
         """The number-th of configurations that differ in every axis with a list of values."""
         if not self._orders:
             for name, parameter in self._space.parameters.items():
-                if name not in self.programs.lifted and isinstance(parameter, Choice):
-                    n = len(parameter.options)
+                spread = isinstance(parameter, Choice) and name not in self.drawing.likely
+                if spread and name not in self.programs.lifted:
+                    n = len(parameter.values or ())
                     self._orders[name] = [int(i) for i in self._numbers.permutation(n)]
         known = {
             name: self._space.parameters[name].values[order[number % len(order)]]

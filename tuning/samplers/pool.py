@@ -75,10 +75,12 @@ class Pool:
         while len(self._of) > PROGRAMS:
             del self._of[next(iter(self._of))]
 
-    def fill(self, program: Hashable, first: dict[str, Any]) -> None:
-        """Draw candidates of a program anew, from one of its configurations."""
-        found: dict[str, dict[str, Any]] = {}
-        for _ in range(TRIES * PER_PROGRAM):
+    def fill(
+        self, program: Hashable, first: dict[str, Any], kept: list[dict[str, Any]] | None = None
+    ) -> None:
+        """Draw candidates of a program, from one of its configurations, beside those kept."""
+        found = {self._key(configuration): configuration for configuration in kept or []}
+        for _ in range(TRIES * (PER_PROGRAM - len(found))):
             drawn = self._drawing.like(first, self._programs)
             if drawn is not None and not self._drawing.knows(key := self._key(drawn)):
                 found[key] = drawn
@@ -100,5 +102,6 @@ class Pool:
         chosen = [own.configurations[place] for place in places]
         for configuration in chosen:
             self._drawing.note(self._key(configuration))
-        self.fill(program, chosen[0])
+        rest = [each for i, each in enumerate(own.configurations) if i not in set(places)]
+        self.fill(program, chosen[0], rest)
         return chosen

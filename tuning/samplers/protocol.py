@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol
 
 from tuning.errors import TuningError
+from tuning.space.given import as_grid
 from tuning.space.grid import Grid
+from tuning.space.space import Space
 from tuning.trial import Outcome, Trial, epochs
 
 CHUNK = 100_000  # trials asked for at once, where all are
@@ -118,12 +121,12 @@ class Sampler(ABC):
     n_trials: int
 
     @classmethod
-    def from_settings(cls, space: Grid, seed: int, settings: Mapping[str, Any]) -> Sampler:
+    def from_settings(cls, space: Space, seed: int, settings: Mapping[str, Any]) -> Sampler:
         """The sampler that the manifest's settings of a strategy mean.
 
         Parameters
         ----------
-        space : Grid
+        space : Space
         seed : int
         settings : mapping
             As JSON has them.
@@ -160,6 +163,18 @@ class Sampler(ABC):
 
         Those whose ``status`` is not ``ok`` have no metrics.
         """
+
+    def recall(self, outcomes: Sequence[Outcome]) -> None:
+        """Hear outcomes of an earlier run, before the first `ask`.
+
+        Their configurations are of this space; their numbers mean nothing here.
+
+        Raises
+        ------
+        TuningError
+            If the strategy learns nothing from them.
+        """
+        raise TuningError(f"the strategy {self.name!r} learns nothing from an earlier run")
 
     def begins_with(self, other: Sampler) -> bool:
         """Whether its first trials are those of another sampler of its kind with fewer."""
@@ -208,6 +223,18 @@ def trial_at(space: Grid, index: int, number: int, seed: int) -> Trial:
     """The trial of a grid's point."""
     configuration = space[index]
     return Trial(number, configuration, seed, epochs(configuration), index)
+
+
+def trial_of(space: Space, configuration: dict[str, Any], number: int, seed: int) -> Trial:
+    """The trial of a configuration of a space, with labels for values."""
+    place = space.place(configuration)
+    return Trial(number, configuration, seed, epochs(configuration), place)
+
+
+def trial_of_point(space: Space, point: int | str, number: int, seed: int) -> Trial:
+    """The trial of a configuration that is known by its `Trial.point`."""
+    configuration = as_grid(space)[point] if isinstance(point, int) else json.loads(point)
+    return trial_of(space, space.labels(configuration), number, seed)
 
 
 def every_trial(sampler: Sampler) -> Iterator[Trial]:

@@ -134,6 +134,14 @@ class RungSampler(JobSampler):
             rung *= self.reduction
         return [*rungs, end] if not rungs or rungs[-1] < end else rungs
 
+    def begin(self, configurations: Iterable[dict[str, Any]], rung: int = 0) -> list[Wanted]:
+        """The trials by which new trainings come to a rung: 0 is the first, -1 the end."""
+        wanted = []
+        for each in configurations:
+            rungs = self.rungs(each)
+            wanted += self.train([each], 0, rungs[min(rung, len(rungs) - 1)])
+        return wanted
+
     def train(
         self, configurations: Iterable[dict[str, Any]], since: int, until: int
     ) -> list[Wanted]:

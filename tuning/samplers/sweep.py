@@ -9,7 +9,9 @@ from typing import Any
 from tuning.errors import TuningError, quoted
 from tuning.samplers.protocol import FixedSampler, Sampler
 from tuning.samplers.registry import register
+from tuning.space.given import as_grid
 from tuning.space.grid import Grid
+from tuning.space.space import Space
 
 
 @register("sweep")
@@ -32,7 +34,8 @@ class SweepSampler(FixedSampler):
     Raises
     ------
     TuningError
-        For a range that is empty or leaves the grid, or more points than the range has.
+        For a space that is no grid, a range that is empty or leaves the grid, or more points than
+        the range has.
 
     Examples
     --------
@@ -51,6 +54,7 @@ class SweepSampler(FixedSampler):
         trials: int | None = None,
         seed: int = 0,
     ) -> None:
+        as_grid(space, "a sweep")
         stop = space.size if stop is None else stop
         if not 0 <= start < stop <= space.size:
             raise TuningError(
@@ -66,7 +70,7 @@ class SweepSampler(FixedSampler):
         super().__init__(space, trials, seed)
 
     @classmethod
-    def from_settings(cls, space: Grid, seed: int, settings: Mapping[str, Any]) -> SweepSampler:
+    def from_settings(cls, space: Space, seed: int, settings: Mapping[str, Any]) -> SweepSampler:
         """The sweep of ``points`` (N, ``A:B`` or ``all``) in ``order`` (grid or spaced).
 
         Raises
@@ -77,7 +81,8 @@ class SweepSampler(FixedSampler):
         points, order = settings.get("points"), settings.get("order", "grid")
         if not isinstance(points, str) or set(settings) > {"points", "order"}:
             raise TuningError(f"a sweep's settings are points and order, not {quoted(settings)}")
-        return cls(space, seed=seed, **_range(points, space, order))
+        grid = as_grid(space, "a sweep")
+        return cls(grid, seed=seed, **_range(points, grid, order))
 
     def next_index(self, number: int) -> int:
         """The points in order."""

@@ -8,16 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypeAlias, overload
+from typing import Any, overload
 
-from tuning.errors import TuningError, quoted, shortened
-from tuning.space.parameters import Choice, Parameter
-from tuning.space.space import Space
+from tuning.errors import TuningError, quoted
+from tuning.space.labels import Value, labelled, python_scalar, same
+from tuning.space.parameters import Choice, Parameter, listing
+from tuning.space.space import Configuration, Space, check_name, is_list
 
-Value: TypeAlias = bool | int | float | str | None
-Configuration: TypeAlias = dict[str, Value]
-
-LISTED = 8  # values of an axis that a message shows
+__all__ = ["Configuration", "Grid", "GridSlice", "Value", "listing"]
 
 
 class Grid(Space):
@@ -26,16 +24,19 @@ class Grid(Space):
     A point is numbered by mixed radix, the first axis slowest, as nested loops would visit it.
     Only the axes are stored: a grid of 10**18 points costs as little as one of ten.
 
+    A value may be anything. Where it is no number, boolean, text or None, the grid has a label in
+    its place, such as ``(64, 32)``; see `Space`.
+
     Parameters
     ----------
-    axes : mapping of str to sequence of bool, int, float, str or None
+    axes : mapping of str to sequence
         Name and values of each hyperparameter, in order. NumPy scalars become Python's.
 
     Raises
     ------
     TuningError
-        For a grid without axes, an axis without values, a value that is repeated, not finite or
-        not a scalar. ``1``, ``1.0`` and ``True`` count as repeated: no table could tell them apart.
+        For a grid without axes, an axis without values, a value that is repeated or not finite.
+        ``1``, ``1.0`` and ``True`` count as repeated: no table could tell them apart.
 
     Examples
     --------
@@ -46,14 +47,21 @@ class Grid(Space):
     4
     """
 
-    def __init__(self, axes: Mapping[str, Iterable[Value]]) -> None:
+    def __init__(self, axes: Mapping[str, Iterable[Any]]) -> None:
         if not isinstance(axes, Mapping):
             raise TuningError(
                 f"a grid takes a mapping of axis names to values, not {type(axes).__name__}"
             )
         if not axes:
             raise TuningError("a grid needs at least one axis")
-        self._axes = {_axis_name(name): _axis_values(name, axes[name]) for name in axes}
+        self._axes: dict[str, tuple[Value, ...]] = {}
+        values: dict[str, dict[Value, Any]] = {}
+        self._values = values
+        for name in axes:
+            check_name(name)
+            self._axes[name], others = _axis_values(name, axes[name])
+            if others:
+                values[name] = others
         self._positions = {
             name: {(type(value), value): i for i, value in enumerate(values)}
             for name, values in self._axes.items()
@@ -61,17 +69,25 @@ class Grid(Space):
 
     @property
     def axes(self) -> Mapping[str, tuple[Value, ...]]:
-        """The values of each axis, in order; read only."""
+        """The values of each axis, or labels of them, in order; read only."""
         return MappingProxyType(self._axes)
 
-    @cached_property
+    @property
     def parameters(self) -> Mapping[str, Parameter]:
         """Each axis as a choice of its values; read only."""
-        return MappingProxyType({name: Choice(values) for name, values in self._axes.items()})
+        return MappingProxyType(self._choices)
 
-    def place(self, configuration: Mapping[str, Value]) -> int:
+    @cached_property
+    def _choices(self) -> dict[str, Parameter]:
+        return {name: Choice(values) for name, values in self._axes.items()}
+
+    def place(self, configuration: Mapping[str, Any]) -> int:
         """The configuration's place in the grid: its `index`."""
         return self.index(configuration)
+
+    def labels(self, configuration: Mapping[str, Any]) -> Configuration:
+        """The configuration with labels in place of values, in the order of the axes."""
+        return self[self.index(configuration)]
 
     @property
     def size(self) -> int:
@@ -129,7 +145,7 @@ class Grid(Space):
         """The axes behind this one, which change faster."""
         return list(self._axes)[list(self._axes).index(axis) + 1 :]
 
-    def index(self, configuration: Mapping[str, Value]) -> int:
+    def index(self, configuration: Mapping[str, Any]) -> int:
         """The number of a configuration, in ``range(size)``.
 
         Raises
@@ -145,15 +161,22 @@ class Grid(Space):
         for name, values in self._axes.items():
             if name not in configuration:
                 raise TuningError(f"the configuration lacks axis {name!r}")
-            value = _python_scalar(configuration[name])
+            value = python_scalar(configuration[name])
             try:
                 position = self._positions[name][type(value), value]
             except (KeyError, TypeError):
-                raise TuningError(
-                    f"{quoted(value)} is not a value of axis {name!r}: it has {listing(values)}"
-                ) from None
+                position = self._named_position(name, value)
             index = index * len(values) + position
         return index
+
+    def _named_position(self, name: str, value: Any) -> int:
+        """The place of a value that has a label."""
+        for label, own in self.named_values.get(name, {}).items():
+            if same(own, value):
+                return self._positions[name][type(label), label]
+        raise TuningError(
+            f"{quoted(value)} is not a value of axis {name!r}: it has {listing(self._axes[name])}"
+        )
 
     def __contains__(self, configuration: object) -> bool:
         try:
@@ -212,47 +235,8 @@ class GridSlice(Sequence[Configuration]):
         return self.grid[self.indices[index]]
 
 
-def _axis_name(name: object) -> str:
-    if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise TuningError(f"{quoted(name)} cannot name an axis: a name is printable text")
-    return name
-
-
-def _axis_values(name: str, values: Iterable[Value]) -> tuple[Value, ...]:
-    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+def _axis_values(name: str, values: Any) -> tuple[tuple[Value, ...], dict[Value, Any]]:
+    """The labels of an axis's values, and the values that are not their own label."""
+    if not is_list(values):
         raise TuningError(f"axis {name!r} needs a list of values, not {quoted(values)}")
-    checked = tuple(_python_scalar(value) for value in values)
-    if not checked:
-        raise TuningError(f"axis {name!r} has no values")
-    seen: dict[Value, Value] = {}
-    for value in checked:
-        if not isinstance(value, bool | int | float | str | None):
-            raise TuningError(
-                f"axis {name!r} has a value {quoted(value)}, where a bool, int, float, str or None "
-                "is needed: let build_model make the rest from these"
-            )
-        if isinstance(value, float) and not math.isfinite(value):
-            raise TuningError(f"axis {name!r} has the value {value!r}, which is not finite")
-        if value in seen:
-            other = seen[value]
-            equal = "" if type(other) is type(value) else f" ({other!r} and {value!r} are equal)"
-            raise TuningError(f"axis {name!r} repeats {quoted(value)}{equal}")
-        seen[value] = value
-    return checked
-
-
-def _python_scalar(value: object) -> Value:
-    """A NumPy scalar as Python's own; anything else as it is."""
-    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
-        value = value.item()  # type: ignore[attr-defined]
-    return value  # type: ignore[return-value]
-
-
-def listing(values: Sequence[Value]) -> str:
-    """The values as a list, of many the first and the last."""
-    shown = [quoted(value) for value in values]
-    if len(shown) > LISTED:
-        shown = [*shown[: LISTED - 2], "…", shown[-1]]
-    return f"[{shortened(', '.join(shown), 80)}]" + (
-        f" ({len(values):,})" if len(values) > LISTED else ""
-    )
+    return labelled(f"axis {name!r}", values)

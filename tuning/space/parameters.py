@@ -9,9 +9,12 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, TypeVar
 
-from tuning.errors import TuningError, quoted
+from tuning.errors import TuningError, quoted, shortened
+from tuning.space.labels import labelled, same
 
 Kind = TypeVar("Kind", bound="Parameter")
+
+LISTED = 8  # values that a message shows
 
 Conditions = tuple[tuple[str, tuple[Any, ...]], ...]
 """Names of other hyperparameters, each with the values of which it has to have one."""
@@ -51,9 +54,17 @@ class Parameter(ABC):
     def exists(self, configuration: Mapping[str, Any]) -> bool:
         """Whether it exists beside the values of a configuration."""
         return all(
-            name in configuration and configuration[name] in values
+            name in configuration and any(same(configuration[name], value) for value in values)
             for name, values in self.conditions
         )
+
+    @abstractmethod
+    def has(self, value: Any) -> bool:
+        """Whether a value is one of its values, of the same type."""
+
+    @abstractmethod
+    def range_text(self) -> str:
+        """Its values in words, for messages and tables."""
 
     @property
     @abstractmethod
@@ -97,6 +108,14 @@ class Float(Parameter):
     def values(self) -> None:
         """None: it has any number of its range."""
 
+    def has(self, value: Any) -> bool:
+        """Whether a value is a float in the range."""
+        return type(value) is float and self.low <= value <= self.high
+
+    def range_text(self) -> str:
+        """Such as ``0.0001 to 0.1, log``."""
+        return _range_text(self.low, self.high, self.log)
+
     def draw(self, random: Random) -> float:
         """A number, drawn uniformly on its scale."""
         return self.at(random.random())
@@ -108,14 +127,17 @@ class Float(Parameter):
                 math.log(self.low) + position * (math.log(self.high) - math.log(self.low))
             )
         else:
-            value = self.low + position * (self.high - self.low)
+            value = (
+                1 - position
+            ) * self.low + position * self.high  # whose difference may overflow
         return min(max(value, float(self.low)), float(self.high))
 
     def position(self, value: Any) -> float:
         """Where a number stands on the scale, from 0 to 1."""
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
-        return float((value - self.low) / (self.high - self.low))
+            low, high = math.log(self.low), math.log(self.high)
+            return (math.log(value) - low) / (high - low)
+        return float((value / 2 - self.low / 2) / (self.high / 2 - self.low / 2))
 
 
 @dataclass(frozen=True)
@@ -154,6 +176,15 @@ class Int(Parameter):
     def values(self) -> range:
         """All its numbers."""
         return range(self.low, self.high + 1, self.step)
+
+    def has(self, value: Any) -> bool:
+        """Whether a value is an int in the range, whole steps from its beginning."""
+        return type(value) is int and value in self.values
+
+    def range_text(self) -> str:
+        """Such as ``16 to 256, log``."""
+        by = f", by {self.step}" if self.step > 1 else ""
+        return _range_text(self.low, self.values[-1], self.log) + by
 
     def draw(self, random: Random) -> int:
         """A number, drawn uniformly on its scale."""
@@ -200,8 +231,14 @@ class Choice(Parameter):
     options: tuple[Any, ...]
 
     def __init__(self, options: Iterable[Any], *, conditions: Conditions = ()) -> None:
+        if isinstance(options, str | bytes | Mapping) or not isinstance(options, Iterable):
+            raise TuningError(f"Choice takes a list of values, not {quoted(options)}")
         object.__setattr__(self, "options", tuple(options))
         object.__setattr__(self, "conditions", conditions)
+        labelled("Choice", self.options)
+
+    def __hash__(self) -> int:
+        return hash((len(self.options), self.conditions))  # as options may have no hash
 
     @property
     def values(self) -> tuple[Any, ...]:
@@ -212,9 +249,17 @@ class Choice(Parameter):
         """One of them, each as likely."""
         return self.options[random.randrange(len(self.options))]
 
+    def has(self, value: Any) -> bool:
+        """Whether a value is one of them, of the same type."""
+        return any(same(value, option) for option in self.options)
+
+    def range_text(self) -> str:
+        """The values, as far as they fit."""
+        return listing(self.options)
+
     def position(self, value: Any) -> float:
         """Which of the values it is, counted from 0."""
-        return float(self.options.index(value))
+        return float(next(i for i, option in enumerate(self.options) if same(value, option)))
 
 
 @dataclass(frozen=True)
@@ -232,9 +277,31 @@ class Fixed(Parameter):
         """The value."""
         return self.value
 
+    def has(self, value: Any) -> bool:
+        """Whether a value is the one."""
+        return same(value, self.value)
+
+    def range_text(self) -> str:
+        """The value."""
+        return listing([self.value])
+
     def position(self, value: Any) -> float:
         """0, as there is only one."""
         return 0.0
+
+
+def listing(values: Sequence[Any]) -> str:
+    """The values as a list, of many the first and the last."""
+    shown = [quoted(value) for value in values]
+    if len(shown) > LISTED:
+        shown = [*shown[: LISTED - 2], "…", shown[-1]]
+    return f"[{shortened(', '.join(shown), 80)}]" + (
+        f" ({len(values):,})" if len(values) > LISTED else ""
+    )
+
+
+def _range_text(low: float, high: float, log: bool) -> str:
+    return f"{low:g} to {high:g}" + (", log" if log else "")
 
 
 def _check_range(kind: str, low: float, high: float, log: bool) -> None:

@@ -53,6 +53,21 @@ class Budget:
     def __bool__(self) -> bool:
         return self != Budget()
 
+    def describe(self) -> str:
+        """The limits in words, such as ``for 60 s``; empty without any."""
+        said = []
+        if self.as_long_as is not None:
+            said.append(f"one after another, each for as long as {self.as_long_as} takes")
+        if self.time is not None:
+            said.append(f"for {self.time:g} s")
+        if self.target is not None:
+            said.append(f"until {self.target:g} is reached")
+        if self.stop_after is not None:
+            said.append(f"until {self.stop_after:,} trials in a row bring no gain")
+        if self.epochs is not None:
+            said.append(f"for {self.epochs:,} epochs")
+        return " or ".join(said)
+
     def settings(self) -> dict[str, Any]:
         """The limits that there are, by name, for a manifest."""
         return {name: value for name, value in asdict(self).items() if value is not None}
