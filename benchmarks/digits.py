@@ -28,6 +28,7 @@ COLUMNS = {  # of the table
     "epochs": "",
 }
 IEPOCH_TRIALS = 4  # a second: it trains all its draws a little before the best go on to the end
+MOST = 5_000  # trials of the others, more than there is time for
 
 
 def measure(smallest: bool, seed: int = 0, seconds: float | None = None) -> Iterator[Measurement]:
@@ -68,7 +69,7 @@ def found(space: Mapping[str, Any], strategy: str, seconds: float, seed: int) ->
         space,
         load_data,
         strategy=strategy,
-        trials=max(1, round(IEPOCH_TRIALS * seconds)) if strategy == "iepoch" else None,
+        trials=max(1, round(IEPOCH_TRIALS * seconds)) if strategy == "iepoch" else MOST,
         time=seconds,
         seed=seed,
         workers=WORKERS,

@@ -86,8 +86,8 @@ def _best(folder: Path) -> float | None:
     if not (folder / "run").exists():
         return None
     rows = tuning.load_results(folder / "run")
-    best = rows.loc[rows["status"] == "ok", "val_accuracy"].max()
-    return float(best) if best == best else None
+    whole = rows.loc[rows["status"] == "ok", "val_accuracy"]
+    return float(whole.max()) if len(whole) else None
 
 
 def peer(name: str, target: float, limit: float, seed: int) -> tuple[float, float | None]:
