@@ -52,8 +52,6 @@ from tuning.runs import lock
 from tuning.runs.best import BestModels
 from tuning.runs.publish import publish
 from tuning.runs.run import Run
-from tuning.space.parameters import Float
-from tuning.space.space import Space
 from tuning.trial import KeptModel, Outcome, Trial
 
 LONGEST = 300  # characters
@@ -621,7 +619,7 @@ OF_OPTIONS = [
     Case("run_ray --target 1.2", "--target 1.2: val_accuracy is never above 1"),
     Case("run_ray --problem mine.py --target -1", "--target -1: val_accuracy is never below 0",
          {"mine.py": f"{PROBLEM}\nmode = 'min'"}),
-    Case("run_ray --strategy packs --warm run", "run is chosen by val_loss, and this search by val_",
+    Case("run_ray --strategy packs --warm run", "run is chosen by val_loss, and this search by",
          given=edited("run/manifest.json", '"metric": "val_accuracy"', '"metric": "val_loss"')),
     Case("run_ray --strategy packs --warm run", "no trial of run has a configuration of this sea",
          given=made()),
