@@ -11,7 +11,7 @@ import importlib.util
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from benchmarks.measuring import PROBLEM, REPOSITORY, WORKERS, Measurement, run
 
@@ -43,9 +43,9 @@ def measure(smallest: bool) -> Iterator[Measurement]:
         yield Measurement(name, "cold start", seconds_of_peer(name, trials), "s")
 
 
-def installed(*names: str) -> list[str]:
+def installed(*names: str, of: Mapping[str, tuple[str, str]] = PEERS) -> list[str]:
     """Those of the peers that can be measured; says which cannot, and what to do."""
-    found = [name for name in names if importlib.util.find_spec(PEERS[name][1])]
+    found = [name for name in names if importlib.util.find_spec(of[name][1])]
     if missing := ", ".join(name for name in names if name not in found):
         print(
             f"not installed and left out: {missing}; pip install -e '.[benchmark]' brings them",

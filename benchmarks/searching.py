@@ -28,19 +28,21 @@ def seconds_of_nothing(name: str, packed: bool, trials: int | None = None) -> fl
 
     from tuning.engines.reports import Report
     from tuning.execution import ray as module
+    from tuning.execution.worker import KeptWorker, Told
     from tuning.trial import Outcome
 
-    def nothing(problem, data, trials, job, **_):
-        rng = np.random.default_rng(trials[0].index)
-        names = [f"{s}_{m}" for s in ("val", "test", "train") for m in ("loss", "accuracy")]
-        scores = rng.random((len(trials), len(names))).round(4).tolist()
-        outcomes = [
-            Outcome(trial, "ok", "none", "none", dict(zip(names, own, strict=True)))
-            for trial, own in zip(trials, scores, strict=True)
-        ]
-        yield Report(outcomes)
+    class Idle(KeptWorker):
+        def train(self, problem, data, trials, job, **_):
+            rng = np.random.default_rng(trials[0].index)
+            names = [f"{s}_{m}" for s in ("val", "test", "train") for m in ("loss", "accuracy")]
+            scores = rng.random((len(trials), len(names))).round(4).tolist()
+            outcomes = [
+                Outcome(trial, "ok", "none", "none", dict(zip(names, own, strict=True)))
+                for trial, own in zip(trials, scores, strict=True)
+            ]
+            yield Told(Report(outcomes))
 
-    module._train = ray.remote(num_cpus=1)(nothing)
+    module._Worker = ray.remote(num_cpus=1)(Idle)
     with _started(name, WORKERS, "auto" if packed else "fit") as (executor, problem):
         return _search(executor, problem, 0, trials or problem.grid.size)
 
@@ -60,7 +62,7 @@ def _search(executor: Any, problem: Any, start: int, stop: int) -> float:
         engine="auto",
         backend="jax",
         seed=0,
-        strategies={"sweep": {"points": "all", "order": "grid"}},
+        strategy=["sweep"], sweep="all",
     )
     with Run.create(Path("run"), manifest) as run:
         started = time.perf_counter()

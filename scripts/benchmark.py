@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 PARTS = (
     "peers", "rates", "roofline", "proof", "packs", "parity", "memory", "driver", "workers",
-    "scale",
+    "scale", "kept", "race", "digits",
 )  # fmt: skip
 COLUMNS = ("part", "who", "what", "round", "value", "unit", "machine")
 CPUS = 2  # of the machine whose times are told
@@ -33,6 +33,9 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help="what to measure; all unless told")
     parser.add_argument("--rounds", type=int, help="measurements of each; each part has its own")
     parser.add_argument(
+        "--seconds", type=float, help="of a search: the limit in race, the budget in digits"
+    )
+    parser.add_argument(
         "--smallest", action="store_true", help="see that it runs: one round, as little as can be"
     )
     parser.add_argument(
@@ -44,8 +47,10 @@ def main() -> None:
     for name in options.parts or PARTS:
         rounds = 1 if options.smallest else options.rounds or parts[name].ROUNDS
         measured = Table(name, options.out)
-        for _ in range(rounds):
-            for each in parts[name].measure(options.smallest):
+        for round_ in range(rounds):
+            seeded = getattr(parts[name], "SEEDED", False)
+            settings = {"seed": round_, "seconds": options.seconds} if seeded else {}
+            for each in parts[name].measure(options.smallest, **settings):
                 measured.add(*each)
         size = " (the smallest size, whose figures say only that it runs)"
         print(f"\n{name}: {question(parts[name])}{size * options.smallest}")

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 from tests.made import write_run
 from tuning import Problem, load_problem
 from tuning.engines import fit as engine
+from tuning.engines.kept import forget_programs
 from tuning.execution.worker import Job, prepare, probe, train
 from tuning.packing.axes import Packing
 from tuning.problem.data import Data
@@ -142,6 +143,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def worker() -> None:
     """Makes the test's own process what a Ray worker is."""
     prepare("jax")
+
+
+@pytest.fixture(autouse=True)
+def _programs_forgotten() -> Iterator[None]:
+    """No test takes programs of another from memory."""
+    yield
+    forget_programs()
 
 
 @pytest.fixture

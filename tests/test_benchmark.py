@@ -5,7 +5,8 @@ import importlib.util
 
 import pytest
 
-from benchmarks import peers
+import tuning
+from benchmarks import digits, digits_problem, peers, race
 from tests.conftest import REPOSITORY
 
 
@@ -48,6 +49,60 @@ def test_peers_that_are_not_installed_are_left_out_and_named(monkeypatch, capsys
     assert peers.installed(*peers.PEERS) == ["KerasTuner", "Ray Tune"]
     said = capsys.readouterr().err
     assert said.startswith("not installed and left out: scikit-learn, Optuna; pip install -e ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "best", "said"),
+    [
+        (12.0, 0.9943, (12.0, 1.0)),
+        (12.0, 0.9938, (50.0, 0.0)),
+        (12.0, None, (50.0, 0.0)),
+        (51.0, 0.9943, (50.0, 0.0)),
+    ],
+)
+def test_a_race_without_the_target_in_time_counts_as_its_limit(monkeypatch, seconds, best, said):
+    asked = []
+    monkeypatch.setattr(race, "ours", lambda *job: asked.append(job) or (seconds, best))
+    time, reached = race.race(["tuning"], 0.9939, 50.0, 3)
+    assert asked == [(0.9939, 50.0, 3)]
+    assert (time.value, reached.value) == said
+
+
+def test_a_command_of_a_race_that_does_not_end_is_ended(monkeypatch):
+    monkeypatch.setattr(race, "GRACE", 1.0)
+    stays = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+    write = "open('a', 'w').write('b'); print('c')"
+    names = lambda folder: [path.name for path in folder.iterdir()]  # noqa: E731
+    assert race.until(["-c", write], 60, names)[1:] == ("c\n", ["a"])
+    assert race.until(["-c", stays], 0, names)[1:] == ("", [])
+    with pytest.raises(SystemExit, match="ZeroDivisionError"):
+        race.until(["-c", "1 / 0"], 60, names)
+
+
+def test_a_peer_has_the_backend_that_is_faster_for_it(monkeypatch):
+    seconds = {"tensorflow": {"first": 9, "second": 3}, "jax": {"first": 8, "second": 4}}
+    monkeypatch.setattr(race, "fit_seconds", seconds.get)
+    chosen = {name: race.backend_of(name) for name in race.PEERS}
+    assert chosen.pop("Syne Tune") == "jax"
+    assert set(chosen.values()) == {"tensorflow"}
+
+
+def test_a_strategy_on_the_digits_tells_what_it_found(tmp_path):
+    learning_rates = [0.003, 0.01, 0.03, 0.1]
+    space = {
+        "batch_size": 64, "optimizer": "sgd", "filters": 8, "units": 16, "activation": "relu",
+        "learning_rate": learning_rates, "dropout": [0.0], "l2": [1e-5], "epochs": [2],
+    }  # fmt: skip
+    space = {name: own if isinstance(own, list) else [own] for name, own in space.items()}
+    results = tuning.search(
+        digits_problem.build_model, space, digits_problem.load_data, trials=4, workers=0, keep=0
+    )
+    told = digits.told(results, [name for name in space if name != "epochs"])
+    assert told["validation"] == results.best()["val_accuracy"].item()
+    assert told["test"] == results.best()["test_accuracy"].item()
+    assert told["chosen validation"] in set(results.trials["val_accuracy"])
+    assert (told["trainings"], told["epochs"]) == (4, 8)
+    assert set(told) == set(digits.COLUMNS)
 
 
 def test_earlier_rounds_of_a_file_count_and_the_table_has_medians_and_ratios(

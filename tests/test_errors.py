@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import builtins
+import collections
 import contextlib
 import errno
 import fcntl
@@ -43,6 +44,7 @@ from tuning.cli.jobs import exit_code
 from tuning.execution import cluster, loop, worker
 from tuning.execution.cluster import Cluster
 from tuning.execution.ray import RayExecutor
+from tuning.execution.table import answer
 from tuning.problem import file as file_of_problem
 from tuning.problem import problem
 from tuning.problem.data import data_fingerprint
@@ -50,12 +52,12 @@ from tuning.runs import lock
 from tuning.runs.best import BestModels
 from tuning.runs.publish import publish
 from tuning.runs.run import Run
-from tuning.trial import KeptModel, Trial
+from tuning.trial import KeptModel, Outcome, Trial
 
 LONGEST = 300  # characters
 NO_SENTENCE = r"Traceback|<class |<function | object at |[.!?] [A-Z]|[.!]$"  # or several
 UNREACHED = {  # here; where it is provoked instead
-    "RayExecutor._after_death": "integration/test_ray.py: by a worker set up otherwise",
+    "RayExecutor._read": "integration/test_ray.py: by a worker set up otherwise",
     "supervised": "execution/test_supervisor.py: by processes that are killed",
 }
 THROUGH = ("reason", "probe")  # what they say reaches an error in an object, not by a call
@@ -98,7 +100,7 @@ class Here(RayExecutor):
         self._problem = problem
         self._job = job
         self._may_pack = False
-        self._in_flight = {}
+        self._slots, self._waiting = [], collections.deque()
 
     def load(self, data: Any) -> None:
         pass
@@ -605,6 +607,27 @@ OF_OPTIONS = [
     Case("run_ray --sweep 9:5", "cannot sweep 9:5: a range A:B of this grid has 0 <= A < B <="),
     Case("run_ray --sweep 50000", "cannot sweep 50,000 configurations: the grid has 43,200"),
     Case("run_ray --sweep 2:5 --sweep-order spaced", "--sweep-order spaced takes a number of p"),
+    Case("run_ray --strategy halvign", "there is no strategy 'halvign': did you mean 'halving'?"),
+    Case("run_ray --strategy random --set width=3", "the strategy 'random' has no setting 'width'"),
+    Case("run_ray --strategy random --set width", "--set takes NAME=VALUE, such as members=8, not"),
+    Case("run_ray --trials 3", "--trials is a setting of a strategy: name one by --strategy"),
+    Case("run_ray --strategy halving --trials 0", "trials takes a number from 1, not 0"),
+    Case("run_ray --strategy random --trials 0", "nothing to search: let trials be at least 1"),
+    Case("run_ray --time soon", "--time takes a duration such as 60s, 5m or 1h, not 'soon'"),
+    Case("run_ray --time 0s", "--time takes a duration above 0, not '0s'"),
+    Case("run_ray --target nan", "--target takes a number, not nan"),
+    Case("run_ray --target 1.2", "--target 1.2: val_accuracy is never above 1"),
+    Case("run_ray --problem mine.py --target -1", "--target -1: val_accuracy is never below 0",
+         {"mine.py": f"{PROBLEM}\nmode = 'min'"}),
+    Case("run_ray --strategy packs --warm run", "run is chosen by val_loss, and this search by",
+         given=edited("run/manifest.json", '"metric": "val_accuracy"', '"metric": "val_loss"')),
+    Case("run_ray --strategy packs --warm run", "no trial of run has a configuration of this sea",
+         given=made()),
+    Case("run_ray --problem mine.py --strategy random --warm run",
+         "the strategy 'random' learns nothing from an earlier run", MINE,
+         made(score=lambda *_: 0.5, axes={"units": [1, 2]})),
+    Case("run_ray --stop-after 0", "--stop-after takes a number from 1, not 0"),
+    Case("run_ray --epochs-total 0", "--epochs-total takes a number from 1, not 0"),
     Case("run_ray --random 0 --sweep 0", "nothing to search: both --random and --sweep are 0"),
     Case("run_ray --seed -1", "--seed takes a number from 0 to 4,294,967,295, not -1"),
     Case("run_ray --seed 4294967296", "--seed takes a number from 0 to 4,294,967,295, not 4"),
@@ -642,6 +665,7 @@ OF_RUNS = [
     Case("run_ray --shard 1/2 --out run", "run is a run: a shard makes its own in the directory",
          given=made()),
     Case("analyse run", "there is no run at run"),
+    Case("analyse run", "run/spent.json is damaged: ", {"run/spent.json": "[3]"}, made()),
     Case("analyse run", "run is not a run: it has no readable manifest.json", {"run/a": ""}),
     Case("analyse run", "run is a run of another version of tuning: its format is 3, not 1",
          given=edited("run/manifest.json", '"format": 3', '"format": 4')),
@@ -660,6 +684,9 @@ OF_RUNS = [
         ('"format": 3', '"format": 1', "it lacks 'search'"),
         ('"format": 3', '"format": 1, "search": {}', "its search lacks 'random'"),
         ('"keep": 1', '"keep": -1', "its keep is -1"),
+        ('"budget": {}', '"budget": {"money": 3}', "a budget has no 'money'"),
+        ('"budget": {}', '"budget": {"time": "long"}', "its budget is {'time': 'long'}"),
+        ('"budget": {}', '"budget": {"as_long_as": "random"}', "its budget is as long as 'random'"),
         ('"validation",', "", "'validation' is not in its splits"),
         ('"validation",', '"validation", "train",', "its splits repeat"),
         ('"model": "m",', "", "'model' is not in its fingerprint"),
@@ -893,6 +920,22 @@ def of_results(says: str, call: Callable[[Any], Any], given: Given = MADE, code:
     return python(says, lambda _: call(public.open("run")), given, code)
 
 
+def learner(
+    says: str,
+    kind: str,
+    given: Given = lambda folder, patch: None,
+    **settings: Any,
+) -> Case:
+    """Settings of a strategy that learns which it does not take."""
+    space = Space({"units": [1, 2], "rate": Float(0.1, 0.5), "epochs": [4, 8]})
+    own = {kind: {"trials": 5, **settings}}
+    return python(says, lambda _: samplers.samplers_of(own, space, 0), given)
+
+
+def without_optuna(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(sys.modules, "optuna", None)
+
+
 def of_functions(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """A run of another `build` than that below."""
     digests = {"code": "c", "model": "m", "data": "d", "function build_model": "another"}
@@ -937,8 +980,37 @@ def wrong_pickle(self: Any) -> Any:
     raise TypeError("no")
 
 
+BAD_SETTINGS = [
+    ("trials takes a number from 1, not 0", {"trials": 0}),
+    ("epochs_min takes a number from 1, not 0", {"epochs_min": 0}),
+    ("epochs_min is 9: a rung above the largest epoch, 8", {"epochs_min": 9}),
+    ("there is a prior of 'depth', which is not in the space", {"prior": {"depth": {}}}),
+    ("the prior of 'rate' needs a mean and a width: it has a range", {"prior": {"rate": {"1": 2}}}),
+    ("the prior of 'units' has a weight of '9', which is not a value of it",
+     {"prior": {"units": {"9": 1}}}),
+    ("the prior of 'units' needs weights of 0 or more, not all 0",
+     {"prior": {"units": {"1": 0, "2": 0}}}),
+    ("the prior of 'units' has a mean and a width, but it has no range",
+     {"prior": {"units": {"mean": 1, "width": 1}}}),
+    ("the prior of 'rate' has the mean 3, which is not between 0.1 and 0.5",
+     {"prior": {"rate": {"mean": 3, "width": 1}}}),
+    ("the prior of 'rate' has the width 0, not above 0",
+     {"prior": {"rate": {"mean": 0.2, "width": 0}}}),
+    ("a configuration to start with is not of the space: see 'rate' of {'units': 1}",
+     {"start": [{"units": 1}]}),
+    ("a configuration to start with has 'units' as 3, which the space does not have",
+     {"start": [{"units": 3, "rate": 0.2, "epochs": 8}]}),
+]  # fmt: skip
+BAD_OPTUNA = [
+    ("Optuna has no sampler 'TPE': there are ", {"sampler": "TPE"}),
+    ("Optuna's sampler GridSampler cannot be made without settings: ", {"sampler": "GridSampler"}),
+]
+
 OF_PYTHON = [
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
+    of_results("too few trials have a result to choose by", lambda results: results.choice(),
+               made(trials=[0, 1])),
+    asked("time takes a duration above 0, such as 60s, not -1 s", time=-1),
     asked("there is no strategy 'radnom': did you mean 'random'?", strategy="radnom"),
     asked("there are 2 configurations to start with, and only 1 trials", trials=1,
           start=[{"units": 1}, {"units": 2}]),
@@ -961,6 +1033,15 @@ OF_PYTHON = [
            lambda _: samplers.SweepSampler(Grid({"a": [1, 2]}), trials=9)),
     python("random search over trajectories needs several values of epochs, in all configurations",
            lambda _: samplers.RandomSampler(Grid({"a": [1]}), 1, 0, trajectories=True)),
+    *(learner(says, "halving", **settings) for says, settings in BAD_SETTINGS),
+    *(learner(says, "optuna", **settings) for says, settings in BAD_OPTUNA),
+    learner("the strategy 'optuna' needs Optuna: pip install 'tuning[optuna]'", "optuna",
+            given=without_optuna),
+    python("the table has no curve of configuration 0, of which 1 of 2 epochs are asked for",
+           lambda _: answer(Trial(0, {"epochs": 2}, 0, 1, 0), Outcome(
+               Trial(0, {"epochs": 2}, 0, 2, 0), "ok", "fit", "jax"))),
+    Case("replay run --sampler halving --trials 2", "the strategy 'halving' chooses what to train "
+         "together, so it needs a table of the whole grid", given=made(trials=range(9))),
     python("'a b' cannot name a strategy: take letters, digits and _",
            lambda _: samplers.register("a b")),
     python("learns from outcomes, so no shard of it can be trained alone",

@@ -143,12 +143,31 @@ class Paused:
         Keras' logs of each epoch.
     epoch_seconds : list of float
         As in `Outcome`.
+    origin : str
+        What trained it, and from where: only what has the same can go on with it.
     """
 
     epochs: int
     variables: list[Any]
     curve: list[dict[str, float]]
     epoch_seconds: list[float]
+    origin: str = ""
+
+
+@dataclass
+class Spent:
+    """What was spent of a budget, in all parts of a run together.
+
+    Attributes
+    ----------
+    seconds : float
+        Of wall clock.
+    epochs : int
+        Trained.
+    """
+
+    seconds: float = 0.0
+    epochs: int = 0
 
 
 @dataclass(frozen=True)

@@ -120,5 +120,5 @@ def test_without_test_data_the_metric_alone_is_compared():
     assert found.of("sweep")["val_accuracy"].tolist() == [0.6, 0.7, 0.9]
     assert found.of("sweep")["expected_val_accuracy"].tolist()[-1] == 0.9
     said = comparison_sentences(found)
-    assert said[0].endswith("chose configuration 1: val_accuracy 0.8000.")
+    assert said[0].endswith("found val_accuracy 0.8000 at best, with configuration 1.")
     assert not any("test" in text for text in (*found.table, *said))

@@ -7,7 +7,7 @@ from tuning import RandomSampler, TuningError
 from tuning.analysis.best_of_n import best_of
 from tuning.api.replay import SAMPLERS, find_sampler, replay, replays
 from tuning.runs.outcomes import outcomes_of
-from tuning.runs.table import load_results
+from tuning.runs.table import load_curves, load_results
 from tuning.samplers import WAIT, Sampler, trial_at
 
 
@@ -154,7 +154,7 @@ def test_the_command_prints_and_writes_what_searches_find(make_run, run, tmp_pat
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("best", "there is no sampler 'best': take random, sweep, spaced, or FILE.py:CLASS"),
+        ("best", "there is no sampler 'best': take random, sweep, spaced, evolution, "),
         ("no.py:Best", "there is no file no.py to take the sampler Best from"),
         ("own.py:Best", "own.py has no class 'Best'"),
         ("bad.py:Best", "bad.py does not run: ZeroDivisionError"),
@@ -167,3 +167,14 @@ def test_a_sampler_that_is_not_there_is_said_to_be(tmp_path, monkeypatch, text, 
     with pytest.raises(TuningError) as error:
         find_sampler(text)
     assert said in str(error.value)
+
+
+def test_a_strategy_that_stops_trainings_is_replayed_with_curves(make_run):
+    path = make_run(by_rate)
+    scores, curves = grid_scores_of(path), load_curves(path)
+    found = replays(scores, find_sampler("halving"), 9, range(5), 2, curves=curves)
+    assert (found["trials"] > 0).all()
+    assert found["rank"].median() < 12
+    part = grid_scores_of(make_run(by_rate, trials=range(9), name="part"))
+    with pytest.raises(TuningError, match="the strategy 'halving' chooses what to train together"):
+        replays(part, find_sampler("halving"), 2, [0])

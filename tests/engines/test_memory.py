@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from tests.conftest import REPOSITORY, changed, trial_at
-from tuning.engines import memory
+from tuning.engines import kept, memory
 from tuning.execution.worker import Job, probe, train
 from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
@@ -24,6 +24,8 @@ KEPT = ("Jaxpr", "Program", "Trace", "Sequential", "Functional")  # one of each 
 @pytest.mark.parametrize("engine", ["vectorized", pytest.param("fit", marks=pytest.mark.slow)])
 def test_nothing_piles_up_with_the_programs_trained(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "TIDY_SECONDS", 0.0)
+    monkeypatch.setattr(kept, "PROGRAMS", 1)
+    monkeypatch.setattr(kept, "STEPS_BYTES", 1.0)
     problem = load_problem(str(changed(tmp_path, MANY_UNITS)))
     data, job, rates = load_data(problem), Job(0, "jax"), (0.001,)
     if engine == "vectorized":

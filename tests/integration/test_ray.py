@@ -10,7 +10,6 @@ import ray
 
 from tests.conftest import PROBLEMS, TINY, fit
 from tuning.errors import RunStopped
-from tuning.execution import ray as ray_module
 from tuning.execution.cluster import ray_cluster
 from tuning.execution.limits import Limits
 from tuning.execution.loop import Progress, search, train_all
@@ -18,7 +17,6 @@ from tuning.execution.ray import RayExecutor
 from tuning.execution.supervisor import AGENTS, PROGRAMS, _parts_of_ray
 from tuning.execution.threads import CAN_PIN, one_cpu
 from tuning.execution.worker import Job, prepare
-from tuning.packing.packs import Pack, Work
 from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
 from tuning.runs.manifest import make_manifest
@@ -37,11 +35,23 @@ def cluster(tmp_path_factory):
             yield cluster
 
 
+@pytest.fixture(autouse=True)
+def closed():
+    """Ends the workers of a test's executors, which have CPUs for themselves."""
+    yield
+    while made:
+        made.pop().close()
+
+
+made: list[RayExecutor] = []
+
+
 def executor_of(path, cluster, engine="fit", limits=None):
     problem = load_problem(str(path))
     backend = "tensorflow" if engine == "fit" else "jax"
     job = Job(0, backend, limits=limits or Limits())
     executor = RayExecutor(problem, job, engine=engine, cluster=cluster)
+    made.append(executor)
     executor.load(load_data(problem))
     return problem, executor
 
@@ -66,7 +76,8 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
             seed=0,
             engine=engine,
             backend=backend,
-            strategies={"sweep": {"points": "all", "order": "grid"}},
+            strategy=["sweep"],
+            sweep="all",
         ),
     )
 
@@ -143,17 +154,14 @@ def test_the_processes_that_a_search_depends_on_are_known(cluster):
 
 
 def test_no_trial_fails_because_ray_does(cluster):
-    problem, executor = executor_of(TINY, cluster)
+    _, executor = executor_of(TINY, cluster)
 
     def reports():
         raise ray.exceptions.LocalRayletDiedError
         yield
 
-    trial = trial_at(problem.grid, 0, 0, 0)
-    pack = Pack([trial], Work(1, 1), deaths=2)
-    task = ray_module._Task(reports(), pack, 0, {trial.key: trial})
     with pytest.raises(ray.exceptions.LocalRayletDiedError):
-        executor._next_report(task)
+        executor._read(reports())
 
 
 @pytest.mark.slow

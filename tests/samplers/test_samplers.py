@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import math
+import sys
+from random import Random
 
 import pandas as pd
 import pytest
@@ -9,20 +12,45 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.made import AXES, Climber
 from tuning import Grid, TuningError
+from tuning.packing.axes import UNPACKED, Axis, Packing
+from tuning.packing.packs import Packer
 from tuning.samplers import FINISHED, WAIT, register, samplers_of, strategies, strategy, title_of
+from tuning.samplers.protocol import Goal
+from tuning.samplers.rungs import RungSampler
+from tuning.space.parameters import Choice, Float, Int
+from tuning.space.space import Space
 from tuning.trial import Outcome, Trial
 
 SETTINGS = {"sweep": {"points": "12", "order": "grid"}}  # where it is not a number of trials
 GRID = Grid(AXES)
 
 
-def made(name, seed=0, n=12):
-    settings = SETTINGS.get(name, {"trials": n})
-    return samplers_of({name: json.loads(json.dumps(settings))}, GRID, seed)[name]
+GOAL = Goal("val_accuracy", "max")
+PACKED = Packing(
+    {
+        "width": Axis("structural", ""),
+        "activation": Axis("structural", ""),
+        "rate": Axis("lifted", ""),
+        "epochs": Axis("fidelity", ""),
+    }
+)
+
+
+def made(name, seed=0, n=12, packing=PACKED, space=GRID, **more):
+    settings = SETTINGS.get(name, {"trials": n, **more})
+    sampler = samplers_of({name: json.loads(json.dumps(settings))}, space, seed)[name]
+    sampler.meet(Packer(packing, 100, 1), GOAL)
+    return sampler
 
 
 def score(trial):
     return {"val_accuracy": (trial.index * 7919 % 101) / 101}
+
+
+def outcome(trial):
+    return Outcome(
+        trial, "ok" if trial.epochs == trial.meant else "stopped", "fit", "jax", score(trial)
+    )
 
 
 def told(sampler, sizes):
@@ -33,9 +61,10 @@ def told(sampler, sizes):
         assert answer is not WAIT, "it has heard of all its trials"
         if answer is FINISHED:
             return trials
-        assert 0 < len(answer) <= n
+        assert len(answer) > 0
+        assert len(answer) <= n or sampler.ahead
         trials += answer
-        sampler.tell([Outcome(each, "ok", "fit", "jax", score(each)) for each in answer])
+        sampler.tell([outcome(each) for each in answer])
 
 
 @pytest.fixture(params=sorted(strategies()))
@@ -46,12 +75,15 @@ def name(request):
 def test_its_trials_are_numbered_and_of_the_space(name):
     trials = told(made(name), [5, 1])
     assert [trial.number for trial in trials] == list(range(len(trials)))
-    assert 0 < len(trials) <= made(name).n_trials
+    begun = {repr({**t.configuration, "epochs": 0}) for t in trials}
+    assert 0 < (len(begun) if made(name).ahead else len(trials)) <= made(name).n_trials
     for trial in trials:
         assert isinstance(trial, Trial)
         assert trial.configuration == GRID[trial.index]
-        assert trial.epochs == trial.configuration["epochs"]
+        assert trial.since < trial.epochs <= trial.configuration["epochs"]
         assert trial.seed == 0
+    assert any(trial.epochs == trial.meant for trial in trials)
+    assert len({trial.key for trial in trials}) == len(trials)
 
 
 def test_the_same_seed_gives_the_same_trials(name):
@@ -95,7 +127,7 @@ def test_an_unknown_name_names_the_nearest():
 
 
 def test_settings_that_it_does_not_take_are_refused():
-    with pytest.raises(TuningError, match="the strategy 'random' cannot be made: TypeError"):
+    with pytest.raises(TuningError, match="the strategy 'random' has no setting 'trails'"):
         samplers_of({"random": {"trails": 3}}, GRID, 0)
 
 
@@ -104,3 +136,232 @@ def test_a_class_of_ones_own_is_a_strategy_by_its_name():
     assert samplers_of({"climber": {"trials": 5}}, GRID, 1)["climber"].n_trials == 5
     with pytest.raises(TuningError, match="'a b' cannot name a strategy"):
         register("a b")
+
+
+LEARNERS = [name for name, kind in sorted(strategies().items()) if issubclass(kind, RungSampler)]
+WIDE = Space(
+    {
+        "layers": [1, 2],
+        "width": Int(4, 64, log=True),
+        "second": Choice([(8, 8), None, "wide"]).when(layers=2),
+        "rate": Float(1e-4, 1e-1, log=True),
+        "epochs": [3, 9],
+    }
+)
+WIDE_PACKED = Packing(
+    {
+        "layers": Axis("structural", ""),
+        "width": Axis("structural", ""),
+        "second": Axis("structural", ""),
+        "rate": Axis("lifted", ""),
+        "epochs": Axis("fidelity", ""),
+    }
+)
+
+
+class Played:
+    """A search of two workers that takes jobs, and tells them in the order of their trials."""
+
+    def __init__(self, sampler, score):
+        self.sampler, self.score, self.jobs = sampler, score, []
+
+    def go(self, most=400):
+        flying = []
+        while len(self.jobs) < most:
+            answer = self.sampler.ask(2)
+            if isinstance(answer, list):
+                self.jobs.append(answer)
+                flying.append(answer)
+                continue
+            if answer is FINISHED:
+                return self.jobs
+            job = flying.pop(0)
+            self.sampler.tell([self.outcome(each) for each in job])
+        return self.jobs
+
+    def outcome(self, trial):
+        score = self.score(trial)
+        if score is None:
+            return Outcome(trial, "diverged", "fit", "jax", error="the loss was <inf>")
+        status = "ok" if trial.epochs == trial.meant else "stopped"
+        return Outcome(trial, status, "fit", "jax", {"val_accuracy": score})
+
+
+def by_rate(trial):
+    distance = abs(math.log10(trial.configuration["rate"]) + 2)
+    if distance > 1.6:
+        return None
+    return 0.9 - 0.2 * distance + 0.002 * trial.epochs
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("packing", [WIDE_PACKED, UNPACKED], ids=["packed", "one by one"])
+def test_a_learner_searches_any_space(name, packing):
+    sampler = made(name, n=60, space=WIDE, packing=packing)
+    jobs = Played(sampler, by_rate).go()
+    trials = [trial for job in jobs for trial in job]
+    for trial in trials:
+        assert trial.configuration == WIDE.draw(Random(0), trial.configuration)
+    whole = [trial for trial in trials if trial.epochs == trial.meant == 9]
+    assert whole
+    begun = {repr({**t.configuration, "epochs": 0}) for t in trials if t.since == 0}
+    assert len(begun) <= 60
+    assert len({json.dumps(t.configuration) + str(t.epochs) for t in trials}) == len(trials)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_goes_on_only_from_where_it_has_been(name):
+    reached = {}
+    for job in Played(made(name, n=60, space=WIDE, packing=WIDE_PACKED), by_rate).go():
+        for trial in job:
+            key = repr({**trial.configuration, "epochs": 0})
+            assert trial.since == 0 or trial.since in reached[key]
+        for trial in job:
+            key = repr({**trial.configuration, "epochs": 0})
+            reached.setdefault(key, set()).add(trial.epochs)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_job_of_a_learner_is_of_one_program(name):
+    if name == "optuna":
+        pytest.skip("Optuna knows of no programs")
+    jobs = Played(made(name, n=60, space=WIDE, packing=WIDE_PACKED), by_rate).go()
+    for job in jobs:
+        assert len({repr(WIDE_PACKED.program(t.configuration)) for t in job}) == 1
+    assert max(len(job) for job in jobs) > 1
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_what_has_no_score_does_not_go_on(name):
+    bad = set()
+    for job in Played(made(name, n=60, space=WIDE, packing=WIDE_PACKED), by_rate).go():
+        for trial in job:
+            key = repr({**trial.configuration, "epochs": 0})
+            assert key not in bad or trial.since == 0
+        bad |= {repr({**t.configuration, "epochs": 0}) for t in job if by_rate(t) is None}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_takes_the_same_decisions_with_any_number_of_workers(name):
+    def decided(workers):
+        sampler = made(name, n=60, space=WIDE, packing=WIDE_PACKED)
+        player, flying = Played(sampler, by_rate), []
+        while True:
+            answer = sampler.ask(1) if len(flying) < workers else None
+            if isinstance(answer, list):
+                player.jobs.append(answer)
+                flying.append(answer)
+            elif answer is FINISHED:
+                return player.jobs
+            else:
+                sampler.tell([player.outcome(each) for each in flying.pop(0)])
+
+    assert decided(1) == decided(2) == decided(8)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_begins_with_what_it_is_told_to(name):
+    start = [
+        {"layers": 1, "width": 8, "rate": 0.01, "epochs": 9},
+        {"layers": 2, "width": 8, "second": "wide", "rate": 0.02, "epochs": 9},
+    ]
+    sampler = made(name, n=20, space=WIDE, packing=WIDE_PACKED, start=start)
+    jobs = Played(sampler, by_rate).go()
+    first = [t.configuration for job in jobs[:2] for t in job]
+    rates = [each["rate"] for each in first]
+    assert 0.01 in rates
+    assert 0.02 in rates
+
+
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name != "optuna"])
+def test_a_prior_says_where_values_are_drawn(name):
+    prior = {"layers": {"1": 0, "2": 3}, "rate": {"mean": 0.01, "width": 0.02}}
+    sampler = made(name, n=30, space=WIDE, packing=WIDE_PACKED, prior=prior)
+    trials = [trial for job in Played(sampler, by_rate).go() for trial in job]
+    assert {trial.configuration["layers"] for trial in trials} == {2}
+    assert all(0.003 < trial.configuration["rate"] < 0.03 for trial in trials)
+
+
+def test_less_of_a_loss_is_better():
+    sampler = strategy("halving")(GRID, 0, 12, members=3)
+    sampler.meet(Packer(PACKED, 100, 1), Goal("val_loss", "min"))
+    gone_on = []
+    while isinstance(job := sampler.ask(1), list):
+        gone_on += [t.configuration["rate"] for t in job if t.since]
+        sampler.tell(
+            [Outcome(t, "ok", "fit", "jax", {"val_loss": t.configuration["rate"]}) for t in job]
+        )
+    assert gone_on
+    assert set(gone_on) == {0.001}
+
+
+def test_rungs_are_values_of_the_space_where_these_are_free():
+    space = Grid({"rate": [0.1, 0.2, 0.3, 0.4], "epochs": [4, 8, 12]})
+    packing = Packing({"rate": Axis("lifted", ""), "epochs": Axis("fidelity", "")})
+    sampler = made("halving", n=4, space=space, packing=packing, epochs_min=1, reduction=4)
+    asked = [
+        (t.epochs, t.configuration["epochs"], t.since)
+        for job in Played(sampler, lambda t: 0.5 + t.configuration["rate"]).go()
+        for t in job
+    ]
+    assert asked[:4] == [(1, 12, 0)] * 4
+    assert asked[4:] == [(4, 4, 1)]
+    straight = made("evolution", n=1, space=space, packing=packing)
+    assert [(t.epochs, t.configuration["epochs"]) for t in straight.ask(1)] == [
+        (4, 4), (8, 8), (12, 12),
+    ]  # fmt: skip
+
+
+def test_without_programs_a_configuration_has_its_own_epochs():
+    space = Grid({"rate": [0.1, 0.2, 0.3, 0.4], "epochs": [4, 12]})
+    sampler = made("halving", n=8, space=space, packing=UNPACKED, members=8, reduction=4)
+    trials = sampler.ask(1)
+    assert {(t.epochs, t.meant) for t in trials} == {(1, 4), (1, 12)}
+
+
+REFUSED = [
+    ({"trials": 0}, "trials takes a number from 1, not 0"),
+    ({"ahead": 0}, "ahead takes a number from 1, not 0"),
+    ({"epochs_min": 0}, "epochs_min takes a number from 1, not 0"),
+    ({"epochs_min": 3}, "epochs_min is 3: a rung above the largest epoch, 2"),
+    ({"reduction": 1}, "reduction takes a number from 2, not 1"),
+    ({"members": "x"}, "members takes a number from 1, not 'x'"),
+    ({"prior": {"depth": {}}}, "there is a prior of 'depth', which is not in the space"),
+    ({"prior": {"width": {"9": 1}}}, "the prior of 'width' has a weight of '9', which is not a"),
+    ({"prior": {"width": {"8": 0, "16": 0}}}, "'width' needs weights of 0 or more, not all 0"),
+    ({"prior": {"rate": {"mean": 1, "width": 1}}}, "'rate' has a mean and a width, but it has no"),
+    ({"start": [{"width": 8}]}, "a configuration to start with is not of the space: see 'activ"),
+    (
+        {"start": [{"width": 9, "activation": None, "rate": 0.1, "epochs": 2}]},
+        "a configuration to start with has 'width' as 9, which the space does not have",
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "says"), REFUSED)
+def test_bad_settings_of_a_learner_are_refused(settings, says):
+    with pytest.raises(TuningError, match=says):
+        samplers_of({"halving": {"trials": 5, **settings}}, GRID, 0)
+
+
+def test_bad_priors_of_a_range_are_refused():
+    for own, says in (
+        ({"0.1": 2}, "the prior of 'rate' needs a mean and a width: it has a range"),
+        ({"mean": 3, "width": 1}, "'rate' has the mean 3, which is not between 0.0001 and 0.1"),
+        ({"mean": 0.01, "width": 0}, "the prior of 'rate' has the width 0, not above 0"),
+    ):
+        with pytest.raises(TuningError, match=says):
+            samplers_of({"halving": {"trials": 5, "prior": {"rate": own}}}, WIDE, 0)
+
+
+def test_what_optuna_does_not_have_is_refused(monkeypatch):
+    for settings, says in (
+        ({"sampler": "TPE"}, "Optuna has no sampler 'TPE': there are .*TPESampler"),
+        ({"pruner": "Median"}, "Optuna has no pruner 'Median': there are .*MedianPruner"),
+        ({"sampler": "GridSampler"}, "Optuna's sampler GridSampler cannot be made without"),
+    ):
+        with pytest.raises(TuningError, match=says):
+            samplers_of({"optuna": {"trials": 5, **settings}}, GRID, 0)
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(TuningError, match=r"needs Optuna: pip install 'tuning\[optuna\]'"):
+        samplers_of({"optuna": {"trials": 5}}, GRID, 0)

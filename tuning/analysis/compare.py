@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tuning.analysis.best_of_n import best_of
+from tuning.analysis.choice import Choice, choices
 from tuning.analysis.run_view import RunView, complete_scores
 from tuning.problem.problem import Mode
+from tuning.runs.columns import TRAINED
 from tuning.runs.manifest import Manifest
+from tuning.samplers import gives_each_once
 from tuning.trial import KERAS_EPOCHS
 
 
@@ -53,9 +56,15 @@ class Comparison(RunView):
         ``index``, its configuration, and ``expected_…``: the mean of these values if the n trials
         were drawn at random from all of the strategy's (`tuning.analysis.best_of_n.best_of`).
     manifest : Manifest
+    choices : dict of str to Choice
+        What each strategy would choose; empty where its curves were not read.
+    seconds : dict of str to float
+        Of wall clock that each strategy's search has taken, where it is known.
     """
 
     table: pd.DataFrame
+    choices: dict[str, Choice] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def last(self) -> pd.DataFrame:
@@ -76,7 +85,12 @@ class Comparison(RunView):
         return int(self.last["trials"].min()) if len(self.last) > 1 else 0
 
 
-def compare(results: pd.DataFrame, manifest: Manifest) -> Comparison:
+def compare(
+    results: pd.DataFrame,
+    manifest: Manifest,
+    curves: pd.DataFrame | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> Comparison:
     """Follow the best result of each strategy over its trials.
 
     Parameters
@@ -85,6 +99,10 @@ def compare(results: pd.DataFrame, manifest: Manifest) -> Comparison:
         As `tuning.load_results` returns it.
     manifest : Manifest
         The run's.
+    curves : DataFrame, optional
+        As `tuning.load_curves` returns it, to say what each strategy would choose.
+    seconds : mapping of str to float, optional
+        Of wall clock that each strategy's search has taken.
     """
     view = RunView(manifest)
     names, mode = view.score_names, view.mode
@@ -95,11 +113,7 @@ def compare(results: pd.DataFrame, manifest: Manifest) -> Comparison:
         best = best_so_far(values, mode)
         chosen = ordered.iloc[np.maximum(best, 0)].reset_index(drop=True)
         nothing = pd.Series(best < 0)
-        epochs = (
-            ordered["epochs"].fillna(KERAS_EPOCHS).astype(int)
-            if "epochs" in ordered
-            else pd.Series(KERAS_EPOCHS, ordered.index)
-        )
+        epochs = _epochs(ordered, manifest, gives_each_once(str(strategy)))
         part = pd.DataFrame(
             {
                 "strategy": strategy,
@@ -117,4 +131,20 @@ def compare(results: pd.DataFrame, manifest: Manifest) -> Comparison:
         for name, means in zip(names, (expected.mean, expected.chosen_mean), strict=False):
             part[f"expected_{name}"] = means
         parts.append(part)
-    return Comparison(manifest, pd.concat(parts, ignore_index=True))
+    found = {} if curves is None else choices(results, curves, manifest)
+    return Comparison(manifest, pd.concat(parts, ignore_index=True), found, dict(seconds or {}))
+
+
+def _epochs(rows: pd.DataFrame, manifest: Manifest, each_once: bool) -> pd.Series[int]:
+    """The epochs of each trial of a strategy, in its order.
+
+    Of a strategy that has trainings go on, those beyond what it had trained of it before.
+    """
+    if each_once:
+        if "epochs" not in rows:
+            return pd.Series(KERAS_EPOCHS, rows.index)
+        return rows["epochs"].fillna(KERAS_EPOCHS).astype(int)
+    same = [name for name in manifest.space.parameters if name != "epochs"]
+    groups = rows.groupby([rows[name].astype(str) for name in same], sort=False)[TRAINED]
+    before = groups.transform(lambda own: own.cummax().shift(fill_value=0))
+    return (rows[TRAINED] - before).clip(lower=0)

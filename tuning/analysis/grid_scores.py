@@ -116,8 +116,8 @@ def grid_scores(results: pd.DataFrame, manifest: Manifest) -> GridScores:
         If no trial has a result.
     """
     space = manifest.space
-    trials = results.assign(index=points_of(results, space))
-    trials = trials.sort_values("status", key=lambda each: each != "ok", kind="stable")
+    whole = results[results["status"] != "stopped"]
+    trials = whole.assign(index=points_of(whole, space))
     trials = trials.drop_duplicates("index").set_index("index")
     trials = trials.sort_index() if isinstance(space, Grid) else trials
     found = GridScores(manifest, trials)

@@ -16,6 +16,7 @@ from rich.console import Console
 from tuning.api.results import Results
 from tuning.api.search import prepared
 from tuning.api.settings import KEEP, Request, settle
+from tuning.budget import Budget, seconds_of
 from tuning.callbacks.notebook import NotebookProgress, in_notebook
 from tuning.callbacks.terminal import TerminalProgress
 from tuning.errors import TuningError
@@ -35,11 +36,18 @@ def search(
     space: Space | Mapping[str, Any],
     load_data: Any,
     *,
-    trials: int = 20,
+    trials: int | None = None,
     strategy: str | None = "random",
     seed: int = 0,
     sweep: int | str | None = None,
+    time: float | str | None = None,
+    target: float | None = None,
+    stop_after: int | None = None,
+    epochs_total: int | None = None,
     start: Sequence[Mapping[str, Any]] = (),
+    prior: Mapping[str, Any] | None = None,
+    warm: str | Path | None = None,
+    settings: Mapping[str, Any] | None = None,
     metric: str = DEFAULT_METRIC,
     mode: Mode | None = None,
     validation_split: float | None = None,
@@ -78,17 +86,35 @@ def search(
         ``train``, ``validation`` and, if there is one, ``test``, each ``(x, y)`` or ``(x, y,
         sample_weight)``, whose first dimension counts the rows. Or one ``(x, y)`` together with
         `validation_split`.
-    trials : int
-        Of the strategy.
+    trials : int, optional
+        Of the strategy: trainings that it begins. Unless told 20 of random search; of a strategy
+        that learns 100, or as many as `time`, `target`, `stop_after` or `epochs_total` allow.
     strategy : str or None
-        ``random``, or another that is registered; None for a sweep alone.
+        ``random``, ``packs``, ``halving``, ``hyperband``, ``evolution``, ``optuna``, ``iepoch``, or
+        another that is registered; None for a sweep alone.
     seed : int
         Of the strategy's draw and of every training.
     sweep : int or str, optional
         Also, or with ``strategy=None`` only, a sweep of the grid in its order: the first N points,
         a range ``"A:B"``, or ``"all"``.
+    time : float or str, optional
+        Seconds of training, or a duration such as ``"5m"``: then what trains is stopped at the end
+        of its epoch.
+    target : float, optional
+        A score of `metric`: the first trial that reaches it ends the search.
+    stop_after : int, optional
+        The search ends after so many trials in a row that are no better than the best before them.
+    epochs_total : int, optional
+        The search ends when so many epochs were trained.
     start : sequence of dict
         Configurations to try first.
+    prior : mapping, optional
+        Where good values are likely: for a hyperparameter's name a mapping of its values to
+        weights, or for a range ``{"mean": …, "width": …}``.
+    warm : str or Path, optional
+        An earlier run, of whose trials the strategy hears first.
+    settings : mapping, optional
+        Further settings of the strategy, by name: see `docs/strategies.md`.
     metric : str
         The validation metric that chooses, as Keras' logs name it.
     mode : {"max", "min"}, optional
@@ -142,16 +168,29 @@ def search(
     problem = problem_of(
         build_model, space, load_data, metric=metric, mode=mode, validation_split=validation_split
     )
-    strategies: dict[str, dict[str, Any]] = {}
-    if strategy is not None:
-        started = {"start": [problem.space.labels(each) for each in start]} if start else {}
-        strategies[strategy] = {"trials": min(trials, problem.space.size), **started}
-    if sweep is not None:
-        strategies["sweep"] = {"points": str(sweep), "order": "grid"}
+    try:
+        budget = Budget(
+            time=seconds_of(time) if isinstance(time, str) else time,
+            target=target,
+            stop_after=stop_after,
+            epochs=epochs_total,
+        )
+    except TuningError as error:
+        raise TuningError(_as_keywords(str(error))) from None
+    given: dict[str, Any] = {
+        **(settings or {}),
+        **({"start": [problem.space.labels(each) for each in start]} if start else {}),
+        **({"prior": {name: dict(own) for name, own in prior.items()}} if prior else {}),
+    }
     temporary = None if out is not None else Path(tempfile.mkdtemp(prefix="tuning-"))
     request = Request(
         problem=problem,
-        strategies=strategies,
+        strategy=[] if strategy is None else [strategy],
+        trials=trials,
+        given=given,
+        sweep=None if sweep is None else str(sweep),
+        budget=budget,
+        warm=None if warm is None else Path(warm),
         seed=seed,
         workers=workers,
         engine=engine,
@@ -218,6 +257,10 @@ class _Several(Progress):
 
     def __init__(self, each: Sequence[Progress]) -> None:
         self._each = each
+
+    def begun(self, trials: int, course: Any, *, learns: bool) -> None:
+        for own in self._each:
+            own.begun(trials, course, learns=learns)
 
     def planned(self, pack: Any) -> None:
         for own in self._each:

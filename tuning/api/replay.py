@@ -16,9 +16,11 @@ from tuning.analysis.compare import best_so_far
 from tuning.analysis.grid_scores import GridScores
 from tuning.errors import TuningError, first_line
 from tuning.execution.loop import search
-from tuning.execution.table import Memory, OnTable, TableExecutor
+from tuning.execution.table import Costs, Memory, OnTable, TableExecutor, packing_of
+from tuning.packing.axes import UNPACKED, Packing
 from tuning.runs.outcomes import outcomes_of
 from tuning.samplers import FixedSampler, RandomSampler, Sampler, strategies, strategy
+from tuning.samplers.protocol import LOSS, Goal
 from tuning.space.grid import Grid
 from tuning.trial import Outcome
 
@@ -59,7 +61,13 @@ SAMPLERS: dict[str, MakeSampler] = {"random": _random, "sweep": _sweep, "spaced"
 
 
 def replay(
-    sampler: Sampler, table: Mapping[Hashable, Outcome], trials: int, workers: int = 1
+    sampler: Sampler,
+    table: Mapping[Hashable, Outcome],
+    trials: int,
+    workers: int = 1,
+    *,
+    packing: Packing = UNPACKED,
+    goal: Goal = LOSS,
 ) -> tuple[list[Outcome], float]:
     """Run one search over a table, by the loop that trains.
 
@@ -67,11 +75,17 @@ def replay(
     ----------
     sampler : Sampler
     table : mapping
-        By `Trial.point`. What it does not have is passed over, and the sampler not told of it.
+        By `Trial.point`. What it does not have is passed over, and the sampler not told of it; of a
+        sampler that decides by jobs it has to have all.
     trials : int
-        After how many it ends, if the sampler does not end before.
+        After how many it ends, if the sampler does not end before; one that decides by jobs ends
+        by itself.
     workers : int
         That answer at once.
+    packing : Packing
+        How configurations share programs, for a sampler that decides by jobs.
+    goal : Goal
+        What the sampler is to make better.
 
     Returns
     -------
@@ -85,15 +99,26 @@ def replay(
     TuningError
         If the sampler raises, gives what is no trial, or keeps asking for what is not there.
     """
-    executor, memory = TableExecutor(table, workers), Memory()
-    on_table = OnTable(sampler, table, trials)
-    search({"replay": on_table}, executor, memory, executor.packer)
+    if sampler.ahead:
+        executor = TableExecutor(table, workers, packing=packing, costs=Costs())
+        own = sampler
+    else:
+        executor = TableExecutor(table, workers)
+        own = OnTable(sampler, table, trials)
+    memory = Memory()
+    search({"replay": own}, executor, memory, executor.packer, goal=goal)
     found = sorted((each for _, each in memory.counted), key=lambda each: each.trial.number)
     return found, executor.clock
 
 
 def replays(
-    scores: GridScores, make: MakeSampler, trials: int, seeds: Sequence[int], workers: int = 1
+    scores: GridScores,
+    make: MakeSampler,
+    trials: int,
+    seeds: Sequence[int],
+    workers: int = 1,
+    *,
+    curves: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Run a search over a table once for each seed.
 
@@ -107,14 +132,16 @@ def replays(
         One search each.
     workers : int
         As for `replay`.
+    curves : DataFrame, optional
+        Of `tuning.load_curves`, for samplers that stop trainings before their end.
 
     Returns
     -------
     DataFrame
-        One row a search: ``seed``, ``trials`` (answered), the metric and the test metric of what
-        it chose, ``index`` (its place in the grid), ``rank`` (among all in the table, 1 the best;
-        equals have the same), ``cpu_seconds``. Without a result, the scores are NaN and the index
-        is -1.
+        One row a search: ``seed``, ``trials`` (answered, without those stopped before their end),
+        the metric and the test metric of what it chose, ``index`` (its place in the grid),
+        ``rank`` (among all in the table, 1 the best; equals have the same), ``cpu_seconds``.
+        Without a result, the scores are NaN and the index is -1.
 
     Raises
     ------
@@ -123,14 +150,23 @@ def replays(
     """
     rows = scores.trials.rename_axis("index").reset_index()
     table: dict[Hashable, Outcome] = {
-        each.trial.point: each for each in outcomes_of(rows, scores.manifest)
+        each.trial.point: each for each in outcomes_of(rows, scores.manifest, curves)
     }
+    packing = packing_of(scores.manifest.packing or {})
+    goal = Goal(scores.metric, scores.mode)
     places: dict[Any, int] = {int(index): i for i, index in enumerate(scores.trials.index)}
     nothing = [np.nan] * len(scores.score_names)
     found = []
     for seed in seeds:
-        outcomes, _ = replay(make(scores, trials, seed), table, trials, workers)
-        asked = np.array([places[outcome.trial.point] for outcome in outcomes], dtype=int)
+        sampler = make(scores, trials, seed)
+        if sampler.ahead and not scores.is_whole:
+            raise TuningError(
+                f"the strategy {sampler.name!r} chooses what to train together, so it needs a "
+                "table of the whole grid"
+            )
+        outcomes, _ = replay(sampler, table, trials, workers, packing=packing, goal=goal)
+        whole = [each for each in outcomes if each.status != "stopped"]
+        asked = np.array([places[outcome.trial.point] for outcome in whole], dtype=int)
         best = best_so_far(scores.values[asked], scores.mode)
         spent = sum(outcome.seconds for outcome in outcomes)
         if len(best) == 0 or best[-1] < 0:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from tuning.analysis.choice import choice_of_all
 from tuning.analysis.run_view import scores_of
 from tuning.engines.repeat import lines_to_repeat, written
 from tuning.errors import TuningError, first_line
@@ -179,6 +180,39 @@ class Results:
             return self.manifest.space.values(configuration)
         problem = self._problem_of("a configuration has values of the problem's file")
         return problem.space.values(configuration)
+
+    def choice(self, strategy: str | None = None) -> pd.Series[Any]:
+        """The trial that the results speak for, and what to expect of it on new data.
+
+        The best single score of many is lucky as well as good. This one is chosen by scores that
+        are smoothed over epochs, and towards what similar configurations came to: see
+        `tuning.analysis.choice`.
+
+        Parameters
+        ----------
+        strategy : str, optional
+            Of this one's trials alone; of all unless told.
+
+        Returns
+        -------
+        Series
+            A row of `trials`, and with it ``expected``, what the metric that chooses should be, and
+            ``deviation``, the standard deviation of such trials around that.
+
+        Raises
+        ------
+        TuningError
+            If there are fewer than three trials with a result.
+        """
+        rows = self.trials
+        if strategy is not None:
+            rows = rows[rows["strategy"] == strategy]
+        found = choice_of_all(rows, self.curves, self.manifest)
+        if found is None:
+            raise TuningError("too few trials have a result to choose by: it takes three")
+        expectation = {"expected": found.expected, "deviation": found.deviation}
+        row: pd.Series[Any] = pd.concat([found.row, pd.Series(expectation)])
+        return row
 
     def best_model(
         self,

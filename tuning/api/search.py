@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tuning.api.settings import Request, Settings, refuse_another
+from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
 from tuning.errors import RunStopped, TuningError, shortened
 from tuning.execution import loop
@@ -26,8 +27,12 @@ from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import Manifest, make_manifest
 from tuning.runs.run import Run
 from tuning.samplers import Sampler, ShardSampler, trial_of_point
+from tuning.samplers.protocol import Goal
 from tuning.space.grid import Grid
 from tuning.trial import Trial
+
+TIMED_HORIZON = 1000
+"""Trials planned ahead where time may end the search, so that a sweep is trained in its order."""
 
 Status = Callable[[str], contextlib.AbstractContextManager[Any]]
 """Shows what is being done for the length of a `with` block."""
@@ -85,10 +90,10 @@ class Search:
 
     @property
     def total(self) -> int:
-        """The rows that the run will have."""
+        """The trials of all strategies, at most."""
         return sum(sampler.n_trials for sampler in self.settings.samplers.values())
 
-    def go(self, progress: loop.Progress, optimizer: bool = False) -> None:
+    def go(self, progress: loop.Progress, optimizer: bool = False) -> str:
         """Train and count all that is missing.
 
         Parameters
@@ -96,6 +101,11 @@ class Search:
         progress : Progress
         optimizer : bool
             Whether the models kept have their optimizer's state.
+
+        Returns
+        -------
+        str
+            Why it ended, if its budget did it; else empty.
 
         Raises
         ------
@@ -106,11 +116,21 @@ class Search:
         problem = manifest.problem
         keep = Keep(problem.metric, problem.mode, manifest.keep, optimizer)
         packer = self.executor.packer
+        ends = []
         try:
-            loop.search(
-                self.settings.samplers, self.executor, self.run, packer, progress,
-                keep=keep if manifest.keep else None,
-            )  # fmt: skip
+            for samplers, budget in self._parts():
+                course = Course(budget, problem.metric, problem.mode, self.run.spent(samplers))
+                learns = any(sampler.learns for sampler in samplers.values())
+                total = sum(sampler.n_trials for sampler in samplers.values())
+                progress.begun(total, course, learns=learns)
+                why = loop.search(
+                    samplers, self.executor, self.run, packer, progress,
+                    goal=Goal(problem.metric, problem.mode),
+                    keep=keep if manifest.keep else None,
+                    horizon=TIMED_HORIZON if budget.time else loop.HORIZON,
+                    course=course,
+                )  # fmt: skip
+                ends.append(why)
         except TuningError as error:  # what was counted stays
             raise RunStopped(str(error)) from error
         self.run.share_models()
@@ -119,6 +139,20 @@ class Search:
             for report in loop.train_all(self.executor, [packer.pack([trial])], again):
                 self.run.keep(report.models)
         self.run.best.settle()
+        return "" if self.settings.budget.as_long_as else ends[-1]
+
+    def _parts(self) -> Iterator[tuple[dict[str, Sampler], Budget]]:
+        """The strategies that are searched by at the same time, and the budget of each part."""
+        samplers, budget = self.settings.samplers, self.settings.budget
+        if not (first := budget.as_long_as):
+            yield samplers, budget
+            return
+        rest = dataclasses.replace(budget, as_long_as=None)
+        yield {first: samplers[first]}, rest
+        seconds = self.run.spent([first]).seconds
+        for name, sampler in samplers.items():
+            if name != first:
+                yield {name: sampler}, dataclasses.replace(rest, time=max(seconds, 1.0))
 
     def _without_model(self) -> list[tuple[Trial, tuple[tuple[str, int], ...]]]:
         """The trials among the best that have no model yet, each with who wants it."""
@@ -171,7 +205,7 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
             manifest = _manifest(settings, digest, probe, splits)
             if run is not None:
                 refuse_another(settings.out, run.manifest, manifest)
-                run.extend(settings.kept, settings.keep)
+                run.extend(settings.kept, settings.keep, settings.budget.settings())
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
         kinds = run.manifest.packing or executor.packer.packing.kinds
@@ -283,4 +317,6 @@ def _manifest(settings: Settings, digest: str, probe: Probe, splits: list[str]) 
         splits=splits,
         environment=probe.environment,
         packing=probe.packing.kinds,
+        budget=settings.budget.settings(),
+        warm="" if settings.warm is None else str(settings.warm),
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.util
 import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
+from tuning.budget import Budget
 from tuning.errors import TuningError, listed
 from tuning.execution.limits import Limits, bytes_of
 from tuning.execution.quiet import quiet
@@ -20,13 +22,17 @@ from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem
 from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
-from tuning.samplers import Sampler, Shard, samplers_of
+from tuning.runs.outcomes import outcomes_of
+from tuning.runs.table import load_results
+from tuning.samplers import MANY, Sampler, Shard, samplers_of, strategy
 from tuning.space.grid import Grid
 from tuning.space.space import Space
-from tuning.trial import SEEDS
+from tuning.trial import SEEDS, Outcome
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
 DEFAULT_RANDOM = 20
+DEFAULT_TRIALS = 100  # of a strategy that learns, where no budget ends it
+DEFAULT_LEARNER = "packs"
 KEEP = 1  # models of the best trials, for each strategy
 DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
 
@@ -39,8 +45,12 @@ class Request:
     ----------
     problem : str or Problem, optional
         A built-in problem's name or a Python file; or a problem made of functions.
-    strategies : mapping, optional
-        The settings of each strategy, as the manifest has them; with it the next three say nothing.
+    strategy : sequence of str, optional
+        Names of strategies.
+    trials : int, optional
+        Of each of these.
+    given : mapping
+        Their further settings; ``epochs_min`` and ``reduction`` among them.
     random : int, optional
         Trials of random search; 0 for none.
     sweep : str, optional
@@ -72,10 +82,16 @@ class Request:
         What its worker may take, as `tuning.execution.limits.bytes_of` reads it.
     verbose : bool
         Let libraries and workers speak.
+    budget : Budget
+        When the search ends, besides when its strategies do; without any limit that of the run.
+    warm : Path, optional
+        An earlier run, of which strategies that learn hear first.
     """
 
     problem: str | Problem | None = None
-    strategies: Mapping[str, Mapping[str, Any]] | None = None
+    strategy: Sequence[str] | None = None
+    trials: int | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
     random: int | None = None
     sweep: str | None = None
     sweep_order: str | None = None
@@ -92,6 +108,8 @@ class Request:
     trial_timeout: float | None = None
     trial_memory: str | None = None
     verbose: bool = False
+    budget: Budget = field(default_factory=Budget)
+    warm: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +123,8 @@ class Settings:
     kept : dict
         The strategies' settings for the manifest, which never say less than they said.
     shard : Shard, optional
+    budget : Budget
+    warm : Path, optional
     manifest : Manifest, optional
         Of the run that is gone on with; None for a new one.
     """
@@ -119,6 +139,8 @@ class Settings:
     cache: str | None
     keep: int
     limits: Limits
+    budget: Budget
+    warm: Path | None
     out: Path
     manifest: Manifest | None
 
@@ -158,11 +180,16 @@ def settle(request: Request) -> Settings:
         refuse_another(given, manifest, asked_for)
         if manifest.shard and shard is None:
             shard = Shard.parse(manifest.shard)
-    strategies = _strategies(request, manifest, problem.space, engine)
+    strategies, budget = _search(request, manifest, problem.space, engine)
     samplers = samplers_of(strategies, problem.space, seed)
+    warm = request.warm or (Path(manifest.warm) if manifest and manifest.warm else None)
+    if warm is not None:
+        known = known_of(warm, problem)
+        for sampler in samplers.values():
+            sampler.recall(known)
     if not any(sampler.n_trials for sampler in samplers.values()):
         none = "both --random and --sweep are 0"
-        if request.strategies is not None:
+        if request.strategy is not None:
             none = "let trials be at least 1, or name a sweep"
         raise TuningError(f"nothing to search: {none}")
     kept = strategies
@@ -172,9 +199,11 @@ def settle(request: Request) -> Settings:
     cache = str(cache_directory()) if request.cache and backend == "jax" else None
     old_keep = manifest.keep if manifest else KEEP
     keep = old_keep if request.keep is None else request.keep
+    _check_budget(budget, problem, manifest)
     return Settings(
-        problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, out, manifest
-    )
+        problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
+        warm, out, manifest,
+    )  # fmt: skip
 
 
 def _problem(request: Request, manifest: Manifest | None, backend: str) -> Problem:
@@ -191,12 +220,51 @@ def _problem(request: Request, manifest: Manifest | None, backend: str) -> Probl
         return load_problem(source if request.problem is None else request.problem)
 
 
-def _strategies(
+def _search(
+    request: Request, manifest: Manifest | None, space: Space, engine: str
+) -> tuple[dict[str, dict[str, Any]], Budget]:
+    """The strategies' settings and the budget: those asked for, the run's, or the default."""
+    budget = request.budget
+    if not budget and manifest:
+        budget = Budget.from_settings(manifest.budget)
+    if request.strategy is not None:
+        return _named(request, request.strategy, space, engine, budget), budget
+    old = request.random is None and request.sweep is None and request.sweep_order is None
+    if old and not manifest and request.shard is None and not budget:
+        swept = ["sweep"] if isinstance(space, Grid) else []
+        names = ["random", *swept, DEFAULT_LEARNER]
+        budget = Budget(as_long_as="random")
+        return _named(request, names, space, engine, budget), budget
+    return _old_options(request, manifest, space, engine), budget
+
+
+def _named(
+    request: Request, names: Sequence[str], space: Space, engine: str, budget: Budget
+) -> dict[str, dict[str, Any]]:
+    """The settings of the strategies that were named, and of those that have options."""
+    also = [name for name in ("random", "sweep") if getattr(request, name) not in (None, 0, "0")]
+    found: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys([*names, *also]):
+        if name == "sweep":
+            points = request.sweep or str(int(min(DEFAULT_SWEEP[engine], space.size)))
+            found[name] = {"points": points, "order": request.sweep_order or "grid"}
+            continue
+        trials = request.trials
+        if name == "random":
+            trials = DEFAULT_RANDOM if trials is None else trials
+            wanted = trials if request.random is None else request.random
+            trials = int(min(wanted, space.size))
+        elif trials is None:
+            many = budget and strategy(name).learns
+            trials = MANY if many else int(min(DEFAULT_TRIALS, space.size))
+        found[name] = {"trials": trials, **request.given}
+    return found
+
+
+def _old_options(
     request: Request, manifest: Manifest | None, space: Space, engine: str
 ) -> dict[str, dict[str, Any]]:
-    """The strategies' settings: those asked for, or else the run's, or else the default."""
-    if request.strategies is not None:
-        return {name: dict(settings) for name, settings in request.strategies.items()}
+    """The settings that the options of random search and of the sweep mean."""
     if manifest:
         found = {name: dict(settings) for name, settings in manifest.strategies.items()}
     else:
@@ -215,6 +283,36 @@ def _strategies(
     if found.get("sweep", {}).get("points", "").strip("0") == "" and "sweep" in found:
         del found["sweep"]
     return found
+
+
+def known_of(run: Path, problem: Problem) -> list[Outcome]:
+    """The outcomes of an earlier run whose configurations are of a problem's space.
+
+    Raises
+    ------
+    TuningError
+        If it is no run, is chosen by another metric, or has no such configuration.
+    """
+    manifest = read_manifest(run)
+    if manifest.problem.metric != problem.metric:
+        raise TuningError(
+            f"{run} is chosen by {manifest.problem.metric}, and this search by {problem.metric}"
+        )
+    found = []
+    for outcome in outcomes_of(load_results(run), manifest):
+        configuration = manifest.space.values(outcome.trial.configuration)
+        with contextlib.suppress(TuningError):
+            own = problem.space.labels(configuration)
+            found.append(replace(outcome, trial=replace(outcome.trial, configuration=own)))
+    if not found:
+        raise TuningError(f"no trial of {run} has a configuration of this search's space")
+    return found
+
+
+def _check_budget(budget: Budget, problem: Problem, manifest: Manifest | None) -> None:
+    """Refuse a target that cannot be reached."""
+    if mode := problem.mode or (manifest.problem.mode if manifest else None):
+        budget.check_target(problem.metric, mode)
 
 
 def _existing(out: Path | None) -> Manifest | None:
@@ -280,7 +378,7 @@ def _larger(
     kept = {name: dict(settings) for name, settings in {**old, **new}.items()}
     before, after = samplers_of(old, space, seed), samplers_of(new, space, seed)
     for name in before.keys() & after.keys():
-        if after[name].begins_with(before[name]):
+        if old[name] == new[name] or after[name].begins_with(before[name]):
             continue
         if not before[name].begins_with(after[name]):
             raise TuningError(

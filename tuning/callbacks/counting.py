@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 
+from tuning.budget import Course
 from tuning.callbacks.time_left import TimeLeft
 from tuning.engines.reports import Report
 from tuning.execution.loop import Counted, Progress
@@ -41,12 +42,27 @@ class CountingProgress(Progress):
         self._best: dict[str, float] = {}
         self._time_left = TimeLeft()
         self._last_report = time.monotonic()
+        self._course: Course | None = None
+        self._learns = False
+        self._trainings = 0
+        self._spent_before = 0.0
 
     def show(self) -> None:
         """Show it anew: something has changed."""
 
+    def begun(self, trials: int, course: Course, *, learns: bool) -> None:
+        """A search begins: from now on its trials are counted, and the time that it has left."""
+        self.done, self.trials = 0, trials
+        self._course, self._learns = course, learns
+        self._trainings = 0
+        self._spent_before = course.spent.seconds
+        self._time_left = TimeLeft()
+        self._last_report = time.monotonic()
+        self.show()
+
     def planned(self, pack: Pack) -> None:
         """A pack was planned."""
+        self._trainings += sum(trial.since == 0 for trial in pack.trials)
         self._time_left.plan(pack)
 
     def ended(self, pack: Pack) -> None:
@@ -71,14 +87,42 @@ class CountingProgress(Progress):
                 self._best[strategy] = better(value, self._best.get(strategy, value))
         self.show()
 
+    @property
+    def share(self) -> float:
+        """How much of the search is done, from 0 to 1."""
+        shares = [0.0 if self._course is None else self._course.share()]
+        if self._learns:
+            shares.append(self._trainings / self.trials)
+        else:
+            shares.append(self.done / max(1, self.trials))
+        return min(1.0, max(shares))
+
     def text(self) -> str:
         """Such as ``12/20 trials · random best 0.9930 · 8 s left``."""
-        parts = [f"{self.done:,}/{self.trials:,} trials"]
+        known = not self._learns and not self._timed
+        parts = [f"{self.done:,}/{self.trials:,} trials" if known else f"{self.done:,} trials"]
         parts += [f"{strategy} best {value:.4f}" for strategy, value in sorted(self._best.items())]
         if self._failed:
             parts.append(f"{self._failed:,} failed")
         if self.done < self.trials:
-            since = time.monotonic() - self._last_report
-            left = self._time_left.seconds(self._workers, since)
+            left = self._seconds_left()
             parts.append("timing the first trials" if left is None else f"{duration(left)} left")
         return " · ".join(parts)
+
+    @property
+    def _timed(self) -> bool:
+        return self._course is not None and self._course.budget.time is not None
+
+    def _seconds_left(self) -> float | None:
+        """Until the first of its ends; None before anything was seen."""
+        since = time.monotonic() - self._last_report
+        found: list[float | None] = []
+        if self._course is not None and self._course.budget.time is not None:
+            found.append(self._course.budget.time - self._course.spent.seconds - since)
+        if not self._learns:
+            found.append(self._time_left.seconds(self._workers, since))
+        elif self._course is not None and (share := self.share):
+            spent = self._course.spent.seconds - self._spent_before
+            found.append(spent * (1 - share) / share - since)
+        known = [each for each in found if each is not None]
+        return max(1.0, min(known)) if known else None

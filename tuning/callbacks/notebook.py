@@ -61,7 +61,7 @@ class NotebookProgress(CountingProgress):
             self._handle.update(self)
 
     def _repr_html_(self) -> str:
-        bar = f'<progress value="{self.done}" max="{max(1, self.trials)}"></progress>'
+        bar = f'<progress value="{self.share:.3f}" max="1"></progress>'
         return f"{bar} {html.escape(self.text())}"
 
     def __repr__(self) -> str:

@@ -46,7 +46,7 @@ class TerminalProgress(CountingProgress):
             transient=True,
             disable=not self._live,
         )
-        self._task = self._bar.add_task("", total=trials)
+        self._task = self._bar.add_task("", total=1.0)
 
     def __enter__(self) -> TerminalProgress:
         self._bar.start()
@@ -62,7 +62,7 @@ class TerminalProgress(CountingProgress):
 
     def show(self) -> None:
         """Redraw the bar, or print a line if the last one is old."""
-        self._bar.update(self._task, completed=self.done)
+        self._bar.update(self._task, completed=self.share)
         now = time.monotonic()
         if not self._live and now - self._last_line >= LINE_EVERY_SECONDS:
             self._last_line = now

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tuning.api.settings import Request
+from tuning.budget import Budget, seconds_of
 from tuning.cli import running
 from tuning.errors import RunStopped, TuningError
 from tuning.execution.supervisor import INTERRUPTED, supervised
@@ -79,8 +81,45 @@ def run(options: Options, caller: Caller) -> int:
     def work(request: Request) -> None:
         running.run_search(request, Output(goes_on=True), Output(stderr=True, goes_on=True))
 
-    request = Request(**options)
+    request = request_of(options)
     return _apart(request, work, running.known_of(request), caller)
+
+
+def request_of(options: Options) -> Request:
+    """The request that the options of a search mean.
+
+    Raises
+    ------
+    TuningError
+        For one that means nothing.
+    """
+    time, epochs = options.pop("time"), options.pop("epochs_total")
+    budget = Budget(
+        time=None if time is None else seconds_of(time),
+        target=options.pop("target"),
+        stop_after=options.pop("stop_after"),
+        epochs=epochs,
+    )
+    given = dict(map(_setting, options.pop("set") or ()))
+    for name in ("epochs_min", "reduction"):
+        if (value := options.pop(name)) is not None:
+            given[name] = value
+    needing = [name for name in ("trials",) if options[name] is not None]
+    if options["strategy"] is None and (named := [*needing, *given]):
+        option = f"--{named[0].replace('_', '-')}"
+        raise TuningError(f"{option} is a setting of a strategy: name one by --strategy")
+    return Request(**options, budget=budget, given=given)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """The name and value of a setting that is written as ``NAME=VALUE``."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise TuningError(f"--set takes NAME=VALUE, such as members=8, not {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def explain(options: Options, caller: Caller) -> int:

@@ -70,6 +70,41 @@ class Command:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_what(parser)
     add = parser.add_argument_group("the search").add_argument
+    add(
+        "--strategy",
+        action="append",
+        metavar="NAME",
+        help="a strategy to search by, such as random or packs; may be given several times "
+        "(random, a sweep and packs, one after another, each for as long as random took)",
+    )
+    add("--trials", type=int, metavar="N", help="trials of each strategy that is named")
+    add(
+        "--epochs-min",
+        type=int,
+        metavar="N",
+        help="epochs after which a strategy may stop a training (1)",
+    )
+    add(
+        "--reduction",
+        type=int,
+        metavar="N",
+        help="of so many trainings, one goes on to so many times the epochs (3)",
+    )
+    add(
+        "--set",
+        action="append",
+        metavar="NAME=VALUE",
+        help="another setting of the strategies that are named, its value as JSON or text",
+    )
+    _complete(
+        add(
+            "--warm",
+            type=_path,
+            metavar="RUN",
+            help="an earlier run, of which strategies that learn hear first",
+        ),
+        shtab.DIRECTORY,
+    )
     add("--random", type=int, metavar="N", help=f"random trials ({DEFAULT_RANDOM}); 0 for none")
     add(
         "--sweep",
@@ -89,6 +124,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "joins them",
     )
     add("--seed", type=int, metavar="S", help="of the draw and of every training (0)")
+    _add_budget(parser)
     add = parser.add_argument_group("results").add_argument
     _complete(
         add("--out", type=_path, metavar="DIR", help="a new run's directory, or one to go on with"),
@@ -118,6 +154,28 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="end a trial whose worker takes more, such as 4GB, and go on with the others",
     )
+
+
+def _add_budget(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument_group("when it ends, whichever comes first").add_argument
+    add(
+        "--time",
+        metavar="DURATION",
+        help="of training, such as 60s, 5m or 1h; what trains then ends with its epoch",
+    )
+    add(
+        "--target",
+        type=float,
+        metavar="SCORE",
+        help="a score of the metric that chooses: the first trial that reaches it ends the search",
+    )
+    add(
+        "--stop-after",
+        type=int,
+        metavar="N",
+        help="so many trials in a row that are no better than the best before them",
+    )
+    add("--epochs-total", type=int, metavar="N", help="epochs trained in all")
 
 
 def _add_run_ray(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,9 @@ from tuning.errors import TuningError
 from tuning.report.analyse import load_tables, writing
 from tuning.report.tables import replay_table
 from tuning.report.terminal import print_table, say
+from tuning.runs.table import load_curves
 from tuning.runs.typed import shown
+from tuning.samplers import strategies, strategy
 
 
 def print_replays(
@@ -52,13 +54,14 @@ def print_replays(
             raise TuningError(f"{name} takes a number from 1, not {number}")
     make = find_sampler(sampler)
     scores = grid_scores(*load_tables(table))
+    curves = load_curves(table) if sampler in strategies() and strategy(sampler).pauses else None
     if trials > len(scores.trials):
         raise TuningError(
             f"--trials {trials} is more than {table} has: a search over it has at most "
             f"{len(scores.trials)}"
         )
     with console.status("Searching"):
-        found = replays(scores, make, trials, range(seed, seed + repeats), at_once)
+        found = replays(scores, make, trials, range(seed, seed + repeats), at_once, curves=curves)
     if out:
         with writing(out):
             found.to_csv(out, index=False)

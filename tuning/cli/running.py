@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from tuning.api.estimate import estimate, estimate_tables
 from tuning.api.explain import explanation_tables
 from tuning.api.search import Search, executor_of, prepared
 from tuning.api.settings import Request, Settings, settle
+from tuning.budget import Budget
 from tuning.callbacks.terminal import TerminalProgress
 from tuning.errors import RunStopped, TuningError
 from tuning.execution import worker
@@ -70,7 +72,7 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
                 mode=search.run.manifest.problem.mode,
                 console=errors,
             ) as progress:
-                search.go(progress, request.keep_optimizer)
+                why = search.go(progress, request.keep_optimizer)
         from tuning.report.analyse import print_comparison
 
         print_comparison(settings.out, console)
@@ -78,8 +80,9 @@ def run_search(request: Request, console: Console, errors: Console) -> int:
         _say_how_to_go_on(settings.out, _go_on_command(settings, request), errors)
         raise
     elapsed = duration(time.perf_counter() - started)
+    ended = f"It ended as {why}. " if why else ""
     console.print(
-        f"\nTook {elapsed} in all. The rows are in {shown(settings.out)}/:", soft_wrap=True
+        f"\n{ended}Took {elapsed} in all. The rows are in {shown(settings.out)}/:", soft_wrap=True
     )
     table = str(shown(settings.out) / "trials.csv")
     console.print(f"import pandas as pd; trials = pd.read_csv({table!r})", soft_wrap=True)
@@ -150,6 +153,7 @@ def _announce(search: Search, console: Console) -> None:
     settings, manifest = search.settings, search.run.manifest
     space, workers = settings.problem.space, search.executor.workers
     parts = [sampler.describe() for sampler in search.whole.values()]
+    until = f", {said}" if (said := settings.budget.describe()) else ""
     shard = f"shard {settings.shard} ({search.total:,} trials) of " if settings.shard else ""
     where = (
         f"{workers} worker{'s' if workers > 1 else ''} of one CPU thread each"
@@ -159,7 +163,7 @@ def _announce(search: Search, console: Console) -> None:
     say(
         console,
         f"{settings.problem.name}: {size_text(space)}; training {shard}"
-        f"{' and '.join(parts)}, seed {settings.seed}, on {where} "
+        f"{' and '.join(parts)}{until}, seed {settings.seed}, on {where} "
         f"({_how(search)}, {settings.backend}); the best has {chosen_by(manifest)}.",
     )
     if settings.engine == "auto" and search.packing.reason:
@@ -220,7 +224,8 @@ def _say_how_to_go_on(out: Path | None, command: str, errors: Console) -> None:
 def _go_on_command(settings: Settings, request: Request) -> str:
     """The command that goes on with a search, at this moment."""
     try:
-        extended = settings.kept != read_manifest(settings.out).strategies
+        there = read_manifest(settings.out)
+        extended = settings.kept != there.strategies or settings.budget.settings() != there.budget
     except TuningError:  # there is no run yet
         extended = False
     return go_on_command(settings.out, request, extended)
@@ -229,8 +234,18 @@ def _go_on_command(settings: Settings, request: Request) -> str:
 def go_on_command(out: Path, request: Request, search: bool = False) -> str:
     """The command that goes on with a run, and with the request's search if it is to be said."""
     words = [*typed("run"), "--out", str(shown(out))]
+    if search and request.strategy is not None:
+        for name in request.strategy:
+            words += ["--strategy", name]
+        for name, value in request.given.items():
+            words += ["--set", f"{name}={json.dumps(value)}"]
+    if search and request.budget != Budget():
+        for name, value in request.budget.settings().items():
+            option = {"epochs": "epochs-total"}.get(name, name.replace("_", "-"))
+            words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
     options = ("workers", "address", "trial_timeout", "trial_memory")
-    for option in (*(("random", "sweep", "sweep_order") if search else ()), *options):
+    searched = ("trials", "random", "sweep", "sweep_order", "warm")
+    for option in (*(searched if search else ()), *options):
         if (value := getattr(request, option)) is not None:
             words += [f"--{option.replace('_', '-')}", str(value)]
     if not request.cache:

@@ -29,16 +29,16 @@ class Orders:
         When each epoch read its first row, in seconds of `time.perf_counter`.
     """
 
-    def __init__(self, seed: int, n_rows: int) -> None:
+    def __init__(self, seed: int, n_rows: int, first: int = 0) -> None:
         self.begun: list[float] = []
-        self._seed, self._n_rows = seed, n_rows
+        self._seed, self._n_rows, self._first = seed, n_rows, first
         self._ended = 0
 
     def begin(self) -> np.ndarray:
         """The order of the epoch that begins, or of the one that is looked at before it begins."""
         del self.begun[self._ended :]
         self.begun.append(time.perf_counter())
-        return row_order(self._seed, self._ended, self._n_rows)
+        return row_order(self._seed, self._first + self._ended, self._n_rows)
 
     def end(self) -> None:
         """An epoch has read its last row."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tuning.compatibility.keras import (
     build_state,
@@ -19,13 +21,14 @@ from tuning.engines.memory import forget_models
 from tuning.engines.models import compiled_model
 from tuning.engines.nudge import nudged
 from tuning.engines.scores import divergence, score_metrics, shortest_float32
-from tuning.engines.weights import Weights, weights_of
+from tuning.engines.weights import Weights, values_of, weights_of
 from tuning.problem.data import Data, map_arrays, splits_of
 from tuning.problem.problem import Problem
-from tuning.trial import Outcome, Status, Trial
+from tuning.trial import Outcome, Paused, Status, Trial, now
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from tuning.engines.keeping import Keeper
 
@@ -43,11 +46,48 @@ def fit(
     nudge: bool = False,
     keeper: Keeper | None = None,
 ) -> Outcome:
-    """Build the configuration's model, train it with Keras' `fit`, and score it.
+    """Build the configuration's model, train it with Keras' `fit`, and score it: see `fit_on`."""
+    return fit_on(problem, data, trial, why, nudge=nudge, keeper=keeper).outcome
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of a call of Keras' `fit`.
+
+    Attributes
+    ----------
+    outcome : Outcome
+    epoch_seconds : list of float
+        Of the epochs that it trained.
+    paused : Paused or None
+        The state that it ended with; None unless it is asked for, it ended well, and it can go on.
+    """
+
+    outcome: Outcome
+    epoch_seconds: list[float] = field(default_factory=list)
+    paused: Paused | None = None
+
+
+def fit_on(
+    problem: Problem,
+    data: Data,
+    trial: Trial,
+    why: str = "",
+    *,
+    nudge: bool = False,
+    keeper: Keeper | None = None,
+    paused: Paused | None = None,
+    pauses: bool = False,
+    deadline: float = math.inf,
+) -> Fitted:
+    """Build the configuration's model, train it with Keras' `fit` or go on with it, and score it.
 
     Initial weights and dropout follow `keras.utils.set_random_seed`, and the order of the rows in
     an epoch is a permutation keyed by (seed, epoch): the outcome depends on the problem, the
     configuration and the seed alone. Whatever it raises becomes an outcome with status ``failed``.
+
+    A training goes on from a state that the same configuration left with the same backend, where
+    Keras' own `fit` trains the model; else it begins anew.
 
     Parameters
     ----------
@@ -61,69 +101,199 @@ def fit(
         Whether to begin with weights moved by a rounding error: see `tuning.engines.nudge`.
     keeper : Keeper, optional
         Holds the weights of the best.
+    paused : Paused, optional
+        The state of an earlier training to go on from.
+    pauses : bool
+        Whether to return the state that it ends with.
+    deadline : float
+        In seconds of `time.perf_counter`: training stops at the end of the epoch that it falls in.
     """
     import keras
 
-    backend = keras.backend.backend()
     started = time.perf_counter()
-    status: Status = "ok"
-    error = ""
-    curve: list[dict[str, float]] = []
-    epoch_seconds: list[float] = []
-    metrics: dict[str, float] = {}
+    outcome = Outcome(
+        trial, "stopped", f"{ENGINE}: {why}" if why else ENGINE, keras.backend.backend()
+    )
+    if started >= deadline:
+        return Fitted(outcome)
+    training = _Training(problem, data, trial, nudge=nudge, pauses=pauses, deadline=deadline)
     trained: Weights | None = None
     try:
-        model = compiled_model(problem, trial.configuration, trial.seed)
-        if backend == "tensorflow" and model.steps_per_execution == 1:
+        training.run(paused)
+        status, metrics = training.scored(outcome.status)
+        if status == "ok" and keeper is not None and keeper.wants(trial):
+            trained = weights_of(training.model)
+        outcome = replace(outcome, status=status, metrics=metrics, error=training.error)
+    except Exception as exception:
+        outcome = replace(outcome, status="failed", error=reason(exception))
+    outcome = replace(
+        outcome,
+        curve=training.curve,
+        epoch_seconds=training.epoch_seconds,
+        seconds=time.perf_counter() - started,
+        finished_at=now(),
+    )
+    left = training.left if outcome.status in ("ok", "stopped") else None
+    new = training.epoch_seconds[training.start :]
+    del training
+    forget_models()
+    if keeper is not None and trained is not None:
+        keeper.offer(outcome, lambda: trained)
+    return Fitted(outcome, new, left)
+
+
+class _Training:
+    """One call of Keras' `fit`, and what came of it.
+
+    Attributes
+    ----------
+    model : keras.Model
+    curve, epoch_seconds : list
+        As in `Outcome`, those of the earlier training included.
+    error : str
+        Why it diverged, if it did.
+    start : int
+        The epochs of the earlier training.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        data: Data,
+        trial: Trial,
+        *,
+        nudge: bool,
+        pauses: bool,
+        deadline: float,
+    ) -> None:
+        self.model: Any = None
+        self.curve: list[dict[str, float]] = []
+        self.epoch_seconds: list[float] = []
+        self.error = ""
+        self.start = 0
+        self._problem, self._trial, self._nudge = problem, trial, nudge
+        self._data, self._test = data, cast(Any, None)
+        self._pauses, self._deadline = pauses, deadline
+        self._variables: list[np.ndarray] | None = None
+        self._cut = False
+
+    def run(self, paused: Paused | None) -> None:
+        """Build the model and train it, from a state if it is one of this training."""
+        import keras
+
+        trial = self._trial
+        self.model = model = compiled_model(self._problem, trial.configuration, trial.seed)
+        if keras.backend.backend() == "tensorflow" and model.steps_per_execution == 1:
             model.steps_per_execution = STEPS_A_CALL  # the same steps, 1.3 to 1.6 times as fast
-        splits = {split: Split(data[split]) for split in splits_of(data)}
+        splits = {split: Split(self._data[split]) for split in splits_of(self._data)}
+        self._test = splits.get("test")
         train, validation = splits["train"], splits["validation"]
-        rows = trial.batch_size
-        if nudge:
-            build_with_loss(model, map_arrays(lambda array: in_floatx(array[:rows]), data["train"]))
-            weights = model.trainable_variables
-            for weight, moved in zip(weights, nudged([w.numpy() for w in weights]), strict=True):
-                weight.assign(moved)
-        orders = Orders(trial.seed, train.n_rows)
+        if paused is not None and not self._goes_on_from(paused):
+            paused = None
+        if paused is not None:
+            self._set_state(paused)
+        elif self._nudge:
+            self._move_weights()
+        self.start = start = len(self.curve)
+        orders = Orders(trial.seed, train.n_rows, start)
         history = model.fit(
-            train.batches(rows, orders),
-            validation_data=validation.batches(rows),
+            train.batches(trial.batch_size, orders),
+            validation_data=validation.batches(trial.batch_size),
             epochs=trial.epochs,
             shuffle=False,
             verbose=0,
-            **_ends_at_nan(model),
+            **self._while_training(start),
         ).history
-        epoch_seconds = [b - a for a, b in pairwise([*orders.begun, time.perf_counter()])]
+        ends = [*orders.begun, time.perf_counter()]
+        self.epoch_seconds += [b - a for a, b in pairwise(ends)]
         for epoch in range(len(history["loss"])):
             logs = in_floats({name: values[epoch] for name, values in history.items()})
-            curve.append({name: shortest_float32(value) for name, value in logs.items()})
-            if error := divergence(curve[-1], epoch + 1):
-                status = "diverged"
+            self.curve.append({name: shortest_float32(value) for name, value in logs.items()})
+            if error := divergence(self.curve[-1], start + epoch + 1):
+                self.error = error
                 break
-        if status == "ok":
-            if keeper is not None and keeper.wants(trial):
-                trained = weights_of(model)
-            test = splits.get("test")
-            tested = evaluated(model, test.batches(rows)) if test else {}
-            metrics = score_metrics(curve[-1], tested)
-    except Exception as exception:
-        status, error, metrics = "failed", reason(exception), {}
-    seconds = time.perf_counter() - started
-    forget_models()
-    outcome = Outcome(
-        trial,
-        status,
-        f"{ENGINE}: {why}" if why else ENGINE,
-        backend,
-        metrics,
-        curve,
-        seconds,
-        epoch_seconds,
-        error,
-    )
-    if keeper is not None and trained is not None:
-        keeper.offer(outcome, lambda: trained)
-    return outcome
+
+    def scored(self, stopped: Status) -> tuple[Status, dict[str, float]]:
+        """How it ended, and its metrics."""
+        trial = self._trial
+        if self.error:
+            return "diverged", {}
+        if self._cut or trial.epochs < trial.meant:
+            return stopped, score_metrics(self.curve[-1], {})
+        tested = evaluated(self.model, self._test.batches(trial.batch_size)) if self._test else {}
+        return "ok", score_metrics(self.curve[-1], tested)
+
+    @property
+    def left(self) -> Paused | None:
+        """The state that it ended with, if it was asked for."""
+        if self._variables is None:
+            return None
+        return Paused(
+            len(self.curve), self._variables, self.curve, self.epoch_seconds, self._origin
+        )
+
+    @property
+    def _origin(self) -> str:
+        """What a state can go on with: Keras' `fit` on this backend, of this configuration."""
+        import keras
+
+        moved = "nudged" if self._nudge else ""
+        return f"{ENGINE} {keras.backend.backend()} {self._trial.point} {self._trial.seed} {moved}"
+
+    def _goes_on_from(self, paused: Paused) -> bool:
+        """Whether a state is one that this training passes through."""
+        early = paused.epochs < self._trial.epochs
+        return early and paused.origin == self._origin and not own_loop(self.model)
+
+    def _set_state(self, paused: Paused) -> None:
+        """Go back to where a training was paused."""
+        self._build()
+        variables = _variables(self.model)
+        for variable, value in zip(variables, paused.variables, strict=True):
+            variable.assign(value)
+        self.curve, self.epoch_seconds = list(paused.curve), list(paused.epoch_seconds)
+
+    def _move_weights(self) -> None:
+        """Move the initial weights by a rounding error."""
+        self._build()
+        weights = self.model.trainable_variables
+        for weight, moved in zip(weights, nudged([w.numpy() for w in weights]), strict=True):
+            weight.assign(moved)
+
+    def _build(self) -> None:
+        rows = self._trial.batch_size
+        batch = map_arrays(lambda array: in_floatx(array[:rows]), self._data["train"])
+        build_with_loss(self.model, batch)
+        if not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
+
+    def _while_training(self, start: int) -> dict[str, Any]:
+        """The arguments that end `fit` early, and copy the state before `fit` finishes it.
+
+        It ends with the epoch in which the loss became NaN or infinite, or time was over. Nothing
+        for a model with a `fit` of its own, which may give callbacks of its own.
+        """
+        import keras
+
+        last, training = self._trial.epochs - 1, self
+
+        class Ends(keras.callbacks.Callback):  # type: ignore[misc]
+            def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+                scalars = {name: shortest_float32(v) for name, v in in_floats(logs or {}).items()}
+                late = time.perf_counter() >= training._deadline
+                if divergence(scalars, epoch + 1) or late:
+                    self.model.stop_training = True
+                training._cut = late and epoch < last
+                if training._pauses and (late or epoch == last):
+                    training._variables = values_of(_variables(self.model))
+
+        return {} if own_loop(self.model) else {"callbacks": [Ends()], "initial_epoch": start}
+
+
+def _variables(model: keras.Model) -> list[Any]:
+    """A model's variables in the order of `Paused`."""
+    others = (*model.non_trainable_variables, *model.optimizer.variables)
+    return [*model.trainable_variables, *others]
 
 
 def seconds_a_step(model: keras.Model, batch: tuple[Any, ...]) -> float:
@@ -152,22 +322,6 @@ def seconds_a_step(model: keras.Model, batch: tuple[Any, ...]) -> float:
         _, state = jax.block_until_ready(step(state, batch))
         seconds.append(time.perf_counter() - started)
     return min(seconds[1:])
-
-
-def _ends_at_nan(model: keras.Model) -> dict[str, Any]:
-    """The arguments that end `fit` with the epoch in which the loss became NaN or infinite.
-
-    Nothing for a model with a `fit` of its own, which may give callbacks of its own.
-    """
-    import keras
-
-    class EndsAtNaN(keras.callbacks.Callback):  # type: ignore[misc]
-        def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-            scalars = {name: shortest_float32(v) for name, v in in_floats(logs or {}).items()}
-            if divergence(scalars, epoch + 1):
-                self.model.stop_training = True
-
-    return {} if own_loop(model) else {"callbacks": [EndsAtNaN()]}
 
 
 def score_names(model: keras.Model, data: Data) -> list[str]:

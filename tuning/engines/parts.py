@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tuning.engines.batches import in_floatx
+from tuning.engines.kept import Family
 from tuning.engines.rewrites.products import without_transposes
 from tuning.engines.rewrites.sums import with_sums_after_loops
 from tuning.engines.rewrites.unmoved import range_of, unmoved
@@ -113,12 +114,28 @@ def shapes_of(data: Data, split: str, n: int) -> tuple[Any, ...]:
     return map_arrays(shape, data[split])  # type: ignore[no-any-return]
 
 
-def parts_of(members: Sequence[Steps], retrace: Retrace, data: Data, sizes: Sizes) -> Parts:
+def parts_of(
+    members: Sequence[Steps],
+    retrace: Retrace,
+    data: Data,
+    sizes: Sizes,
+    family: Family | None = None,
+) -> Parts:
     """Trace a program for all sizes of batches.
 
     Members were traced for the first size in training and in scoring. For others the first member
     is traced again, and the others' numbers are those in the same places, if these do not depend on
     the size; if they do, all members are traced again.
+
+    Parameters
+    ----------
+    members : sequence of Steps
+    retrace : callable
+    data : dict
+    sizes : Sizes
+    family : Family, optional
+        Of the program, whose first member then takes the place of the first here: it is as if it
+        were one of these. Where numbers depend on the size it is of no use.
 
     Raises
     ------
@@ -126,19 +143,26 @@ def parts_of(members: Sequence[Steps], retrace: Retrace, data: Data, sizes: Size
         If members do something else for another size.
     """
     names = ("train", "test", "results", "finish")
-    known = dict(
-        zip(names, zip(members[0].traces, numbers_that_differ(members), strict=True), strict=True)
-    )
+    differing = numbers_that_differ(members) if family is None else family.numbers(members)
+    start = members[0] if family is None else family.first
+    known = dict(zip(names, zip(start.traces, differing, strict=True), strict=True))
     first = {"train": sizes.train[0], "test": sizes.scored[0][1]}
     parts = {(name, first.get(name, 0)): _part(*known[name]) for name in names}
     for i in range(1, max(len(sizes.train), len(sizes.scored))):
         rows = sizes.train[min(i, len(sizes.train) - 1)]
         split, scored = sizes.scored[min(i, len(sizes.scored) - 1)]
         shapes = shapes_of(data, "train", rows), shapes_of(data, split, scored)
-        steps = [retrace(0, *shapes)]
+        if family is not None and i in family.again:
+            steps = [family.again[i]]
+        else:
+            steps = [retrace(0, *shapes)]
+        if family is not None:
+            family.again[i] = replace(steps[0], state=[])
         again = dict(zip(names, steps[0].traces, strict=True))
         numbers = {name: _in_same_places(*known[name], again[name]) for name in first}
         if None in numbers.values():
+            if family is not None:
+                return parts_of(members, retrace, data, sizes)
             steps += [retrace(k, *shapes) for k in range(1, len(members))]
             if len({each.key for each in steps}) > 1:
                 raise ValueError("models of one program differ for another number of rows")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,14 @@ import numpy as np
 
 from tuning.engines.batches import in_floatx
 from tuning.engines.evaluation import doubtful, evaluate
+from tuning.engines.kept import Functions, family_of, functions_kept
 from tuning.engines.parts import Retrace, Sizes, parts_of, shapes_of, without_zero_columns
 from tuning.engines.stacking import stacked_variables, stacking_axes
+from tuning.packing.packs import PARAMETER_ROW_SECONDS, PARAMETER_STEP_SECONDS
 from tuning.packing.sameness import Steps
 from tuning.packing.trace import Slot, Trace
 from tuning.problem.data import Arrays, Data, map_arrays, n_samples, splits_of
+from tuning.problem.problem import Problem
 
 if TYPE_CHECKING:
     import jax
@@ -37,7 +41,9 @@ IN_BETWEEN = {
 }  # 0.42 and 80
 FAST_TO_COMPILE = {**IN_BETWEEN, "xla_backend_optimization_level": 0}
 # 0.23 and 319: for what runs once an epoch, or less
+COMPILE_SECONDS = 0.6  # to trace and compile a program for another number of members
 LONG = 100  # epochs of all members from which that too is compiled to run fast: 12 for 36 ms a test
+FAST_SECONDS = 1.0  # to compile a training epoch FAST_TO_RUN, where IN_BETWEEN is there already
 SAVED_SECONDS = 0.35
 """By which IN_BETWEEN compiles a training epoch faster than FAST_TO_RUN: 0.25 to 0.45, measured."""
 SLOWER_SECONDS = (1e-10, 2.7e-9, 2e-9)
@@ -51,7 +57,7 @@ class State:
     """The variables of a block's members, as `Program` stacks them, and which members they are."""
 
     variables: list[jax.Array]
-    members: range
+    members: Sequence[int]
 
 
 class Program:
@@ -76,6 +82,10 @@ class Program:
         Of all members: whether it pays to compile well, and not just fast.
     apart : bool
         Whether each member has an order of rows of its own.
+    tests : bool
+        Whether any member is to be scored on the test data.
+    problem : Problem, optional
+        Whose models they are, to take from memory what other packs of it have left there.
 
     Attributes
     ----------
@@ -96,6 +106,8 @@ class Program:
         *,
         epochs: int = 0,
         apart: bool = False,
+        tests: bool = True,
+        problem: Problem | None = None,
     ) -> None:
         first = members[0]
         sizes = Sizes.of(data, batch_size, first.scored_rows)
@@ -104,10 +116,16 @@ class Program:
         self._members = members
         self.example = _zeros(shapes_of(data, "train", sizes.train[0]))
         self._batch_size = batch_size
+        self._tests = tests
         self._long = epochs >= LONG
         self._groups = _Groups(*first.sizes)
         self._metric_values = first.state[self._groups.metrics]
-        self._parts = parts_of(members, retrace, data, sizes)
+        shapes = tuple(
+            (split, repr(shapes_of(data, split, n_samples(data[split]))))
+            for split in splits_of(data)
+        )
+        family = family_of(problem, first, (sizes.train, sizes.scored, shapes)) if problem else None
+        self._parts = parts_of(members, retrace, data, sizes, family)
         self.kept: np.ndarray | None = None
         self._narrow: tuple[int, ...] = ()  # the variables whose first axis counts them
         if found := without_zero_columns(
@@ -126,9 +144,10 @@ class Program:
             split: _in_batches(self._data[split], n) for split, n in sizes.scored_at_once.items()
         }
         self._compiled: dict[int, dict[str, Any]] = {}  # by the number of members
+        self._functions_kept = functions_kept(self._key(shapes)) if problem else {}
         rows = n_samples(data["train"])
         slower = self._slower_seconds(math.ceil(rows / batch_size), rows, sizes.scored[0][1])
-        self._short = epochs * slower <= SAVED_SECONDS
+        self._lost_seconds = epochs * slower  # unless it is compiled to run fast
 
     def block_size(self, n: int, most: int) -> int:
         """How many of n members to train at once, so that a step stays in the cache."""
@@ -145,6 +164,50 @@ class Program:
         fitting = max(1, min(most, BLOCK_BYTES // max(sum(touched), 1)))
         return math.ceil(n / math.ceil(n / fitting))
 
+    def blocks(self, n: int, most: int, epochs: int) -> list[list[int]]:
+        """Which of n members to train at once, in sizes that are compiled already if that pays.
+
+        A block is filled up with its last member again, whose results are as those of the first.
+
+        Parameters
+        ----------
+        n : int
+        most : int
+            Members at once.
+        epochs : int
+            That they are trained.
+        """
+        size = self._near(self.block_size(n, most), most, epochs)
+        blocks = [[*range(i, min(i + size, n))] for i in range(0, n, size)]
+        last = blocks[-1]
+        last += last[-1:] * (self._near(len(last), size, epochs, size) - len(last))
+        return blocks
+
+    def _near(self, n: int, most: int, epochs: int, planned: int = 0) -> int:
+        """The size to train n members in: n, or a larger one that is compiled or to be compiled."""
+        known = {n for n, functions in self._functions_kept.items() if functions.compiled}
+        if n in known:
+            return n
+        for size in sorted(known | {planned}):
+            if n < size <= most:
+                kept = self._functions_kept.get(size)
+                seconds = (kept.seconds if kept else 0.0) or size * self._guessed_seconds()
+                if epochs * seconds * (1 - n / size) < COMPILE_SECONDS:
+                    return size
+        return n
+
+    def took(self, members: int, seconds: float) -> None:
+        """An epoch of so many members took so long."""
+        functions = self._functions_kept.setdefault(members, Functions())
+        functions.seconds = min(functions.seconds or seconds, seconds)
+
+    def _guessed_seconds(self) -> float:
+        """An epoch of one member, about."""
+        rows = n_samples(self._data["train"])
+        size = sum(value.size for value in self._members[0].state[self._groups.trainable])
+        steps = self.n_steps * PARAMETER_STEP_SECONDS
+        return float(size * (rows * PARAMETER_ROW_SECONDS + steps))
+
     @property
     def n_steps(self) -> int:
         """The batches of an epoch."""
@@ -155,7 +218,7 @@ class Program:
         """Operations of a step that may take longer in a pack than by themselves."""
         return doubtful(self._training.traced)
 
-    def start(self, members: range) -> State:
+    def start(self, members: Sequence[int]) -> State:
         """The initial variables of some members."""
         variables = []
         for place, axis in enumerate(self._axes):
@@ -256,7 +319,7 @@ class Program:
 
         Where members have orders of their own, also all training rows.
         """
-        chosen = slice(state.members.start, state.members.stop)
+        chosen = list(state.members)
         given: dict[Any, Any] = {
             key: (
                 {place: values[chosen] for place, values in part.numbers.items()},
@@ -274,18 +337,51 @@ class Program:
         """
         import jax
 
+        kept = self._functions_kept.setdefault(len(state.members), Functions()).compiled
         seldom = FAST_TO_RUN if self._long else FAST_TO_COMPILE
+        there = ("steps", *IN_BETWEEN.items()) in kept
+        limit = FAST_SECONDS if there else SAVED_SECONDS
         how = {
-            "steps": IN_BETWEEN if self._short else FAST_TO_RUN,
+            "steps": IN_BETWEEN if self._lost_seconds <= limit else FAST_TO_RUN,
             "step": seldom,
             "validation": FAST_TO_RUN if self._long else IN_BETWEEN,
             "test": seldom,
         }
+        functions = self._functions(state, batches)
+        keys = {name: (name, *how[name].items()) for name in functions}
+        best = {name: (name, *FAST_TO_RUN.items()) for name in functions}
+        found = {name: kept.get(best[name]) or kept.get(keys[name]) for name in functions}
         lowered = {
             name: jax.jit(function, donate_argnums=overwritten).lower(*arguments)
-            for name, (function, arguments, overwritten) in self._functions(state, batches).items()
+            for name, (function, arguments, overwritten) in functions.items()
+            if found[name] is None
         }
-        return {name: _compile(each, how[name]) for name, each in lowered.items()}
+        for name, each in lowered.items():
+            found[name] = kept[keys[name]] = _compile(each, how[name])
+        return found
+
+    def _key(self, shapes: Hashable) -> Hashable:
+        """All that the compiled functions depend on, but the number of members."""
+        parts = [
+            (
+                key,
+                part.traced.key,
+                [(i, own.shape[1:], str(own.dtype)) for i, own in sorted(part.numbers.items())],
+                sorted(part.constants),
+                [
+                    (i, number.tobytes())
+                    for i, number in enumerate(part.traced.numbers)
+                    if i not in part.numbers and i not in part.constants
+                ],
+                part.columns and part.columns.count,
+            )
+            for key, part in sorted(self._parts.items())
+        ]
+        values = [np.asarray(value).tobytes() for value in self._metric_values]
+        kept = None if self.kept is None else self.kept.tobytes()
+        own = self.sizes, self.apart, self._axes, self._stacked, self._scoring_steps, self._narrow
+        key = self._members[0].key, self._batch_size, shapes, own, kept, values, parts
+        return hashlib.sha256(repr(key).encode()).hexdigest()
 
     def _functions(self, state: State, batches: tuple[Any, Any]) -> dict[str, Any]:
         """What is compiled, by name: function, arguments, which of them it may overwrite."""
@@ -297,7 +393,7 @@ class Program:
         if tails is not None:
             found["step"] = self._step, (carried, given, tails), ()
         found["validation"] = self._validated, (carried, given, scored["validation"]), ()
-        if "test" in scored:
+        if self._tests and "test" in scored:
             found["test"] = self._tested, (state.variables, given, scored["test"]), ()
         return found
 

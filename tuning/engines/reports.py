@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tuning.trial import KeptModel, Outcome, Paused
+from tuning.trial import KeptModel, Outcome, Paused, Trial
 
 if TYPE_CHECKING:
     from tuning.engines.keeping import Keeper
@@ -51,6 +51,8 @@ class Reporter:
     ----------
     keeper : Keeper, optional
         Holds the weights of the best.
+    trials : iterable of Trial
+        All that are to be told.
 
     Attributes
     ----------
@@ -58,8 +60,10 @@ class Reporter:
         `Trial.key` of all trials that it heard the outcomes of.
     """
 
-    def __init__(self, keeper: Keeper | None = None) -> None:
+    def __init__(self, keeper: Keeper | None = None, trials: Iterable[Trial] = ()) -> None:
         self._keeper = keeper
+        self._asked = {trial.key for trial in trials}
+        self._paused: dict[Hashable, Paused] = {}
         self.told: set[Hashable] = set()
         self._since = time.perf_counter()
         self._outcomes: list[Outcome] = []
@@ -88,15 +92,22 @@ class Reporter:
             for outcome in new:
                 self._keeper.offer(outcome, weights)
 
+    def pause(self, key: Hashable, paused: Paused) -> None:
+        """A training can go on from here, for the last report."""
+        self._paused[key] = paused
+
     @property
     def due(self) -> bool:
-        """Whether the last report was long ago."""
-        return time.perf_counter() - self._since > REPORT_SECONDS
+        """Whether the last report was long ago, and this will not be the last one."""
+        late = time.perf_counter() - self._since > REPORT_SECONDS
+        return late and not self._asked <= self.told
 
-    def report(self) -> Report:
-        """All since the last report."""
+    def report(self, *, last: bool = False) -> Report:
+        """All since the last report, and with the last one the trainings that can go on."""
         models = [] if self._keeper is None else self._keeper.models()
         now = time.perf_counter()
         report = Report(self._outcomes, self._epoch_seconds, now - self._since, models)
+        if last:
+            report.paused.update(self._paused)
         self._since, self._outcomes, self._epoch_seconds = now, [], []
         return report

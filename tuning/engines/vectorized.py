@@ -11,15 +11,16 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tuning.compatibility.keras import fixed_rows
 from tuning.engines.batches import row_order
-from tuning.engines.fit import fit, seconds_a_step
+from tuning.engines.fit import fit_on, seconds_a_step
 from tuning.engines.foreign import reason
 from tuning.engines.keeping import Keeper
+from tuning.engines.kept import looked, named
 from tuning.engines.models import compiled_model
 from tuning.engines.nudge import nudged
 from tuning.engines.parts import Sizes, shapes_of
@@ -35,7 +36,7 @@ from tuning.packing.trace import Unproven
 from tuning.problem.data import Data, n_samples
 from tuning.problem.problem import Problem
 from tuning.space.grid import Configuration
-from tuning.trial import Outcome, Trial, batch_size
+from tuning.trial import Outcome, Paused, Status, Trial, batch_size
 
 ENGINE = "vectorized"
 MOST_AT_ONCE = 64
@@ -68,6 +69,8 @@ class Member:
         Its share of the time of each epoch.
     seconds : float
         Its share of all other time.
+    paused : Paused, optional
+        Where it goes on; at its beginning if there is none.
     """
 
     configuration: Configuration
@@ -78,6 +81,34 @@ class Member:
     tests: dict[int, dict[str, float]] = field(default_factory=dict)
     epoch_seconds: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    paused: Paused | None = None
+
+    def begin(self) -> None:
+        """Forget what was trained here, and go back to where it begins or goes on."""
+        paused = self.paused
+        self.curve = list(paused.curve) if paused else []
+        self.epoch_seconds = list(paused.epoch_seconds) if paused else []
+        self.tests = {}
+
+    def trained(self, logs: dict[str, float], seconds: float, tests: dict[str, float]) -> None:
+        """It was trained an epoch, and perhaps tested."""
+        self.curve.append(logs)
+        self.epoch_seconds.append(seconds)
+        if tests:
+            self.tests[len(self.curve)] = tests
+
+    @property
+    def start(self) -> int:
+        """The epochs it was trained before."""
+        return self.paused.epochs if self.paused else 0
+
+    @property
+    def begun(self) -> Steps:
+        """What its model does, and the variables that it begins with here."""
+        if self.paused is None:
+            return self.steps
+        metrics = self.steps.state[sum(self.steps.sizes[:3]) :]
+        return replace(self.steps, state=[*self.paused.variables, *metrics])
 
     @property
     def last(self) -> int:
@@ -93,6 +124,9 @@ def train_pack(
     *,
     nudge: bool = False,
     keeper: Keeper | None = None,
+    going_on: Mapping[Hashable, Paused] | None = None,
+    pauses: bool = False,
+    deadline: float = math.inf,
 ) -> Iterator[Report]:
     """Train configurations that are expected to share a program.
 
@@ -102,6 +136,10 @@ def train_pack(
     Every configuration's model is built and traced before it is trained, and those whose traces
     agree are trained together. One that does not build fails alone; one that cannot be proven to
     be like others, or not be vectorized, trains by `fit`.
+
+    Training goes on from a paused state if the model that was traced, its numbers and its initial
+    variables are those that the state was trained from; else it begins anew. Either way the outcome
+    is the same.
 
     Parameters
     ----------
@@ -116,6 +154,12 @@ def train_pack(
         Whether to begin with weights moved by a rounding error: see `tuning.engines.nudge`.
     keeper : Keeper, optional
         Holds the weights of the best; their models come with the reports.
+    going_on : mapping of key to Paused, optional
+        States of earlier trainings, by `Packing.trajectory_of`.
+    pauses : bool
+        Whether the last report has the states of all that ended well.
+    deadline : float
+        In seconds of `time.perf_counter`: what is not finished then is stopped after its epoch.
 
     Yields
     ------
@@ -124,8 +168,8 @@ def train_pack(
         takes its result early in its trajectory is reported then.
     """
     started = time.perf_counter()
-    reporter = Reporter(keeper)
-    task = Task(problem, data, packing, nudge, keeper)
+    reporter = Reporter(keeper, trials)
+    task = Task(problem, data, packing, nudge, keeper, going_on or {}, pauses, deadline)
     programs, others = _programs(task, trials)
     if len(programs) > 1 and not packing.drawn:  # perhaps for want of noise of strength 0
         drawn = replace(task, packing=replace(packing, drawn=True))
@@ -137,11 +181,14 @@ def train_pack(
     for members in programs.values():
         for member in members:
             member.seconds = looked * len(member.trials)
-        yield from _train(task, _once(members), reporter)
-        yield reporter.report()
+        for same in _by_start(task, _once(members)).values():
+            yield from _train(task, same, reporter)
+            if reporter.due:
+                yield reporter.report()
     for trial, why in (each for each in others if not isinstance(each, Outcome)):
-        yield from _by_fit(task, [trial], why, reporter)
-    yield reporter.report()
+        afresh = replace(task, going_on={}, pauses=False)  # it may keep more than its variables
+        yield from _by_fit(afresh, [trial], why, reporter)
+    yield reporter.report(last=True)
 
 
 def try_out(
@@ -177,6 +224,14 @@ class Task:
     packing: Packing
     nudge: bool = False
     keeper: Keeper | None = None
+    going_on: Mapping[Hashable, Paused] = field(default_factory=dict)
+    pauses: bool = False
+    deadline: float = math.inf
+
+    @property
+    def is_late(self) -> bool:
+        """Whether to stop after this epoch."""
+        return time.perf_counter() >= self.deadline
 
 
 def _programs(
@@ -198,8 +253,7 @@ def _trajectories(task: Task, trials: Sequence[Trial]) -> list[list[Trial]]:
     """The trials that differ in nothing but their epochs, side by side."""
     groups: dict[Hashable, list[Trial]] = {}
     for trial in trials:
-        key = trial.seed, task.packing.trajectory(trial.configuration)
-        groups.setdefault(key, []).append(trial)
+        groups.setdefault(task.packing.trajectory_of(trial), []).append(trial)
     return list(groups.values())
 
 
@@ -208,21 +262,16 @@ def _looks(
 ) -> Iterator[Member | Outcome | tuple[Trial, str]]:
     """A trajectory's trials as members, as outcomes of what does not build, or for `fit` and why.
 
-    Where `build_model` reads the epochs, each trial is a member of its own.
+    Where `build_model` reads the epochs, trials meant for others are members of their own.
     """
     left = list(trials)
     while left:
         trial = left[0]
-        configuration = Recorded(task.problem.space.values(trial.configuration))
+        if task.is_late:
+            yield Outcome(left.pop(0), "stopped", ENGINE, "jax")
+            continue
         try:
-            steps = look_at(
-                task.problem,
-                task.data,
-                configuration,
-                trial.seed,
-                drawn=task.packing.drawn,
-                twice=twice,
-            )
+            steps, read = _look_or_remember(task, trial, twice)
         except Unproven as error:
             left.pop(0)
             yield trial, str(error)
@@ -234,9 +283,29 @@ def _looks(
         if task.nudge:
             n = steps.sizes[0]
             steps = replace(steps, state=[*nudged(steps.state[:n]), *steps.state[n:]])
-        n_own = 1 if "epochs" in configuration.read else len(left)
-        own, left = left[:n_own], left[n_own:]
+        own, left = left, []
+        if "epochs" in read:
+            left = [each for each in own if each.meant != trial.meant]
+            own = [each for each in own if each.meant == trial.meant]
         yield Member(dict(trial.configuration), trial.seed, steps, own)
+
+
+def _look_or_remember(task: Task, trial: Trial, twice: bool) -> tuple[Steps, Set[str]]:
+    """What a trial's model does, and which axes it read."""
+    configuration = Recorded(task.problem.space.values(trial.configuration))
+    drawn = task.packing.drawn
+
+    def look() -> tuple[Steps, Set[str]]:
+        steps = look_at(
+            task.problem, task.data, configuration, trial.seed, drawn=drawn, twice=twice
+        )
+        return steps, configuration.read
+
+    try:
+        key = named(trial.configuration), trial.seed, drawn
+    except TypeError:
+        return look()
+    return looked(task.problem, task.data, key, look)
 
 
 def look_at(
@@ -247,6 +316,7 @@ def look_at(
     *,
     drawn: bool = False,
     twice: bool = False,
+    like: Steps | None = None,
 ) -> Steps:
     """Build a configuration's model and trace what it does with the sizes of its first batches.
 
@@ -256,6 +326,9 @@ def look_at(
         Whether noise of strength 0 is drawn like any other.
     twice : bool
         Whether to trace it twice, and see that it does the same.
+    like : Steps, optional
+        Of a model that it is only compared with: its scores are taken to add up over batches as
+        that one's do, which takes 0.3 s to find.
 
     Raises
     ------
@@ -266,6 +339,8 @@ def look_at(
     """
     model = compiled_model(problem, configuration, seed, drawn)
     scored_rows, rows = fixed_rows(model), batch_size(configuration)
+    if like is not None and scored_rows is None:
+        scored_rows = like.scored_rows
 
     def traced(scored_rows: int | None) -> tuple[Steps, int]:
         sizes = Sizes.of(data, rows, scored_rows)
@@ -273,7 +348,7 @@ def look_at(
         return steps_of(model, batch, scored, twice=twice), sizes.scored[0][1]
 
     steps, at_once = traced(scored_rows)
-    if scored_rows is None and not adds_up(model, steps, data, at_once):
+    if like is None and scored_rows is None and not adds_up(model, steps, data, at_once):
         scored_rows = rows
         steps, _ = traced(scored_rows)
     return replace(steps, scored_rows=scored_rows)
@@ -296,10 +371,25 @@ def _once(members: list[Member]) -> list[Member]:
     return kept
 
 
+def _by_start(task: Task, members: list[Member]) -> dict[int, list[Member]]:
+    """The members by the epochs that they were trained before, their states found."""
+    groups: dict[int, list[Member]] = {}
+    for member in members:
+        known = (task.going_on.get(task.packing.trajectory_of(trial)) for trial in member.trials)
+        first = min(trial.epochs for trial in member.trials)
+        near = [paused for paused in known if paused is not None and paused.epochs < first]
+        origin = member.steps.origin if near else ""
+        member.paused = next((paused for paused in near if paused.origin == origin), None)
+        groups.setdefault(member.start, []).append(member)
+    return groups
+
+
 def _train(task: Task, members: list[Member], reporter: Reporter) -> Iterator[Report]:
     """Train the members, or have `fit` train what cannot be vectorized."""
     at_once = MOST_AT_ONCE
     while True:
+        for member in members:
+            member.begin()
         try:
             yield from _run(task, members, at_once, reporter)
             return
@@ -312,8 +402,6 @@ def _train(task: Task, members: list[Member], reporter: Reporter) -> Iterator[Re
                 why = f"packed, it fails: {why}"
                 break
             at_once = math.ceil(min(at_once, len(members)) / 2)
-        for member in members:
-            member.curve, member.tests, member.epoch_seconds = [], {}, []
     trials = [trial for member in members for trial in member.trials]
     yield from _by_fit(task, trials, why, reporter)
 
@@ -322,8 +410,21 @@ def _by_fit(task: Task, trials: list[Trial], why: str, reporter: Reporter) -> It
     """Train by `fit` the trials that were not reported yet, and say why."""
     for trial in trials:
         if trial.key not in reporter.told:
-            outcome = fit(task.problem, task.data, trial, why, nudge=task.nudge, keeper=task.keeper)
-            reporter.add([outcome], outcome.epoch_seconds)
+            key = task.packing.trajectory_of(trial)
+            fitted = fit_on(
+                task.problem,
+                task.data,
+                trial,
+                why,
+                nudge=task.nudge,
+                keeper=task.keeper,
+                paused=task.going_on.get(key),
+                pauses=task.pauses,
+                deadline=task.deadline,
+            )
+            reporter.add([fitted.outcome], fitted.epoch_seconds)
+            if fitted.paused is not None:
+                reporter.pause(key, fitted.paused)
             if reporter.due:
                 yield reporter.report()
 
@@ -341,11 +442,13 @@ def program_of(task: Task, members: list[Member]) -> Program:
         return steps_of(model, batch, scored)
 
     return Program(
-        [member.steps for member in members],
+        [member.begun for member in members],
         again,
         task.data,
         batch_size(members[0].configuration),
-        epochs=sum(member.last for member in members if member.trials),
+        epochs=sum(member.last - member.start for member in members if member.trials),
+        problem=task.problem,
+        tests=any(map(_is_whole, (trial for member in members for trial in member.trials))),
         apart=len({member.seed for member in members}) > 1,
     )
 
@@ -359,46 +462,108 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
     seeds = [member.seed for member in order]
     program = program_of(task, order)
     n_rows = n_samples(task.data["train"])
-    size = program.block_size(len(order), at_once)
-    blocks = [range(i, min(i + size, len(order))) for i in range(0, len(order), size)]
+    blocks = program.blocks(len(order), at_once, order[0].last - order[0].start)
     states = [program.start(block) for block in blocks]
     for member in members:
         member.seconds += (time.perf_counter() - started) / len(members)
-    for epoch in range(order[0].last):
+    for epoch in range(order[0].start, order[0].last):
         begun = time.perf_counter()
         rows = {seed: row_order(seed, epoch, n_rows) for seed in set(seeds)}
         if not program.apart:
             batches = program.batches([rows[seeds[0]]])
         shuffling = (time.perf_counter() - begun) / len(members)
         for i, block in enumerate(blocks):
-            own = [order[k] for k in block]
+            own = [order[k] for k in dict.fromkeys(block)]
             if own[0].last <= epoch:
                 continue
+            if task.is_late:
+                _stop(task, program, order, states, reporter)
+                return
             begun = time.perf_counter()
             if program.apart:
-                batches = program.batches([rows[member.seed] for member in own])
+                batches = program.batches([rows[order[k].seed] for k in block])
             states[i], logs = program.epoch(states[i], batches)
-            tested = any(t.epochs == epoch + 1 for member in own for t in member.trials)
-            tests = program.test(states[i]) if tested else {}
+            tests = program.test(states[i]) if _tested(own, epoch) else {}
             logs, tests = jax.device_get((logs, tests))
-            share = (time.perf_counter() - begun) / len(own) + shuffling
+            took = time.perf_counter() - begun
+            program.took(len(block), took)
+            share = took / len(own) + shuffling
             for j, member in enumerate(own):
                 if epoch < member.last:
-                    member.curve.append(_of_member(logs, j))
-                    member.epoch_seconds.append(share)
-                    finished = [trial for trial in member.trials if trial.epochs == epoch + 1]
-                    if finished:
-                        member.tests[epoch + 1] = _of_member(tests, j)
-                    reporter.add(
-                        (_outcome(member, trial) for trial in finished),
-                        [share],
-                        functools.partial(_weights, program, states[i], j),
-                    )
-            if (epoch, i) == (1, 0):  # the first epoch has compiled the program
-                left = sum(max(0, member.last - 2) for member in members) * share
+                    member.trained(_of_member(logs, j), share, _of_member(tests, j))
+                    _tell(task, member, Place(program, states[i], j), reporter)
+            if (epoch, i) == (own[0].start + 1, 0):  # the first epoch has compiled the program
+                left = sum(max(0, member.last - epoch - 1) for member in members) * share
                 _compare_with_fit(task, program, own[0], left)
             if reporter.due:
                 yield reporter.report()
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the variables of a member are: in a block's state, at a place."""
+
+    program: Program
+    state: State
+    j: int
+
+
+def _tested(members: Sequence[Member], epoch: int) -> bool:
+    """Whether one of them ends with this epoch as its configuration says."""
+    trials = (trial for member in members for trial in member.trials)
+    return any(trial.epochs == epoch + 1 and _is_whole(trial) for trial in trials)
+
+
+def _tell(task: Task, member: Member, place: Place, reporter: Reporter) -> None:
+    """Report an epoch of a member, and the trials that end with it."""
+    finished = [trial for trial in member.trials if trial.epochs == len(member.curve)]
+    reporter.add(
+        (_outcome(member, trial) for trial in finished),
+        member.epoch_seconds[-1:],
+        functools.partial(_weights, place.program, place.state, place.j),
+    )
+    if len(member.curve) == member.last:
+        _pause(task, member, place, reporter)
+
+
+def _stop(
+    task: Task,
+    program: Program,
+    members: Sequence[Member],
+    states: Sequence[State],
+    reporter: Reporter,
+) -> None:
+    """Tell how far all have come that are not finished."""
+    for state in states:
+        for j, member in enumerate(members[k] for k in dict.fromkeys(state.members)):
+            left = [trial for trial in member.trials if trial.epochs > len(member.curve)]
+            reporter.add(_outcome(member, trial) for trial in left)
+            if left:
+                _pause(task, member, Place(program, state, j), reporter)
+
+
+def _pause(task: Task, member: Member, place: Place, reporter: Reporter) -> None:
+    """Have a member's state reported, if it is asked for and the member has not diverged."""
+    if not task.pauses or not member.curve or _diverged(member.curve):
+        return
+    paused = Paused(
+        len(member.curve),
+        place.program.weights(place.state, place.j),
+        list(member.curve),
+        list(member.epoch_seconds),
+        member.steps.origin,
+    )
+    for trial in member.trials:
+        reporter.pause(task.packing.trajectory_of(trial), paused)
+
+
+def _diverged(curve: Sequence[Mapping[str, float]]) -> bool:
+    return any(divergence(logs, i + 1) for i, logs in enumerate(curve))
+
+
+def _is_whole(trial: Trial) -> bool:
+    """Whether a trial is trained as long as its configuration says."""
+    return trial.epochs >= trial.meant
 
 
 def _compare_with_fit(task: Task, program: Program, member: Member, left: float) -> None:
@@ -417,7 +582,10 @@ def _compare_with_fit(task: Task, program: Program, member: Member, left: float)
     if not program.doubtful or left < COMPARED_SECONDS:
         return
     model = compiled_model(task.problem, member.configuration, member.seed)
-    ours, theirs = member.epoch_seconds[1] / program.n_steps, seconds_a_step(model, program.example)
+    ours, theirs = (
+        member.epoch_seconds[-1] / program.n_steps,
+        seconds_a_step(model, program.example),
+    )
     if theirs * FASTER < ours:
         raise SlowerThanFit(
             f"it is faster, {theirs * 1e3:.2g} ms a step on JAX in place of {ours * 1e3:.2g} "
@@ -440,17 +608,18 @@ def _of_member(scores: Mapping[str, Any], i: int) -> dict[str, float]:
 
 def _outcome(member: Member, trial: Trial) -> Outcome:
     """The trial's part of its trajectory, billed only for epochs beyond the next shorter trial."""
-    last = trial.epochs
-    shorter = max((each.epochs for each in member.trials if each.epochs < last), default=0)
-    sharing = sum(each.epochs == last for each in member.trials)
-    epoch_seconds = member.epoch_seconds[:last]
-    seconds = sum(epoch_seconds[shorter:]) + (member.seconds if shorter == 0 else 0.0)
-    seconds /= sharing
-    for i, logs in enumerate(member.curve[:last]):
+    last = min(trial.epochs, len(member.curve))
+    shorter = max((each.epochs for each in member.trials if each.epochs < trial.epochs), default=0)
+    sharing = sum(each.epochs == trial.epochs for each in member.trials)
+    curve, epoch_seconds = member.curve[:last], member.epoch_seconds[:last]
+    seconds = sum(epoch_seconds[max(shorter, member.start) :])
+    seconds = (seconds + (member.seconds if shorter == 0 else 0.0)) / sharing
+    for i, logs in enumerate(curve):
         if error := divergence(logs, i + 1):
             return Outcome(
-                trial, "diverged", ENGINE, "jax", {}, member.curve[: i + 1], seconds,
-                epoch_seconds, error,
+                trial, "diverged", ENGINE, "jax", {}, curve[: i + 1], seconds, epoch_seconds, error,
             )  # fmt: skip
-    metrics = score_metrics(member.curve[last - 1], member.tests[last])
-    return Outcome(trial, "ok", ENGINE, "jax", metrics, member.curve[:last], seconds, epoch_seconds)
+    whole = last == trial.epochs and _is_whole(trial)
+    metrics = score_metrics(curve[-1], member.tests.get(last, {}) if whole else {}) if curve else {}
+    status: Status = "ok" if whole else "stopped"
+    return Outcome(trial, status, ENGINE, "jax", metrics, curve, seconds, epoch_seconds)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from tuning.engines.keeping import Keep
@@ -11,6 +13,7 @@ from tuning.engines.reports import Report
 from tuning.errors import RunStopped, TuningError
 from tuning.execution import threads, worker
 from tuning.execution.loop import Heard
+from tuning.execution.slots import States
 from tuning.packing.packs import Pack, Packer
 from tuning.problem.data import Data, n_samples
 from tuning.problem.problem import Problem
@@ -50,6 +53,8 @@ class LocalExecutor:
         self._data: Data = {}
         self._pack: Pack | None = None
         self._reports: Iterator[Report] = iter(())
+        self._deadline: float | None = None
+        self.states = States()
 
     def load(self, data: Data) -> None:
         """Take the problem's data, checked."""
@@ -94,10 +99,25 @@ class LocalExecutor:
 
     def submit(self, pack: Pack, keep: Keep | None = None) -> None:
         """Take a pack, to be trained while `hear` waits."""
+        options: dict[str, Any] = {}
+        if going_on := self.states.of(pack, self._job.packing):
+            options["going_on"] = going_on
+        if pack.pauses:
+            options["pauses"] = True
+        if self._deadline is not None:
+            options["seconds"] = max(0.0, self._deadline - time.monotonic())
         self._pack = pack
         self._reports = worker.train_prepared(
-            self._problem, self._data, pack.trials, self._job, keep
+            self._problem, self._data, pack.trials, self._job, keep, **options
         )
+
+    def stop_at(self, seconds: float | None) -> None:
+        """Have what is submitted from now on stop at an epoch's end after so many seconds."""
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    def cancel(self) -> None:
+        """Leave what trains; nothing comes of it."""
+        self._pack, self._reports = None, iter(())
 
     def hear(self) -> list[Heard]:
         """Train until there is a report."""
@@ -110,4 +130,7 @@ class LocalExecutor:
             raise RunStopped(str(error)) from error
         if report is None:
             self._pack, ended, report = None, True, Report()
-        return [Heard(pack, report, ended)]
+        self.states.follow(report, self._job.packing)
+        for size, state in worker.sizes(report):
+            self.states.remember(size, state)
+        return [Heard(pack, replace(report, paused={}), ended)]

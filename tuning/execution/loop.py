@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
 from tuning.errors import TuningError, first_line
 from tuning.packing.packs import Pack, Packer
 from tuning.samplers import FINISHED, Sampler
-from tuning.samplers.protocol import Signal
-from tuning.trial import KeptModel, Outcome, Trial
+from tuning.samplers.protocol import LOSS, Goal, Signal
+from tuning.trial import KeptModel, Outcome, Spent, Trial
 
 HORIZON = 100_000  # trials planned ahead, so that programs are whole and the longest goes first
 
@@ -70,6 +72,22 @@ class Executor(Protocol):
         """Wait for news of at least one pack."""
         ...
 
+    def stop_at(self, seconds: float | None) -> None:
+        """Have what is submitted from now on stop at an epoch's end after so many seconds.
+
+        Packs that have not begun by then may come back as ended, without outcomes.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            From now; None for no such time.
+        """
+        ...
+
+    def cancel(self) -> None:
+        """End at once what trains and what waits: nothing comes of it, and it is not busy."""
+        ...
+
 
 class Record(Protocol):
     """A record counts outcomes: in a run directory, or in memory."""
@@ -102,6 +120,18 @@ class Record(Protocol):
         """Count for strategies what was trained for another one already."""
         ...
 
+    def history(self, strategies: Collection[str]) -> Iterable[Outcome]:
+        """What is counted for strategies, in the order in which it was."""
+        ...
+
+    def spend(self, strategies: Collection[str], spent: Spent) -> None:
+        """Note what strategies have spent, in all parts of the run together."""
+        ...
+
+    def spent(self, strategies: Collection[str]) -> Spent:
+        """What strategies have spent so far."""
+        ...
+
 
 class Progress:
     """A listener to the course of a search; this base class does nothing."""
@@ -118,6 +148,20 @@ class Progress:
     def kept(self, rows: int) -> None:
         """So many trials were counted without training."""
 
+    def begun(self, trials: int, course: Course, *, learns: bool) -> None:
+        """A search begins.
+
+        Parameters
+        ----------
+        trials : int
+            How many it has counted at its end, at most; of a strategy that learns, how many
+            trainings it begins.
+        course : Course
+            What is spent of its budget, as it goes on.
+        learns : bool
+            Whether a strategy of it learns.
+        """
+
 
 def search(
     samplers: Mapping[str, Sampler],
@@ -126,9 +170,11 @@ def search(
     packer: Packer,
     progress: Progress | None = None,
     *,
+    goal: Goal = LOSS,
     keep: Keep | None = None,
     horizon: int = HORIZON,
-) -> None:
+    course: Course | None = None,
+) -> str:
     """Train what the samplers ask for and the record does not have, and count it there.
 
     A trial that two strategies ask for is trained once and counted for both. Samplers hear every
@@ -142,10 +188,19 @@ def search(
     record : Record
     packer : Packer
     progress : Progress, optional
+    goal : Goal
+        The score that samplers are to make better.
     keep : Keep, optional
         How many models to keep, and by which metric; who wants which trial is filled in.
     horizon : int
         How many trials to ask for ahead, of samplers that do not learn.
+    course : Course, optional
+        With a budget, which ends the search before its strategies do.
+
+    Returns
+    -------
+    str
+        Why it ended, if its budget did it; else empty.
 
     Raises
     ------
@@ -155,19 +210,29 @@ def search(
         If the outcomes cannot be counted.
     """
     for sampler in samplers.values():
-        sampler.meet(packer)
+        sampler.meet(packer, goal)
     plan = _Plan(samplers, record, packer, progress or Progress(), horizon)
+    spending = _Spending(course or Course(Budget(), "", "max"), record, samplers, executor)
+    executor.stop_at(spending.course.seconds_left())
     while True:
-        plan.refill(executor.free)
+        if why := spending.course.over:
+            plan.queue.clear()
+        else:
+            plan.refill(executor.free)
         while plan.queue and executor.free > 0:
             pack = plan.next()
             executor.submit(pack, plan.to_keep(pack, keep))
+        if executor.busy and spending.course.at_once:
+            executor.cancel()
         if not executor.busy:
-            if plan.finished:
-                return
+            if why or plan.finished:
+                executor.stop_at(None)
+                return why
             plan.refuse_to_wait()
             continue
-        plan.take(executor.hear())
+        heard = executor.hear()
+        spending.note(heard)
+        spending.course.count(plan.take(heard))
 
 
 def train_all(
@@ -229,6 +294,11 @@ def _of(trial: Trial, outcome: Outcome) -> Outcome:
     return outcome if same else replace(outcome, trial=trial)
 
 
+def _is_news(outcome: Outcome) -> bool:
+    """Whether a trial was trained at all: its time may have come before it began."""
+    return outcome.status != "stopped" or len(outcome.curve) > outcome.trial.since
+
+
 class _Asked:
     """A sampler, and what it has asked for and heard.
 
@@ -272,6 +342,34 @@ class _Asked:
             self._told += 1
         if outcomes:
             tell(self.sampler, outcomes)
+
+
+class _Spending:
+    """What a search spends of its budget, by the executor's clock, and notes in the record."""
+
+    def __init__(
+        self, course: Course, record: Record, strategies: Collection[str], executor: Executor
+    ) -> None:
+        self.course = course
+        self._record = record
+        self._strategies = strategies
+        self._executor = executor
+        self._last = self._now()
+        if course.budget:
+            course.count(record.history(strategies))
+
+    def note(self, heard: Iterable[Heard]) -> None:
+        """Note the time since the last news, and the epochs that these are of."""
+        spent, now = self.course.spent, self._now()
+        spent.seconds += now - self._last
+        spent.epochs += sum(len(each.report.epoch_seconds) for each in heard)
+        self._last = now
+        self._record.spend(self._strategies, spent)
+
+    def _now(self) -> float:
+        """Seconds by the executor's clock: a simulated one, or the machine's."""
+        clock: float | None = getattr(self._executor, "clock", None)
+        return time.monotonic() if clock is None else clock
 
 
 class _Plan:
@@ -374,12 +472,13 @@ class _Plan:
         }
         return replace(keep, wanted=wanted, bars=self._record.bars())
 
-    def take(self, heard: list[Heard]) -> None:
-        """Count what was heard, and tell the samplers and the progress."""
+    def take(self, heard: list[Heard]) -> list[Outcome]:
+        """Count what was heard, and tell the samplers and the progress; what was counted."""
         counted = [
             [
                 (name, _of(trial, outcome))
                 for outcome in each.report.outcomes
+                if _is_news(outcome)
                 for name, trial in self._wanted_by.pop(outcome.trial.key)
             ]
             for each in heard
@@ -397,6 +496,7 @@ class _Plan:
                 self._add(each.again, waits=self._is_waited_for(each.again))
         for asked in self._asked:
             asked.tell()
+        return [outcome for _, outcome in everything]
 
     def refuse_to_wait(self) -> None:
         """Raise TuningError if a sampler waits though it has heard everything."""

@@ -4,24 +4,56 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Container, Hashable, Mapping, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Collection, Container, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
 from tuning.errors import TuningError
 from tuning.execution.loop import Counted, Heard, ask, tell
-from tuning.packing.axes import UNPACKED
+from tuning.packing.axes import UNPACKED, Axis, Kind, Packing
 from tuning.packing.packs import Pack, Packer
 from tuning.samplers import FINISHED, WAIT, Sampler
-from tuning.samplers.protocol import Programs, Signal
-from tuning.trial import KeptModel, Outcome, Trial
+from tuning.samplers.protocol import LOSS, Goal, Programs, Signal
+from tuning.trial import KeptModel, Outcome, Spent, Trial
 
 PATIENCE = 10_000  # trials in a row that the table does not have
 
 
+@dataclass(frozen=True)
+class Costs:
+    """The seconds that a simulated search spends on other things than epochs.
+
+    Attributes
+    ----------
+    start : float
+        Before the first pack.
+    compile : float
+        When a worker meets a program that none has compiled before.
+    load : float
+        When a worker meets a program that another one has compiled.
+    member : float
+        For each training of a pack: its model is built and traced.
+    """
+
+    start: float = 0.0
+    compile: float = 1.3
+    load: float = 0.2
+    member: float = 0.04
+
+
+@dataclass
+class _Worker:
+    """A simulated worker: the programs that it has compiled or loaded."""
+
+    programs: set[Hashable] = field(default_factory=set)
+
+
 class TableExecutor:
     """Answers with the outcomes of a table, each after the seconds that it took.
+
+    A trial of fewer epochs than its configuration has is answered from the curve.
 
     Source: the simulator backend of Salinas et al., "Syne Tune", AutoML 2022, which likewise has
     one loop for real trainings and for tables.
@@ -32,6 +64,13 @@ class TableExecutor:
         By `Trial.point`.
     workers : int
         That answer at once.
+    packing : Packing
+        How configurations share programs; not at all unless told.
+    n_rows : int
+        Of the training data, for guesses of what an epoch takes.
+    costs : Costs, optional
+        With them, a pack takes these and the seconds of the epochs that its trainings go on for;
+        without, the seconds of its outcomes.
 
     Attributes
     ----------
@@ -39,22 +78,35 @@ class TableExecutor:
         Seconds since the beginning, as simulated.
     """
 
-    def __init__(self, outcomes: Mapping[Hashable, Outcome], workers: int = 1) -> None:
-        self.clock = 0.0
+    def __init__(
+        self,
+        outcomes: Mapping[Hashable, Outcome],
+        workers: int = 1,
+        *,
+        packing: Packing = UNPACKED,
+        n_rows: int = 1,
+        costs: Costs | None = None,
+    ) -> None:
+        self.clock = costs.start if costs else 0.0
         self._outcomes = outcomes
         self._workers = workers
+        self._packing = packing
+        self._n_rows = n_rows
+        self._costs = costs
         self._order = itertools.count()
-        self._ends: list[tuple[float, int, Pack]] = []
+        self._idle = [_Worker() for _ in range(workers)]
+        self._compiled: dict[Hashable, float] = {}  # since when others can load it
+        self._ends: list[tuple[float, int, Pack, _Worker]] = []
 
     @property
     def packer(self) -> Packer:
-        """The packer, which makes each trial a pack of its own."""
-        return Packer(UNPACKED, 1, self._workers)
+        """The packer; it makes each trial a pack of its own where nothing shares a program."""
+        return Packer(self._packing, self._n_rows, self._workers)
 
     @property
     def free(self) -> int:
         """The number of packs that it can take now."""
-        return self._workers - len(self._ends)
+        return len(self._idle)
 
     @property
     def busy(self) -> bool:
@@ -62,15 +114,104 @@ class TableExecutor:
         return bool(self._ends)
 
     def submit(self, pack: Pack, keep: Keep | None = None) -> None:
-        """Give a pack to a free worker of the simulation."""
-        seconds = sum(self._outcomes[trial.point].seconds for trial in pack.trials)
-        heapq.heappush(self._ends, (self.clock + seconds, next(self._order), pack))
+        """Give a pack to a free worker of the simulation: one that has its program, if any."""
+        worker = next((each for each in self._idle if pack.program in each.programs), self._idle[0])
+        self._idle.remove(worker)
+        if self._costs is None:
+            seconds = sum(self._outcomes[trial.point].seconds for trial in pack.trials)
+        else:
+            start = self._ready(pack.program, worker, self._costs)
+            seconds = start + self._training_seconds(pack, self._costs)
+        heapq.heappush(self._ends, (self.clock + seconds, next(self._order), pack, worker))
 
     def hear(self) -> list[Heard]:
-        """Go on to when the next pack ends."""
-        self.clock, _, pack = heapq.heappop(self._ends)
-        outcomes = [replace(self._outcomes[trial.point], trial=trial) for trial in pack.trials]
+        """Go on to when the next pack ends.
+
+        Raises
+        ------
+        TuningError
+            For a trial of few epochs of which the table has no curve.
+        """
+        self.clock, _, pack, worker = heapq.heappop(self._ends)
+        self._idle.append(worker)
+        outcomes = [answer(trial, self._outcomes[trial.point]) for trial in pack.trials]
         return [Heard(pack, Report(outcomes), ended=True)]
+
+    def stop_at(self, seconds: float | None) -> None:
+        """Stop what trains in so many seconds from now, at the end of its epoch; None: do not."""
+
+    def cancel(self) -> None:
+        """End at once what trains; nothing of it is reported."""
+        self._idle += [worker for *_, worker in self._ends]
+        self._ends.clear()
+
+    def _ready(self, program: Hashable, worker: _Worker, costs: Costs) -> float:
+        """The seconds until a worker has a program."""
+        if program is None:
+            return costs.compile
+        if program in worker.programs:
+            return 0.0
+        worker.programs.add(program)
+        if self._compiled.get(program, math.inf) <= self.clock:
+            return costs.load
+        self._compiled.setdefault(program, self.clock + costs.compile)
+        return costs.compile
+
+    def _training_seconds(self, pack: Pack, costs: Costs) -> float:
+        """The seconds that a pack's trainings take: of each the longest trial."""
+        longest: dict[Hashable, Trial] = {}
+        for trial in pack.trials:
+            key = self._packing.trajectory_of(trial)
+            if key not in longest or trial.epochs > longest[key].epochs:
+                longest[key] = trial
+        return sum(
+            costs.member + (trial.epochs - trial.since) * epoch_seconds(self._outcomes[trial.point])
+            for trial in longest.values()
+        )
+
+
+def packing_of(kinds: Mapping[str, Kind]) -> Packing:
+    """How the configurations of a table share programs, from the kinds of its axes."""
+    return Packing({name: Axis(kind, "") for name, kind in kinds.items()}) if kinds else UNPACKED
+
+
+def epoch_seconds(outcome: Outcome) -> float:
+    """The mean seconds of an epoch."""
+    known = outcome.epoch_seconds
+    return sum(known) / len(known) if known else outcome.seconds / outcome.trial.epochs
+
+
+def answer(trial: Trial, outcome: Outcome) -> Outcome:
+    """What a trial comes to, from the outcome of its configuration.
+
+    Raises
+    ------
+    TuningError
+        If its epochs are fewer, and there is no curve.
+    """
+    if trial.epochs >= min(trial.meant, outcome.trial.epochs):
+        return replace(outcome, trial=trial)
+    if not outcome.curve:
+        raise TuningError(
+            f"the table has no curve of configuration {trial.point}, of which {trial.epochs} of "
+            f"{outcome.trial.epochs} epochs are asked for"
+        )
+    if len(outcome.curve) < trial.epochs:  # it ended before
+        return replace(outcome, trial=trial)
+    curve = outcome.curve[: trial.epochs]
+    metrics = {
+        name if name.startswith("val_") else f"train_{name}": value
+        for name, value in curve[-1].items()
+    }
+    return replace(
+        outcome,
+        trial=trial,
+        status="stopped",
+        metrics=metrics,
+        curve=curve,
+        seconds=epoch_seconds(outcome) * (trial.epochs - trial.since),
+        epoch_seconds=outcome.epoch_seconds[: trial.epochs],
+    )
 
 
 class OnTable(Sampler):
@@ -92,9 +233,9 @@ class OnTable(Sampler):
         self._known = known
         self._given: list[Trial] = []
 
-    def meet(self, programs: Programs) -> None:
-        """Pass on how configurations share programs."""
-        self._sampler.meet(programs)
+    def meet(self, programs: Programs, goal: Goal = LOSS) -> None:
+        """Pass on how configurations share programs, and what is sought."""
+        self._sampler.meet(programs, goal)
 
     def ask(self, n: int) -> list[Trial] | Signal:
         """The next trials, at most `n`.
@@ -106,15 +247,15 @@ class OnTable(Sampler):
         """
         passed_over = 0
         while (room := min(n, self.n_trials - len(self._given))) > 0:
-            answer = ask(self._sampler, room)
-            if isinstance(answer, Signal) or not answer:
-                return answer or WAIT
-            known = [trial for trial in answer if trial.point in self._known]
+            asked = ask(self._sampler, room)
+            if isinstance(asked, Signal) or not asked:
+                return asked or WAIT
+            known = [trial for trial in asked if trial.point in self._known]
             first = len(self._given)
             self._given += known
             if known:
                 return [replace(trial, number=first + i) for i, trial in enumerate(known)]
-            passed_over += len(answer)
+            passed_over += len(asked)
             if passed_over > PATIENCE:
                 raise TuningError(
                     f"the sampler {type(self._sampler).__name__} has asked for {passed_over:,} "
@@ -141,6 +282,7 @@ class Memory:
         self.counted: list[Counted] = []
         self._points: dict[tuple[str, int], Hashable] = {}
         self._trained: dict[Hashable, Outcome] = {}
+        self._spent = Spent()
 
     def point(self, strategy: str, number: int) -> Hashable | None:
         """The configuration counted as a strategy's trial of that number; None if there is none."""
@@ -160,6 +302,18 @@ class Memory:
 
     def keep(self, models: Sequence[KeptModel]) -> None:
         """Do nothing: a table has no models."""
+
+    def history(self, strategies: Collection[str]) -> list[Outcome]:
+        """What is counted for strategies, in the order in which it was."""
+        return [outcome for strategy, outcome in self.counted if strategy in strategies]
+
+    def spend(self, strategies: Collection[str], spent: Spent) -> None:
+        """Note what strategies have spent."""
+        self._spent = spent
+
+    def spent(self, strategies: Collection[str]) -> Spent:
+        """What was spent so far."""
+        return self._spent
 
     def count(self, outcomes: Sequence[Counted]) -> None:
         """Count outcomes."""

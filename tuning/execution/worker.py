@@ -1,4 +1,4 @@
-"""The Ray tasks: what the driver has a worker process do, on one CPU thread."""
+"""What a driver has its worker processes do, on one CPU thread."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import dataclasses
 import functools
 import hashlib
 import logging
+import math
 import os
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,11 @@ from tuning.problem.environment import environment, refuse_another_environment
 from tuning.problem.problem import Problem
 from tuning.space.grid import Grid
 from tuning.space.space import Configuration, Space
-from tuning.trial import Trial
+from tuning.trial import Paused, Trial
 
 PROBES = 8
 RECORD_SECONDS = 5
+STATE_SECONDS = 60  # to fetch the state of a paused training; it is trained again otherwise
 CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
 
 
@@ -189,6 +191,7 @@ def train(
     *,
     attempt: int = 0,
     monitor: Any = None,
+    **options: Any,
 ) -> Iterator[Report]:
     """Train configurations: those of one program together, or each through `fit`.
 
@@ -205,6 +208,8 @@ def train(
         What the monitor knows this task by.
     monitor : actor handle, optional
         Of a `TaskMonitor`; needed where the job has limits.
+    **options
+        Of `train_prepared`.
 
     Yields
     ------
@@ -214,7 +219,7 @@ def train(
     with one_cpu():
         prepare(job.backend, job.cache)
         if not job.limits:
-            yield from train_prepared(problem, data, trials, job, keep)
+            yield from train_prepared(problem, data, trials, job, keep, **options)
             return
         import ray
 
@@ -224,8 +229,113 @@ def train(
 
         ray.get(monitor.begin.remote(attempt))
         with held_to(job.limits, len(trials), record):
-            yield from train_prepared(problem, data, trials, job, keep)
+            yield from train_prepared(problem, data, trials, job, keep, **options)
         monitor.end.remote(attempt)
+
+
+@dataclass(frozen=True)
+class StateSize:
+    """What a driver knows of a paused training's state.
+
+    Attributes
+    ----------
+    training : hashable
+        By `Packing.trajectory_of`.
+    epochs : int
+        Trained so far.
+    bytes : int
+        Of its variables.
+    """
+
+    training: Hashable
+    epochs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a kept worker tells its driver.
+
+    Attributes
+    ----------
+    report : Report
+        Without the states of what is paused.
+    states : list of StateSize
+        Those that come after it, one by one.
+    """
+
+    report: Report
+    states: list[StateSize] = field(default_factory=list)
+
+
+def states_apart(reports: Iterable[Report]) -> Iterator[Told | Paused]:
+    """Tell reports and, by themselves, the states in them, which are large and not for the driver.
+
+    Yields
+    ------
+    Told or Paused
+    """
+    for report in reports:
+        found = sizes(report)
+        yield Told(dataclasses.replace(report, paused={}), [size for size, _ in found])
+        yield from (state for _, state in found)
+
+
+def sizes(report: Report) -> list[tuple[StateSize, Paused]]:
+    """The paused trainings of a report, with what a driver knows of each."""
+    return [
+        (StateSize(training, state.epochs, sum(each.nbytes for each in state.variables)), state)
+        for training, state in report.paused.items()
+    ]
+
+
+class KeptWorker:
+    """A worker process that is kept for a search, as a Ray actor: what its driver calls."""
+
+    def prepare(self, job: Job) -> None:
+        """Import what training needs, before there is anything to train."""
+        with one_cpu():
+            prepare(job.backend, job.cache)
+
+    def thread_report(self, job: Job) -> dict[str, Any]:
+        """What the process' libraries say of their threads: see `thread_report`."""
+        return thread_report(job)
+
+    def probe(
+        self, problem: Problem, data: Data, job: Job, pack: bool, share: tuple[int, int]
+    ) -> Probe:
+        """Look at a problem's models: see `look`."""
+        return probe(problem, data, job, pack, share)
+
+    def train(
+        self,
+        *what: Any,
+        going_on: Mapping[Hashable, Any] | None = None,
+        **options: Any,
+    ) -> Iterator[Told | Paused]:
+        """Train a pack: see `train` and `states_apart`.
+
+        Parameters
+        ----------
+        *what, **options
+            As `train` takes them.
+        going_on : mapping of key to object reference, optional
+            The states of trainings that go on.
+        """
+        if going_on:
+            options["going_on"] = _fetched(going_on)
+        yield from states_apart(train(*what, **options))
+
+
+def _fetched(references: Mapping[Hashable, Any]) -> dict[Hashable, Paused]:
+    """The states of trainings, without those that were lost with a node."""
+    import ray
+
+    found = {}
+    for training, reference in references.items():
+        with contextlib.suppress(ray.exceptions.RayError):
+            found[training] = ray.get(reference, timeout=STATE_SECONDS)
+    return found
 
 
 class TaskMonitor:
@@ -251,45 +361,137 @@ class TaskMonitor:
 
 
 def train_prepared(
-    problem: Problem, data: Data, trials: list[Trial], job: Job, keep: Keep | None = None
+    problem: Problem,
+    data: Data,
+    trials: list[Trial],
+    job: Job,
+    keep: Keep | None = None,
+    *,
+    going_on: Mapping[Hashable, Paused] | None = None,
+    pauses: bool = False,
+    seconds: float | None = None,
 ) -> Iterator[Report]:
     """Train configurations in a process that is prepared, without limits.
+
+    Parameters
+    ----------
+    problem, data, trials, job, keep
+        As `train` takes them.
+    going_on : mapping of key to Paused, optional
+        States to go on from, by `Packing.trajectory_of`; what has none here begins anew, with the
+        same outcome.
+    pauses : bool
+        Whether the last report has a state of every training that ended well and can go on.
+    seconds : float, optional
+        After so many seconds of wall time from now, what is not finished stops after its epoch,
+        and comes to an outcome ``stopped`` of the epochs it has, be it none.
 
     Raises
     ------
     TuningError
         If Keras is not set up as for the run's other workers.
     """
+    deadline = math.inf if seconds is None else time.perf_counter() + seconds
     keeper = Keeper(keep, problem, data) if keep is not None else None
     if job.environment:
         refuse_another_environment(problem, job.environment)
     if job.packs:
         from tuning.engines.vectorized import train_pack
 
-        yield from train_pack(problem, data, trials, job.packing, nudge=job.nudged, keeper=keeper)
+        yield from train_pack(
+            problem,
+            data,
+            trials,
+            job.packing,
+            nudge=job.nudged,
+            keeper=keeper,
+            going_on=going_on,
+            pauses=pauses,
+            deadline=deadline,
+        )
     else:
-        from tuning.engines.fit import fit
+        from tuning.engines.fit import fit_on
 
         why = "" if job.packing == UNPACKED else job.packing.reason
+        safe = not why  # else the model may keep more than its variables
+        states: dict[Hashable, Paused] = {}
         for trial in trials:
-            outcome = fit(problem, data, trial, why, nudge=job.nudged, keeper=keeper)
+            key = job.packing.trajectory_of(trial)
+            fitted = fit_on(
+                problem,
+                data,
+                trial,
+                why,
+                nudge=job.nudged,
+                keeper=keeper,
+                paused=(going_on or {}).get(key) if safe else None,
+                pauses=pauses and safe,
+                deadline=deadline,
+            )
+            if fitted.paused is not None:
+                states[key] = fitted.paused
             models = keeper.models() if keeper is not None else []
-            yield Report([outcome], outcome.epoch_seconds, outcome.seconds, models)
+            told = states if trial is trials[-1] else {}
+            outcome = fitted.outcome
+            yield Report([outcome], fitted.epoch_seconds, outcome.seconds, models, told)
     tidy()
 
 
-def probe(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+def probe(
+    problem: Problem, data: Data, job: Job, pack: bool, share: tuple[int, int] = (0, 1)
+) -> Probe:
     """Look at a problem's models, in a worker process of its own: see `look`."""
     with one_cpu():
         prepare(job.backend, job.cache)
-        return look(problem, data, job, pack)
+        return look(problem, data, job, pack, share)
 
 
-def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
+def shares(space: Space, n: int) -> list[Space]:
+    """A grid's axes in at most n shares that take about as long to look at; another space whole.
+
+    Those with a 0 among their values are in the first: they may be looked at twice, as noise of
+    strength 0 is drawn or not.
+    """
+    if not isinstance(space, Grid) or n == 1:
+        return [space]
+    axes = space.axes
+    first = [name for name, values in axes.items() if 0 in values]
+    loads = {0: 2 * sum(len(axes[name]) for name in first)} | dict.fromkeys(range(1, n), 0)
+    found: list[list[str]] = [first, *([] for _ in range(1, n))]
+    for name in sorted(axes, key=lambda each: -len(axes[each])):  # the same in every process
+        if name not in first:
+            place = min(loads, key=loads.__getitem__)
+            found[place].append(name)
+            loads[place] += len(axes[name])
+    return [Grid({name: axes[name] for name in names}) for names in found if names]
+
+
+def joined(probes: Sequence[Probe], space: Space) -> Probe:
+    """The result of looks at all shares of a space, from those at each, in their order."""
+    if failed := [each for each in probes if each.error or each.packing.reason]:
+        return failed[0]
+    axes = {name: axis for each in probes for name, axis in each.packing.axes.items()}
+    own = {name: axes[name] for name in space.parameters}
+    return dataclasses.replace(probes[0], packing=dataclasses.replace(probes[0].packing, axes=own))
+
+
+def look(
+    problem: Problem, data: Data, job: Job, pack: bool, share: tuple[int, int] = (0, 1)
+) -> Probe:
     """Build a model of the problem, and if asked find how its configurations share programs.
 
     A configuration whose model does not build is an ordinary failure, so a few are tried before the
-    problem is called unusable. One that goes beyond the job's limits ends the process.
+    problem is called unusable. One that goes beyond the job's limits ends the process. Of several
+    shares of the axes, this looks along those of one alone: see `joined`.
+
+    Parameters
+    ----------
+    problem : Problem
+    data : dict
+    job : Job
+    pack : bool
+    share : (int, int)
+        Which share, from 0, and how many `shares` to ask for.
     """
     from tuning.compatibility.keras import better, describe
     from tuning.engines.fit import score_names
@@ -313,7 +515,7 @@ def look(problem: Problem, data: Data, job: Job, pack: bool) -> Probe:
         except Exception as error:
             errors.append(reason(error))
         else:
-            found = _packing(problem, data, job, configuration) if pack else UNPACKED
+            found = _packing(problem, data, job, configuration, share) if pack else UNPACKED
             return Probe(metrics, *judge, digest, packing=found, environment=environment(problem))
     return Probe(error=errors[0])
 
@@ -356,18 +558,27 @@ def _packing(
     data: Data,
     job: Job,
     base: Configuration,
+    share: tuple[int, int],
 ) -> Packing:
     """The programs that the problem's configurations share, or the reason why they cannot."""
     from tuning.engines.vectorized import look_at, try_out
     from tuning.packing.axes import discover
 
-    def look(configuration: Configuration, drawn: bool, twice: bool = False) -> Any:
-        with held_to(job.limits, 1, lambda _: None):
-            return look_at(problem, data, configuration, job.seed, drawn=drawn, twice=twice)
+    first: list[Any] = []
 
+    def look(configuration: Configuration, drawn: bool, twice: bool = False) -> Any:
+        like = first[0] if first else None
+        with held_to(job.limits, 1, lambda _: None):
+            steps = look_at(
+                problem, data, configuration, job.seed, drawn=drawn, twice=twice, like=like
+            )
+        first.append(steps)
+        return steps
+
+    place, n = share
     try:
-        found = discover(problem.space, look, base)
-        if not found.reason:
+        found = discover(shares(problem.space, n)[place], look, base)
+        if not found.reason and not place:
             doubtful = try_out(problem, data, base, job.seed)
             found = dataclasses.replace(found, doubtful=doubtful)
     except Exception as error:

@@ -91,6 +91,12 @@ class Steps:
         return hashlib.sha256(b"".join([self.key.encode(), *numbers])).hexdigest()
 
     @property
+    def origin(self) -> str:
+        """SHA-256 of all of it: what the model does, its numbers, and its initial variables."""
+        values = [value.tobytes() for value in self.state]
+        return hashlib.sha256(b"".join([self.digest.encode(), *values])).hexdigest()
+
+    @property
     def numbers(self) -> list[list[np.ndarray]]:
         """The numbers of each trace."""
         return [each.numbers for each in self.traces]

@@ -24,7 +24,8 @@ from tuning.report.tables import axis_table, best_table, comparison_table
 from tuning.report.terminal import print_table, say
 from tuning.report.text import named
 from tuning.runs.manifest import Manifest, cannot_write, chosen_by, read_manifest, write_text
-from tuning.runs.table import as_csv, load_again, load_results, refuse_empty
+from tuning.runs.run import read_spent
+from tuning.runs.table import as_csv, load_again, load_curves, load_results, refuse_empty
 from tuning.runs.typed import shown
 
 SAID = {"timeout": "took too long"}  # instead of a status that is no verb
@@ -53,16 +54,28 @@ def print_comparison(path: Path, console: Console, *, write: bool = True) -> Non
     found = None
     if scores and scores.is_whole:
         found = best_of(scores.values, scores.mode, scores.tests, most=random_trials(scores))
-    comparison = compare(results, manifest)
+    comparison = compare(results, manifest, load_curves(path), _seconds(path))
     if write:
         _write(path, comparison)
     _print(results, comparison, answer(comparison, scores, found, None), console)
+
+
+def _seconds(path: Path) -> dict[str, float]:
+    """The wall clock that each strategy's search has taken, where it is known."""
+    return {name: spent.seconds for name, spent in read_spent(path).items()}
 
 
 def _write(path: Path, comparison: Comparison) -> None:
     """Write the comparison beside the run's rows."""
     with writing(file := path / "comparison.csv"):
         write_text(file, as_csv(comparison.table))
+    if comparison.choices:
+        each = [
+            {**choice.row, "expected": choice.expected, "deviation": choice.deviation}
+            for choice in comparison.choices.values()
+        ]
+        with writing(file := path / "choices.csv"):
+            write_text(file, pd.DataFrame(each).to_csv(index=False))
 
 
 def _scores(results: pd.DataFrame, manifest: Manifest) -> GridScores | None:
@@ -81,7 +94,7 @@ def _print(
     print_table(console, comparison_table(comparison))
     for sentence in (*said, f"Chosen by {chosen_by(comparison.manifest)}."):
         say(console, sentence)
-    failed = results[results["status"] != "ok"]
+    failed = results[~results["status"].isin(["ok", "stopped"])]
     for status, rows in failed.groupby("status"):
         first = rows.iloc[0]
         what = SAID.get(str(status), str(status))
@@ -116,7 +129,7 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     results, manifest = load_tables(path)
     again = [grid_scores(*load_tables(other)) for other in others]
     scores = _scores(results, manifest)
-    comparison = compare(results, manifest)
+    comparison = compare(results, manifest, load_curves(path), _seconds(path))
     if scores is None:
         _write(path, comparison)
         _print(results, comparison, answer(comparison, None, None, None), console)

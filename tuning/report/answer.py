@@ -122,9 +122,11 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
     """Each strategy's best, and the verdict between both at an equal number of trials."""
     metric, size = comparison.metric, comparison.manifest.space.size
     found = [
-        _found(strategy, row, comparison.score_names, size)
+        _found(strategy, row, comparison.score_names, size) + _choice(comparison, str(strategy))
         for strategy, row in comparison.last.iterrows()
     ]
+    if comparison.manifest.budget.get("as_long_as"):
+        return [*found, *_at_equal_time(comparison)]
     n = comparison.equal_budget
     if n == 0 or not {"random", "sweep"} <= set(comparison.last.index):
         return found
@@ -160,7 +162,39 @@ def _found(
     if pd.isna(row[names[0]]):
         return f"{name} ({spent}) trained no model with a result."
     reached = ", ".join(f"{name} {number_text(row[name])}" for name in names)
-    return f"{name} ({spent}) chose {named(row)}: {reached}."
+    return f"{name} ({spent}) found {reached} at best, with {named(row)}."
+
+
+def _choice(comparison: Comparison, strategy: str) -> str:
+    """What a strategy would choose, and what to expect of it."""
+    if (choice := comparison.choices.get(strategy)) is None:
+        return ""
+    expected = f"{number_text(choice.expected)} ± {choice.deviation:.1g}"
+    test = ""
+    if comparison.test_metric:
+        test = (
+            f"; it has {comparison.test_metric} {number_text(choice.row[comparison.test_metric])}"
+        )
+    same = comparison.last.loc[strategy, "index"] == choice.row["index"]
+    which = "this one" if same else named(choice.row)
+    return f" It would choose {which}, of which to expect {comparison.metric} {expected}{test}."
+
+
+def _at_equal_time(comparison: Comparison) -> list[str]:
+    """Which strategy found the best in the same time, and by how much."""
+    metric, up = comparison.metric, comparison.mode == "max"
+    best = comparison.last[metric].dropna().sort_values(ascending=not up, kind="stable")
+    seconds = comparison.seconds.get(comparison.manifest.budget["as_long_as"])
+    if len(best) < 2 or seconds is None:
+        return []
+    said = ", ".join(
+        f"{title_of(str(name))} reached {number_text(value)}" for name, value in best.items()
+    )
+    gain = abs(best.iloc[0] - best.iloc[1])
+    first, second = (title_of(str(name)) for name in best.index[:2])
+    won = f"{first} won, by {number_text(gain)} over {second}"
+    verdict = won if gain else f"{first} and {second} found equally good networks"
+    return [f"In {duration(seconds)} each, {said}: {verdict}."]
 
 
 def steadiness_sentence(again: pd.DataFrame, metric: str) -> str:

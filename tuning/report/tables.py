@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -32,12 +33,17 @@ def _headings(view: RunView) -> list[str]:
 def comparison_table(comparison: Comparison) -> Table:
     """The best of each strategy: of all its trials, at an equal budget, and published results."""
     names = comparison.score_names
-    table = new_table("", "trials", "epochs", "CPU time", *_headings(comparison))
+    test = comparison.test_metric
+    chosen = ["choice's test"] if test and comparison.choices else []
+    timed = "as_long_as" in comparison.manifest.budget
+    time = "time" if timed else "CPU time"
+    table = new_table("", "trials", "epochs", time, *_headings(comparison), *chosen)
     rows: list[tuple[str, dict[str, Any]]] = [
-        (title_of(str(strategy)), _spent(row)) for strategy, row in comparison.last.iterrows()
+        (title_of(str(strategy)), {"strategy": strategy, **_spent(row)})
+        for strategy, row in comparison.last.iterrows()
     ]
     n = comparison.equal_budget
-    for strategy, trials in comparison.last["trials"].items():
+    for strategy, trials in () if timed else comparison.last["trials"].items():
         if n and trials > n:
             name, at_n = title_of(str(strategy)), _spent(comparison.after(str(strategy), n))
             rows.append((f"{name}, first {n:,}", at_n))
@@ -47,14 +53,24 @@ def comparison_table(comparison: Comparison) -> Table:
         rows.append((str(reference.get("strategy", "published")), reference))
     for name, row in rows:
         seconds, epochs = row.get("cpu_seconds"), row.get("epochs")
+        if timed:
+            seconds = comparison.seconds.get(row.get("strategy", ""), seconds)
         table.add_row(
             name,
             f"{row['trials']:,}" if "trials" in row else "",
             "" if epochs is None else f"{epochs:,}",
             "" if seconds is None else duration(seconds),
             *(number_text(row.get(score)) for score in names),
+            *([_chosen(comparison, row)] if chosen else []),
         )
     return table
+
+
+def _chosen(comparison: Comparison, row: Mapping[str, Any]) -> str:
+    """The test score of what a strategy would choose."""
+    choice = comparison.choices.get(str(row.get("strategy", "")))
+    test = comparison.test_metric
+    return "" if choice is None or test is None else number_text(choice.row[test])
 
 
 def _spent(row: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from tuning.budget import Budget
 from tuning.errors import TuningError, quoted
 from tuning.problem.data import SPLITS
 from tuning.problem.environment import differing
@@ -149,6 +150,10 @@ class Manifest:
         The kind of each axis; empty if not known.
     published : Published, optional
         Of a run made small by `tuning.publish`.
+    budget : dict
+        The limits of the search, by name.
+    warm : str
+        The path of the earlier run that strategies heard of first; empty without.
     """
 
     format: int = FORMAT
@@ -168,6 +173,8 @@ class Manifest:
     environment: dict[str, str] = field(default_factory=dict)
     packing: dict[str, Literal["structural", "lifted", "fidelity"]] = field(default_factory=dict)
     published: Published | None = None
+    budget: dict[str, Any] = field(default_factory=dict)
+    warm: str = ""
 
     @cached_property
     def space(self) -> Space:
@@ -427,6 +434,7 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
             Shard.parse(manifest.shard)
     except TuningError as error:
         yield str(error)
+    yield from _budget_faults(manifest)
     for name, number, end in (("seed", manifest.seed, SEEDS), ("keep", manifest.keep, math.inf)):
         if not 0 <= number < end:
             yield f"its {name} is {number}"
@@ -445,6 +453,19 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
             yield f"its references: {fault}"
     if manifest.packing and set(manifest.packing) != set(problem.axes):
         yield "its packing is not of its axes"
+
+
+def _budget_faults(manifest: Manifest) -> Iterator[str]:
+    """What is wrong with a manifest's budget."""
+    try:
+        budget = Budget.from_settings(manifest.budget)
+    except TuningError as error:
+        yield str(error)
+    except TypeError:
+        yield f"its budget is {quoted(manifest.budget)}"
+    else:
+        if budget.as_long_as and budget.as_long_as not in manifest.strategies:
+            yield f"its budget is as long as {budget.as_long_as!r}, which it does not search by"
 
 
 def chosen_by(manifest: Manifest) -> str:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import os
 import threading
-from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Collection, Container, Hashable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from tuning.errors import RunStopped, TuningError
+from tuning.errors import RunStopped, TuningError, first_line
 from tuning.runs.best import BestModels, model_file
 from tuning.runs.columns import (
     CURVES,
@@ -40,7 +42,10 @@ from tuning.runs.manifest import (
 )
 from tuning.samplers import gives_each_once
 from tuning.space.grid import Grid
-from tuning.trial import KeptModel, Outcome, Trial, epochs, point_of
+from tuning.trial import KeptModel, Outcome, Spent, Trial, epochs, point_of
+
+SPENT = "spent.json"
+SPENT_EVERY_SECONDS = 1.0
 
 
 class Run:
@@ -74,6 +79,8 @@ class Run:
         self.best = self._no_models()
         self._points: dict[str, dict[int, int | str]] = {}
         self._trained: set[Hashable] = set()
+        self._spent = read_spent(path)
+        self._spent_written = time.monotonic()
         self._recover()
         self.best.settle()
         self._trials = (path / TRIALS).open("ab", buffering=0)
@@ -132,6 +139,9 @@ class Run:
 
     def close(self) -> None:
         """Let others write the run, once what is being written is on the disk."""
+        with self._writing, contextlib.suppress(RunStopped):  # the rows are what counts
+            if self._spent:
+                self._write_spent()
         with self._writing:
             self._trials.close()
             self._curves.close()
@@ -143,7 +153,12 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def extend(self, strategies: Mapping[str, Mapping[str, Any]], keep: int) -> None:
+    def extend(
+        self,
+        strategies: Mapping[str, Mapping[str, Any]],
+        keep: int,
+        budget: Mapping[str, Any] | None = None,
+    ) -> None:
         """Note in the manifest that the search was extended, or is to keep more models.
 
         Raises
@@ -152,7 +167,9 @@ class Run:
             If the disk does not take it.
         """
         own = {name: dict(settings) for name, settings in strategies.items()}
-        old, new = self.manifest, replace(self.manifest, strategies=own, keep=keep)
+        old = self.manifest
+        limits = old.budget if budget is None else dict(budget)
+        new = replace(old, strategies=own, keep=keep, budget=limits)
         if new != old:
             self.manifest = new
             try:
@@ -185,6 +202,51 @@ class Run:
         table = load_results(self.path)
         own = outcomes_of(table[table["strategy"] == strategy], self.manifest)
         return {outcome.trial.number: outcome for outcome in own}
+
+    def history(self, strategies: Collection[str]) -> Iterator[Outcome]:
+        """What is counted for strategies, in the order in which it was.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        with (self.path / TRIALS).open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["strategy"] in strategies:
+                    score = row[self._metric]
+                    metrics = {self._metric: float(score)} if score else {}
+                    trial = Trial(int(row["trial"]), {}, int(row["seed"]))
+                    status: Any = row["status"]
+                    yield Outcome(trial, status, row["engine"], row["backend"], metrics)
+
+    def spent(self, strategies: Collection[str]) -> Spent:
+        """What strategies have spent so far, of which the one that spent most."""
+        known = self._spent.values() if not strategies else map(self._spent.get, strategies)
+        found = [each for each in known if each is not None]
+        return replace(max(found, key=lambda each: each.seconds)) if found else Spent()
+
+    def spend(self, strategies: Collection[str], spent: Spent) -> None:
+        """Note what strategies have spent, so that a search that goes on knows it.
+
+        It is on the disk a second later at most, or when the run is closed.
+
+        Raises
+        ------
+        RunStopped
+            If the disk does not take it.
+        """
+        self._spent |= {name: replace(spent) for name in strategies}
+        if time.monotonic() - self._spent_written >= SPENT_EVERY_SECONDS:
+            self._write_spent()
+
+    def _write_spent(self) -> None:
+        self._spent_written = time.monotonic()
+        content = {name: asdict(own) for name, own in self._spent.items()}
+        try:
+            write_text(self.path / SPENT, json.dumps(content, indent=2) + "\n")
+        except OSError as error:
+            raise RunStopped(cannot_write(self.path / SPENT, error)) from error
 
     def bars(self) -> dict[str, tuple[tuple[float, int], ...]]:
         """The scores and numbers of the trials whose models are kept, by strategy."""
@@ -387,6 +449,26 @@ class Run:
 
 def _named(point: int | str) -> str:
     return f"index {point}" if isinstance(point, int) else f"the configuration {point}"
+
+
+def read_spent(path: Path) -> dict[str, Spent]:
+    """What each strategy of a run has spent, by its name; empty where it was not noted.
+
+    Raises
+    ------
+    TuningError
+        If the file is damaged.
+    """
+    file = path / SPENT
+    if not file.exists():
+        return {}
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            name: Spent(float(own["seconds"]), int(own["epochs"])) for name, own in found.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise TuningError(f"{file} is damaged: {first_line(error)}") from error
 
 
 def _length(row: Mapping[str, Any]) -> int:

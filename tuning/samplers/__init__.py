@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tuning.samplers.jobs import MANY, JobSampler, Wanted
 from tuning.samplers.protocol import (
     FINISHED,
     WAIT,
@@ -26,13 +27,16 @@ from tuning.samplers.sweep import SweepSampler
 
 __all__ = [
     "FINISHED",
+    "MANY",
     "WAIT",
     "FixedSampler",
+    "JobSampler",
     "RandomSampler",
     "Sampler",
     "Shard",
     "ShardSampler",
     "SweepSampler",
+    "Wanted",
     "every_trial",
     "gives_each_once",
     "register",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tuning.errors import TuningError
-from tuning.samplers.protocol import FINISHED, WAIT, Programs, Sampler, Signal
+from tuning.samplers.protocol import FINISHED, LOSS, WAIT, Goal, Programs, Sampler, Signal
 from tuning.space.space import Space
 from tuning.trial import Outcome, Trial
 
+MANY = 1_000_000  # trainings: no limit, where a budget ends a search
 AHEAD = 3  # jobs decided before the outcomes of the first of them are heard
 
 
@@ -30,6 +31,16 @@ class Wanted:
     configuration: dict[str, Any]
     epochs: int
     since: int = 0
+
+
+class _Kept:
+    """Programs whose properties, which do not change, are asked for once."""
+
+    def __init__(self, programs: Programs) -> None:
+        self.program = programs.program
+        self.epoch_seconds = programs.epoch_seconds
+        self.lifted = programs.lifted
+        self.free_epochs = programs.free_epochs
 
 
 class JobSampler(Sampler):
@@ -66,6 +77,7 @@ class JobSampler(Sampler):
         self._space = space
         self._seed = seed
         self._programs: Programs | None = None
+        self.goal = LOSS
         self._asked = 0
         self._begun = 0
         self._jobs: list[int] = []  # how many trials of each job are not heard of yet
@@ -96,9 +108,24 @@ class JobSampler(Sampler):
         assert self._programs is not None, "meet was not called"
         return self._programs
 
-    def meet(self, programs: Programs) -> None:
-        """Hear how configurations share programs."""
-        self._programs = programs
+    @property
+    def waiting(self) -> bool:
+        """Whether there are jobs that were not learnt from yet."""
+        return self._learnt < len(self._jobs)
+
+    def meet(self, programs: Programs, goal: Goal = LOSS) -> None:
+        """Hear how configurations share programs, and what is sought."""
+        self._programs = _Kept(programs)
+        self.goal = goal
+
+    def begins_with(self, other: Sampler) -> bool:
+        """Whether it is the same: one that may train more decides otherwise near its end."""
+        return type(other) is type(self) and other.n_trials == self.n_trials
+
+    def describe(self) -> str:
+        """Such as ``halving with 60 trainings``."""
+        title = self.title or self.name or type(self).__name__
+        return title if self.n_trials >= MANY else f"{title} with {self.n_trials:,} trainings"
 
     def ask(self, n: int) -> list[Trial] | Signal:
         """The next job's trials, however many."""
@@ -142,13 +169,15 @@ class JobSampler(Sampler):
             for i, each in enumerate(job)
         ]
         self._asked += len(trials)
-        self._begun += len({self._training(each) for each in job if each.since == 0})
+        new = {self.training(each.configuration) for each in job if each.since == 0}
+        self._begun += len(new)
         self._job_of.update({trial.number: len(self._jobs) for trial in trials})
         self._jobs.append(len(trials))
         self._heard.append([])
         return trials
 
-    def _training(self, wanted: Wanted) -> str:
-        """What trials of different lengths have in common that are of the same training."""
-        own = {k: v for k, v in wanted.configuration.items() if k != "epochs"}
-        return repr(own if self.programs.free_epochs else wanted.configuration)
+    def training(self, configuration: Mapping[str, Any]) -> str:
+        """What configurations have in common that are of the same training, whatever its length."""
+        if self.programs.free_epochs:
+            return repr({k: v for k, v in configuration.items() if k != "epochs"})
+        return repr(dict(configuration))

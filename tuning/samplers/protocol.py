@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
 
+from tuning.errors import TuningError
 from tuning.space.given import as_grid
 from tuning.space.grid import Grid
 from tuning.space.space import Space
@@ -46,6 +50,40 @@ class Programs(Protocol):
     def epoch_seconds(self, configuration: Mapping[str, Any]) -> float:
         """A guess of what an epoch of the configuration takes, the same on every machine."""
         ...
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The score that a search is to make better.
+
+    Attributes
+    ----------
+    metric : str
+        As in `Outcome.metrics`: ``val_accuracy``.
+    mode : {"max", "min"}
+        Whether more or less of it is better.
+    """
+
+    metric: str = "val_loss"
+    mode: Literal["max", "min"] = "min"
+
+    def score(self, outcome: Outcome) -> float:
+        """The outcome's score; NaN if it has none."""
+        return outcome.metrics.get(self.metric, math.nan)
+
+    def worth(self, outcome: Outcome) -> float:
+        """A number that is the higher the better; -inf for an outcome without a score."""
+        score = self.score(outcome)
+        if not math.isfinite(score):
+            return -math.inf
+        return score if self.mode == "max" else -score
+
+    def score_of(self, worth: float) -> float:
+        """The score that has so much worth."""
+        return worth if self.mode == "max" else -worth
+
+
+LOSS = Goal()
 
 
 class Sampler(ABC):
@@ -103,11 +141,19 @@ class Sampler(ABC):
             For settings that it does not take.
         """
         make: Any = cls
+        known = inspect.signature(make).parameters
+        takes_any = any(each.kind is each.VAR_KEYWORD for each in known.values())
+        own = [name for name in list(known)[1:] if name != "seed"]
+        for name in settings:
+            if name not in own and not takes_any:
+                raise TuningError(
+                    f"the strategy {cls.name!r} has no setting {name!r}: it has {', '.join(own)}"
+                )
         sampler: Sampler = make(space, seed=seed, **settings)
         return sampler
 
-    def meet(self, programs: Programs) -> None:  # noqa: B027  many need not know
-        """Hear how configurations share programs, before the first trial is asked for."""
+    def meet(self, programs: Programs, goal: Goal = LOSS) -> None:  # noqa: B027  many need not know
+        """Hear how configurations share programs, and what is sought, before the first `ask`."""
 
     @abstractmethod
     def ask(self, n: int) -> list[Trial] | Signal:
@@ -121,6 +167,18 @@ class Sampler(ABC):
 
         Those whose ``status`` is not ``ok`` have no metrics.
         """
+
+    def recall(self, outcomes: Sequence[Outcome]) -> None:
+        """Hear outcomes of an earlier run, before the first `ask`.
+
+        Their configurations are of this space; their numbers mean nothing here.
+
+        Raises
+        ------
+        TuningError
+            If the strategy learns nothing from them.
+        """
+        raise TuningError(f"the strategy {self.name!r} learns nothing from an earlier run")
 
     def begins_with(self, other: Sampler) -> bool:
         """Whether its first trials are those of another sampler of its kind with fewer."""

@@ -1,0 +1,471 @@
+"""Which worker process trains which pack, and what follows when a process dies."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tuning.engines.keeping import Keep
+from tuning.engines.reports import Report
+from tuning.execution.loop import Heard
+from tuning.execution.worker import Job, StateSize, Told
+from tuning.packing.axes import Packing
+from tuning.packing.packs import Pack, Packer
+from tuning.trial import Outcome, Status, Trial
+
+RETRIES = 2  # of a trial whose worker or node died while it trained nothing else
+MEMORY_RETRIES = 1  # of a trial that took too much: perhaps what its worker had kept was in it
+QUICK_SECONDS = 0.1  # a pack that took less: the next is sent ahead, so that none is waited for
+SENT_AHEAD = 4  # packs that a process has at once where they are quick
+REMEMBERED = 8  # programs of a process: it may have them compiled still
+PAUSED_BYTES = 2**30  # of trainings that can go on; beyond, the oldest are trained again
+
+
+class Death(Exception):
+    """A process ended, or failed, while it trained a pack.
+
+    Parameters
+    ----------
+    said : str
+        How, as one line.
+    alive : bool
+        Whether the process goes on.
+    own : bool
+        Whether the pack would fail again.
+    """
+
+    def __init__(self, said: str, *, alive: bool = False, own: bool = False) -> None:
+        super().__init__(said)
+        self.said, self.alive, self.own = said, alive, own
+
+
+@dataclass(eq=False)
+class Task:
+    """A pack that a process trains, or has next.
+
+    Attributes
+    ----------
+    pack : Pack
+    keep : Keep, optional
+    attempt : int
+        Its number among all.
+    missing : dict of key to Trial
+        The trials whose outcomes were not told yet, in the order of the pack.
+    stream : object
+        What its process tells of it.
+    begun : float
+        When it was the first of its process, on the monotonic clock.
+    """
+
+    pack: Pack
+    keep: Keep | None
+    attempt: int
+    missing: dict[Hashable, Trial]
+    stream: Any = None
+    begun: float = 0.0
+
+
+@dataclass(eq=False)
+class Slot:
+    """A place for a worker process, and the process in it.
+
+    Attributes
+    ----------
+    process : object, optional
+        None until it is started.
+    pending : object, optional
+        What is ready once the process can train; None if it can.
+    deaths : int
+        Processes in a row that ended before they could train.
+    tasks : deque of Task
+        The first of them trains.
+    programs : list
+        Those trained last, the latest at the end.
+    quick : bool
+        Whether the last pack took so little time that the next had better be sent ahead.
+    """
+
+    process: Any = None
+    pending: Any = None
+    deaths: int = 0
+    tasks: deque[Task] = field(default_factory=deque)
+    programs: list[Hashable] = field(default_factory=list)
+    quick: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether its process can train."""
+        return self.process is not None and self.pending is None
+
+    def trains(self, program: Hashable) -> None:
+        """Note the program that it has from now on."""
+        self.programs = [*(each for each in self.programs if each != program), program]
+        del self.programs[:-REMEMBERED]
+
+
+class States:
+    """The states of paused trainings, the oldest of which are dropped beyond a number of bytes.
+
+    Parameters
+    ----------
+    most : int
+        Bytes.
+    """
+
+    def __init__(self, most: int = PAUSED_BYTES) -> None:
+        self._most = most
+        self._states: dict[Hashable, tuple[StateSize, Any]] = {}
+        self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def remember(self, size: StateSize, state: Any) -> None:
+        """Remember a training's state, in place of an earlier one.
+
+        Parameters
+        ----------
+        size : StateSize
+        state : object
+            The state itself, or what a worker finds it by.
+        """
+        self.forget(size.training)
+        self._states[size.training] = size, state
+        self._bytes += size.bytes
+        while self._bytes > self._most:
+            self.forget(next(iter(self._states)))
+
+    def forget(self, training: Hashable) -> None:
+        """Drop a training's state, if there is one."""
+        if found := self._states.pop(training, None):
+            self._bytes -= found[0].bytes
+
+    def of(self, pack: Pack, packing: Packing) -> dict[Hashable, Any]:
+        """The states from which trainings of a pack can go on."""
+        found = {}
+        for trial in pack.trials:
+            known = self._states.get(training := packing.trajectory_of(trial))
+            if trial.since and known and known[0].epochs <= trial.epochs:
+                found[training] = known[1]
+        return found
+
+    def follow(self, report: Report, packing: Packing) -> None:
+        """Drop the states of trainings that have ended."""
+        for outcome in report.outcomes:
+            if outcome.status != "stopped":
+                self.forget(packing.trajectory_of(outcome.trial))
+
+
+class SlotExecutor(ABC):
+    """Trains packs in processes that are kept: what is the same for all kinds of processes.
+
+    A pack goes to a process that had its program before, if there is a free one. When a process
+    dies, what its pack had not finished comes back as two halves; a trial that ended its process
+    several times alone comes to an outcome that says so. A training that was paused goes on from
+    its state, wherever it is trained next; if the state is lost, with its node or because there
+    were more than `PAUSED_BYTES`, it is trained from its beginning, to the same outcome.
+
+    Parameters
+    ----------
+    job : Job
+        What is the same for all that the workers do.
+    slots : int
+        Processes that train at once.
+    most : int
+        Packs to take at once.
+
+    Attributes
+    ----------
+    states : States
+    """
+
+    def __init__(self, job: Job, *, slots: int, most: int) -> None:
+        self._job = job
+        self._most = most
+        self._n_train = 0
+        self._attempts = itertools.count()
+        self._waiting: deque[tuple[Pack, Keep | None]] = deque()
+        self._slots = [Slot() for _ in range(slots)]
+        self._deadline = math.inf
+        self.states = States()
+
+    @property
+    def packing(self) -> Packing:
+        """The kinds of axes and programs that `probe` has found."""
+        return self._job.packing
+
+    @property
+    def workers(self) -> int:
+        """Trials that train at once."""
+        return len(self._slots)
+
+    @property
+    def packer(self) -> Packer:
+        """The packer, which splits trials into packs; to be used after `probe`."""
+        return Packer(self.packing, self._n_train, self.workers)
+
+    @property
+    def free(self) -> int:
+        """The number of packs that it can take now."""
+        return self._most - len(self._waiting) - sum(len(slot.tasks) for slot in self._slots)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has packs that have not ended."""
+        return bool(self._waiting) or any(slot.tasks for slot in self._slots)
+
+    def submit(self, pack: Pack, keep: Keep | None = None) -> None:
+        """Begin to train a pack, once a process is free."""
+        self._waiting.append((pack, keep))
+        self._dispatch()
+
+    def stop_at(self, seconds: float | None) -> None:
+        """Have what is submitted from now on stop its trainings at a time.
+
+        What trains then stops at its next epoch's end. Packs that have not begun come back as
+        ended, without outcomes.
+
+        Parameters
+        ----------
+        seconds : float, optional
+            From now; None for no such time.
+        """
+        self._deadline = math.inf if seconds is None else time.monotonic() + seconds
+
+    def cancel(self) -> None:
+        """End at once what trains and what waits; nothing comes of it."""
+        self._waiting.clear()
+        for slot in self._slots:
+            if slot.tasks:
+                slot.tasks.clear()
+                self._empty(slot)
+
+    def close(self) -> None:
+        """End all processes."""
+        self._waiting.clear()
+        for slot in self._slots:
+            slot.tasks.clear()
+            self._empty(slot)
+
+    def hear(self) -> list[Heard]:
+        """Wait for news of at least one pack."""
+        heard = self._overdue()
+        while not heard:
+            self._grow()
+            self._dispatch()
+            told_by: dict[Any, Slot] = {
+                task.stream: slot for slot in self._slots for task in slot.tasks
+            }
+            pending = {slot.pending: slot for slot in self._slots if slot.pending is not None}
+            news = set(self._wait([*told_by, *pending], self._patience))
+            for slot in [pending[each] for each in news if each in pending]:
+                self._came(slot)
+            for slot in dict.fromkeys(told_by[each] for each in news if each in told_by):
+                while slot.tasks and slot.tasks[0].stream in news:
+                    news.discard(slot.tasks[0].stream)
+                    heard.append(self._hear_from(slot))
+            heard += self._overdue()
+        return heard
+
+    @abstractmethod
+    def _start(self) -> tuple[Any, Any]:
+        """Start a process: the process, and what is ready once it can train."""
+
+    @abstractmethod
+    def _end(self, process: Any) -> None:
+        """End a process, whatever it does."""
+
+    @abstractmethod
+    def _train(self, process: Any, task: Task, options: dict[str, Any]) -> Any:
+        """Have a process train a task's pack, after what it has already; what it tells of it."""
+
+    @abstractmethod
+    def _wait(self, streams: Sequence[Any], seconds: float | None) -> list[Any]:
+        """Wait until at least one of what processes tell has news; all that have."""
+
+    @abstractmethod
+    def _read(self, stream: Any) -> tuple[Told | None, list[Any]]:
+        """The news, and the states that came with it; None after the last.
+
+        Raises
+        ------
+        Death
+            If the process is not there any more, or the pack failed.
+        """
+
+    @abstractmethod
+    def _can_train(self, pending: Any) -> bool:
+        """Whether a process that was started can train; otherwise it is dead."""
+
+    @abstractmethod
+    def _heard_of(self, task: Task) -> tuple[float, str]:
+        """The seconds that a task trained before its process died, and why, if there are limits."""
+
+    @abstractmethod
+    def _grow(self) -> None:
+        """Make room for more processes, if there is now."""
+
+    @property
+    def _patience(self) -> float | None:
+        """The seconds after which to look at other things than news."""
+        left = self._deadline - time.monotonic()
+        return max(0.0, left) if self._waiting and left < math.inf else None
+
+    def _overdue(self) -> list[Heard]:
+        """The packs that have not begun, if it is too late for them."""
+        if time.monotonic() < self._deadline:
+            return []
+        packs = [pack for pack, _ in self._waiting]
+        self._waiting.clear()
+        return [Heard(pack, Report(), ended=True) for pack in packs]
+
+    def _dispatch(self) -> None:
+        """Start processes where there are none, and give them packs."""
+        for slot in self._slots:
+            if self._waiting and slot.process is None:
+                slot.process, slot.pending = self._start()
+        while self._waiting and (free := self._free_slot()):
+            place = self._place_for(free)
+            pack, keep = self._waiting[place]
+            del self._waiting[place]
+            self._begin(free, pack, keep)
+
+    def _free_slot(self) -> Slot | None:
+        """The slot that takes a pack next: one that has the program of a pack that waits, if any.
+
+        Otherwise one of the fewest programs. A process that has packs already takes another where
+        they are quick.
+        """
+        ready = [slot for slot in self._slots if slot.ready]
+        wanted = {pack.program for pack, _ in self._waiting} - {None}
+
+        def has(slot: Slot) -> bool:
+            return bool(wanted.intersection(slot.programs))
+
+        if idle := [slot for slot in ready if not slot.tasks]:
+            return max(idle, key=lambda each: (has(each), -len(each.programs)))
+        if math.isinf(self._deadline) and not self._waiting[0][0].pauses:
+            quick = [slot for slot in ready if slot.quick and len(slot.tasks) < SENT_AHEAD]
+            return min(quick, key=lambda slot: len(slot.tasks), default=None)
+        return None
+
+    def _place_for(self, slot: Slot) -> int:
+        """The place, among those that wait, of the pack for a slot.
+
+        The first whose program it has; or that no other has; or the first.
+        """
+        programs = [pack.program for pack, _ in self._waiting]
+        own = [i for i, each in enumerate(programs) if each is not None and each in slot.programs]
+        others = {program for other in self._slots for program in other.programs}
+        new = [i for i, each in enumerate(programs) if each not in others]
+        return (own or new or [0])[0]
+
+    def _begin(self, slot: Slot, pack: Pack, keep: Keep | None) -> None:
+        """Have a slot's process train a pack."""
+        options: dict[str, Any] = {}
+        if going_on := self.states.of(pack, self.packing):
+            options["going_on"] = going_on
+        if pack.pauses:
+            options["pauses"] = True
+        if (left := self._deadline - time.monotonic()) < math.inf:
+            options["seconds"] = max(0.0, left)
+        missing = {trial.key: trial for trial in pack.trials}
+        task = Task(pack, keep, next(self._attempts), missing, begun=time.monotonic())
+        task.stream = self._train(slot.process, task, options)
+        slot.tasks.append(task)
+        slot.trains(pack.program)
+
+    def _came(self, slot: Slot) -> None:
+        """A process can train, or has died before; after a few, the next pack says why."""
+        if self._can_train(slot.pending):
+            slot.pending, slot.deaths = None, 0
+            return
+        slot.deaths += 1
+        if slot.deaths > RETRIES:
+            slot.pending = None
+        else:
+            self._empty(slot)
+
+    def _empty(self, slot: Slot) -> None:
+        """End a slot's process; packs that it had next wait again, at their turn."""
+        if slot.process is not None:
+            self._end(slot.process)
+        self._waiting.extendleft((task.pack, task.keep) for task in reversed(slot.tasks))
+        slot.tasks.clear()
+        slot.programs.clear()
+        slot.process, slot.pending, slot.quick = None, None, False
+
+    def _hear_from(self, slot: Slot) -> Heard:
+        """The next report of what a slot trains."""
+        task, again = slot.tasks[0], list[Pack]()
+        try:
+            told, states = self._read(task.stream)
+        except Death as death:
+            slot.tasks.popleft()
+            report, again = self._after_death(task, death)
+            if not death.alive:
+                self._empty(slot)
+            return Heard(task.pack, report, True, again)
+        report = Report() if told is None else told.report
+        for outcome in report.outcomes:
+            del task.missing[outcome.trial.key]
+        self.states.follow(report, self.packing)
+        if told is not None:
+            for size, state in zip(told.states, states, strict=False):
+                self.states.remember(size, state)
+        ended = told is None or not (task.missing or task.pack.pauses)
+        if ended:
+            self._next(slot)
+        return Heard(task.pack, report, ended)
+
+    @staticmethod
+    def _next(slot: Slot) -> None:
+        """A slot's first task has ended."""
+        now = time.monotonic()
+        slot.quick = now - slot.tasks.popleft().begun < QUICK_SECONDS
+        if slot.tasks:
+            slot.tasks[0].begun = now
+
+    def _after_death(self, task: Task, death: Death) -> tuple[Report, list[Pack]]:
+        """The report to give of a task whose process died, and the packs to train in its place."""
+        pack, missing = task.pack, list(task.missing.values())
+        seconds, reason = self._heard_of(task) if self._job.limits else (0.0, "")
+        if not missing:  # it was all told but the states
+            return Report(), []
+        if len(pack.trials) > 1:
+            half = math.ceil(len(missing) / 2)
+            parts = missing[:half], missing[half:]
+            return Report(), [self._part(pack, trials) for trials in parts if trials]
+        if seconds >= (limit := self._job.limits.seconds or math.inf):
+            said = f"it took longer than the {limit:g} s that a trial may take"
+            return self._lost(pack, said, seconds, "timeout"), []
+        if death.own:
+            return self._lost(pack, death.said, seconds), []
+        deaths = pack.deaths + 1
+        if deaths <= (MEMORY_RETRIES if reason else RETRIES):
+            return Report(), [dataclasses.replace(pack, deaths=deaths)]
+        return self._lost(pack, reason or f"{death.said}, {deaths} times", seconds), []
+
+    def _part(self, pack: Pack, trials: list[Trial]) -> Pack:
+        """Some of a pack's trials as a pack."""
+        return dataclasses.replace(self.packer.pack(trials), pauses=pack.pauses)
+
+    def _lost(self, pack: Pack, said: str, seconds: float, status: Status = "failed") -> Report:
+        """The report for a trial whose process died before it could report."""
+        outcome = Outcome(
+            pack.trials[0],
+            status,
+            "vectorized" if self._job.packs else "fit",
+            self._job.backend,
+            seconds=seconds,
+            error=said,
+            worker="",
+        )
+        return Report([outcome], seconds=seconds)
