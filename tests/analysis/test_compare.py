@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.made import manifest_of
+from tests.made import manifest_of, write_run_of_space
+from tuning import Choice, Float, Space, load_results
 from tuning.analysis.axis_means import axis_means, axis_positions
 from tuning.analysis.compare import best_so_far, compare
 from tuning.report.answer import comparison_sentences
+from tuning.runs.manifest import read_manifest
 from tuning.space.grid import Grid
 
 
@@ -122,3 +124,26 @@ def test_without_test_data_the_metric_alone_is_compared():
     said = comparison_sentences(found)
     assert said[0].endswith("found val_accuracy 0.8000 at best, with configuration 1.")
     assert not any("test" in text for text in (*found.table, *said))
+
+
+def test_epochs_are_counted_where_a_hyperparameter_does_not_exist(tmp_path):
+    second = Choice(["a", None]).when(layers=2)
+    space = Space({"layers": [1, 2], "second": second, "rate": Float(0.1, 1.0), "epochs": 2})
+    path = write_run_of_space(tmp_path, space, 6)
+    table = load_results(path).assign(strategy="one_that_learns")
+    assert table["second"].isna().any()
+    found = compare(table, read_manifest(path))
+    assert found.table["total_epochs"].tolist() == [2, 4, 6, 8, 10, 12]
+    assert found.last["layers"].tolist() == [table["layers"].iloc[-1]]
+
+
+def test_a_range_is_averaged_in_parts_and_what_does_not_exist_is_left_out(tmp_path):
+    space = Space({"layers": [1, 2], "rate": Float(0.0, 6.0).when(layers=2), "epochs": 1})
+    path = write_run_of_space(tmp_path, space, 30)
+    table = load_results(path)
+    means = axis_means(table, "val_accuracy", space).set_index("axis").loc["rate"]
+    assert means["value"].tolist() == [f"{i} to {i + 1}" for i in means["position"]]
+    assert means["trials"].sum() == table["rate"].notna().sum() == (table["layers"] == 2).sum()
+    for part in means.itertuples():
+        own = table[(table["rate"] >= part.position) & (table["rate"] < part.position + 1)]
+        assert part.mean == pytest.approx(own["val_accuracy"].mean())

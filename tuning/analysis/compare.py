@@ -16,6 +16,7 @@ from tuning.problem.problem import Mode
 from tuning.runs.columns import TRAINED
 from tuning.runs.manifest import Manifest
 from tuning.samplers import gives_each_once
+from tuning.space.labels import cell_text
 from tuning.trial import KERAS_EPOCHS
 
 
@@ -145,6 +146,6 @@ def _epochs(rows: pd.DataFrame, manifest: Manifest, each_once: bool) -> pd.Serie
             return pd.Series(KERAS_EPOCHS, rows.index)
         return rows["epochs"].fillna(KERAS_EPOCHS).astype(int)
     same = [name for name in manifest.space.parameters if name != "epochs"]
-    groups = rows.groupby([rows[name].astype(str) for name in same], sort=False)[TRAINED]
+    groups = rows.groupby([rows[name].map(cell_text) for name in same], sort=False)[TRAINED]
     before = groups.transform(lambda own: own.cummax().shift(fill_value=0))
     return (rows[TRAINED] - before).clip(lower=0)
