@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 import tuning
+from tests.made import write_run
 from tuning import Choice, Float, Grid, Int, Space, TuningError
 from tuning.api.explain import explanation_tables
+from tuning.api.search import _sharded
+from tuning.api.settings import Request, settle
 from tuning.execution import worker
 from tuning.packing.axes import completed, having
 from tuning.problem.functions import problem_of
@@ -112,9 +115,10 @@ def test_a_run_that_is_opened_has_the_values_that_json_can_carry(found):
 
 
 def test_a_resume_knows_the_values_again(found):
+    before = found.trials.iloc[:6]
     longer = search(out=found.path, trials=7, start=START)
     assert len(longer.trials) == 7
-    assert longer.trials.iloc[:6].equals(found.trials)
+    assert longer.trials.iloc[:6].equals(before)
     with pytest.raises(TuningError, match=r"its axis 'widths' has .* not "):
         search(out=found.path, space={**ANY, "widths": [(3, 2), [4], (2,)]})
 
@@ -279,3 +283,28 @@ def test_shorter_trainings_of_a_draw_are_trials_as_well():
     assert sorted(trial.index for trial in trials) == list(range(6))
     with pytest.raises(TuningError, match="take a number from 0 to 3"):
         tuning.RandomSampler(grid, 4, seed=0, trajectories=True)
+
+
+def test_a_row_of_a_problem_file_is_repeated_by_its_labels(tmp_path):
+    """The lines take the value from the file, where a name alone would not be known."""
+    facts = {"values": {"activation": {"relu": {"lost": "function"}}}, "source": "mine.py"}
+    path = write_run(tmp_path, trials=[0], **facts)
+    said = tuning.open(path).how_to_repeat(0)
+    assert "problem = tuning.load_problem('mine.py')" in said
+    assert "problem.space.values({'width': 8, 'activation': 'relu', " in said
+
+
+def test_shards_of_a_random_search_of_a_space_are_apart_and_all_of_it(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import tuning\nspace = {'a': [1, 2], 'b': tuning.Float(0, 1), 'epochs': tuning.Int(1, 3)}"
+        "\ndef load_data(): ...\ndef build_model(config): ...\n"
+    )
+    source = str(tmp_path / "mine.py")
+    kinds = {"a": "structural", "b": "lifted", "epochs": "fidelity"}
+    parts = []
+    for k in (1, 2, 3):
+        settings = settle(Request(problem=source, random=60, shard=f"{k}/3", out=tmp_path / "r"))
+        (sampler,) = _sharded(settings, kinds).samplers.values()
+        parts.append({trial.number for trial in sampler.ask(100)})
+    assert sorted(number for part in parts for number in part) == list(range(60))
+    assert min(map(len, parts)) > 8
