@@ -127,7 +127,12 @@ def test_a_resume_knows_the_values_again(found):
 
     another.__qualname__ = another.__name__ = "softer"
     with pytest.raises(TuningError, match="its function softer has changed"):
-        search(out=found.path, space={**ANY, "activation": [another, None, "relu"]})
+        search(
+            out=found.path,
+            space={**ANY, "activation": [another, None, "relu"]},
+            trials=7,
+            start=[{**START[0], "activation": another}, START[1]],
+        )
 
 
 def test_workers_get_the_values(tmp_path):
@@ -196,7 +201,7 @@ def test_a_longer_search_of_a_space_begins_with_the_shorter(layered):
 def test_the_report_and_the_published_tables_of_a_space(layered, tmp_path, capsys):
     analyse(layered.path, [], Output())
     said = capsys.readouterr().out
-    assert "chose the configuration of trial" in said
+    assert "with the configuration of trial" in said
     assert "0.001 to 0.00316" in said
     page = (layered.path / "report.html").read_text()
     assert "configurations that were trained, and says nothing of the others" in page
