@@ -93,7 +93,8 @@ def test_without_options_three_strategies_have_the_time_of_the_first(run, tmp_pa
     table = load_results(out)
     assert (table["strategy"] == "random").sum() == 20
     assert set(table["strategy"]) == set(spent)
-    assert re.search(r"In .* each, .* (won, by .* over|found equally good networks)", done.stdout)
+    said = " ".join(done.stdout.split())
+    assert re.search(r"In .* each, .* (won, by .* over|found equally good networks)", said), said
     chosen = pd.read_csv(out / "choices.csv")
     assert set(chosen["strategy"]) <= set(spent)
     assert chosen["expected"].between(0, 1).all()
