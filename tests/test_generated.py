@@ -178,7 +178,7 @@ def check(recipe: dict[str, Any]) -> None:
     shared = keras.regularizers.L1(0.01)  # one object for all models
     problem = dataclasses.replace(
         load_problem(str(TINY)),
-        grid=Grid({"a": recipe["a"], "b": [recipe["b"]], "batch_size": [recipe["batch_size"]]}),
+        space=Grid({"a": recipe["a"], "b": [recipe["b"]], "batch_size": [recipe["batch_size"]]}),
         load_data=lambda: rows(recipe["kind"]),
         build_model=lambda config: model_of(recipe, config, shared),
     )

@@ -175,7 +175,8 @@ def _choice(comparison: Comparison, strategy: str) -> str:
         test = (
             f"; it has {comparison.test_metric} {number_text(choice.row[comparison.test_metric])}"
         )
-    same = comparison.last.loc[strategy, "index"] == choice.row["index"]
+    key = "trial" if pd.isna(choice.row["index"]) else "index"  # of a space that is no grid
+    same = comparison.last.loc[strategy, key] == choice.row[key]
     which = "this one" if same else named(choice.row)
     return f" It would choose {which}, of which to expect {comparison.metric} {expected}{test}."
 
