@@ -62,7 +62,8 @@ def _search(executor: Any, problem: Any, start: int, stop: int) -> float:
         engine="auto",
         backend="jax",
         seed=0,
-        strategy=["sweep"], sweep="all",
+        strategy=["sweep"],
+        sweep="all",
     )
     with Run.create(Path("run"), manifest) as run:
         started = time.perf_counter()

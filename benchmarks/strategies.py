@@ -1,9 +1,17 @@
-"""How soon do strategies find the best configurations, by simulation on the published table?"""
+"""How soon do strategies find the best configurations of the published table?
+
+By simulation: events on two workers, the seconds an epoch that the table has, compiles, and the
+loop that trains. Seconds count from the first job, without start-up, unless said. To write the
+tables and the figure of results/strategies: `python -m benchmarks.strategies results/strategies`.
+"""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
+import csv
 import functools
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,147 +19,261 @@ from typing import Any
 import numpy as np
 
 import tuning
+from benchmarks.measuring import PROBLEM, REPOSITORY, WORKERS, Measurement
 from tuning.execution.loop import Progress, search
 from tuning.execution.table import Costs, Memory, TableExecutor
 from tuning.packing.axes import Axis, Packing
 from tuning.runs.manifest import read_manifest
-from tuning.samplers import Sampler, strategy
+from tuning.samplers import strategy
 from tuning.samplers.protocol import Goal
 from tuning.trial import Outcome, Trial
 
-TABLE = Path(__file__).resolve().parent.parent / "results" / "mnist_2_vs_7"
-SECONDS = (10, 20, 40, 60, 180)
+MINUTES, ROUNDS = 30, 1
+SEARCHES = 200
+COMPILES = (1.3, 3.0)  # seconds
+START = 5.0  # seconds of start-up, where they are counted
+SECONDS = (10, 20, 40, 60)  # after which the best so far is told
+LONG, LONG_SEARCHES = 180, 40  # seconds, and how many searches go on for so long
 GOAL = Goal("val_accuracy", "max")
-WORKERS = 2
+TEST = "test_accuracy"
 ROWS = 9_774  # of the table's training data
+MANY = 40_000  # trainings: as many as there is time for
+STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("random", {"trials": 400}),
+    "optuna": ("optuna", {"trials": MANY}),
+    "evolution": ("evolution", {"trials": MANY}),
+    "iepoch, 100 draws": ("iepoch", {"trials": 100}),
+    "iepoch, 300 draws": ("iepoch", {"trials": 300}),
+    "hyperband": ("hyperband", {"trials": MANY}),
+    "halving": ("halving", {"trials": MANY}),
+    "packs": ("packs", {"trials": MANY}),
+}
+
+Found = list[tuple[float, float, float]]
+"""Seconds, validation score and test score of each training to its end, as they came."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """The table as a search needs it."""
+    """The published table, as the simulation needs it.
+
+    Attributes
+    ----------
+    grid : Grid
+    outcomes : dict
+        By `Trial.point`, with curves and seconds an epoch.
+    packing : Packing
+    bar, best : float
+        The lowest score of the best 1 %, and the best.
+    """
 
     grid: tuning.Grid
     outcomes: dict[Hashable, Outcome]
     packing: Packing
-    bar: float  # of the best 1 %
+    bar: float
+    best: float
 
 
 class Over(Exception):
     """The simulated seconds are over."""
 
 
-@functools.cache
-def table(path: Path = TABLE) -> Table:
-    """The published table, with curves."""
-    manifest = read_manifest(path)
-    grid = manifest.grid
-    rows = tuning.load_results(path).sort_values("trial")
-    curves = tuning.load_curves(path)
-    values = grid.axes["epochs"]
-    n, longest = len(values), max(values)
-    curve = np.full((grid.size // n, longest + 1), np.nan)
-    curve[curves.trial // n, curves.epoch] = curves.val_accuracy
-    val, test = rows.val_accuracy.to_numpy(), rows.test_accuracy.to_numpy()
-    seconds = rows.train_seconds.to_numpy().reshape(-1, n).sum(1) / longest
-    outcomes: dict[Hashable, Outcome] = {}
-    for i in range(grid.size // n):
-        logs = [{"val_accuracy": v} for v in curve[i, 1:].tolist() if v == v]
-        each = [float(seconds[i])] * longest
-        for j, epochs in enumerate(values):
-            index = i * n + j
-            trial = Trial(index, grid[index], 0, epochs, index)
-            ok = bool(np.isfinite(val[index]))
-            metrics = {"val_accuracy": float(val[index]), "test_accuracy": float(test[index])}
-            outcomes[index] = Outcome(
-                trial, "ok" if ok else "diverged", "vectorized", "jax", metrics if ok else {},
-                logs[:epochs], float(seconds[i] * epochs), each[:epochs], worker="", finished_at="",
-            )  # fmt: skip
-    kinds = manifest.packing
-    axes = {name: Axis(kinds[name], "") for name in grid.axes}
-    widths = grid.axes["neurons"]
-    sizes = {w: (785 * w + w * w + w + w + 1) / (785 * 64 + 64 * 64 + 2 * 64 + 1) for w in widths}
-    axes["neurons"] = Axis("structural", "", sizes=sizes)
-    packing = Packing(axes, parameters=785 * 64 + 64 * 64 + 2 * 64 + 1)
-    return Table(grid, outcomes, packing, float(np.sort(val)[-grid.size // 100]))
-
-
 class Watch(Progress):
-    """Notes what was found when, and ends the search."""
+    """Notes what was found when, and ends the search.
+
+    Parameters
+    ----------
+    executor : TableExecutor
+    end : float
+        Simulated seconds.
+    """
 
     def __init__(self, executor: TableExecutor, end: float) -> None:
-        self.executor, self.end = executor, end
-        self.found: list[tuple[float, float, float]] = []
+        self.found: Found = []
+        self._executor, self._end = executor, end
 
     def trained(self, pack: Any, report: Any, counted: Any) -> None:
-        if self.executor.clock > self.end:
+        """Note the scores of what was trained to its end."""
+        now = self._executor.clock
+        if now > self._end:
             raise Over
-        for _, outcome in counted:
-            if outcome.status == "ok":
-                m = outcome.metrics
-                self.found.append((self.executor.clock, m["val_accuracy"], m["test_accuracy"]))
+        self.found += [
+            (now, outcome.metrics[GOAL.metric], outcome.metrics[TEST])
+            for _, outcome in counted
+            if outcome.status == "ok"
+        ]
 
 
-def simulate(sampler: Sampler, costs: Costs, end: float, packed: bool = True) -> list[tuple]:
-    """What a search finds when: seconds, validation and test score."""
+@functools.cache
+def table() -> Table:
+    """Read the table: a configuration's curve is that of its trajectory up to its epochs."""
+    path = REPOSITORY / "results" / PROBLEM
+    manifest = read_manifest(path)
+    grid, axes = manifest.grid, manifest.grid.axes
+    epochs = axes["epochs"]
+    n, longest = len(epochs), max(epochs)
+    rows = tuning.load_results(path).sort_values("trial")
+    curves = tuning.load_curves(path)
+    curve = np.full((grid.size // n, longest + 1), np.nan)
+    curve[curves["trial"] // n, curves["epoch"]] = curves[GOAL.metric]
+    scores, tests = rows[GOAL.metric].to_numpy(), rows[TEST].to_numpy()
+    seconds = rows["train_seconds"].to_numpy().reshape(-1, n).sum(axis=1) / longest
+    outcomes: dict[Hashable, Outcome] = {}
+    for index in range(grid.size):
+        own, each = index // n, float(seconds[index // n])
+        trial = Trial(index, grid[index], 0, epochs[index % n], index)
+        logs = [{GOAL.metric: value} for value in curve[own, 1:].tolist() if np.isfinite(value)]
+        ok = bool(np.isfinite(scores[index]))
+        outcomes[index] = Outcome(
+            trial,
+            "ok" if ok else "diverged",
+            "vectorized",
+            "jax",
+            {GOAL.metric: float(scores[index]), TEST: float(tests[index])} if ok else {},
+            logs[: trial.epochs],
+            each * trial.epochs,
+            [each] * trial.epochs,
+        )
+    kinds = {name: Axis(kind, "") for name, kind in manifest.packing.items()}
+    parameters = {width: 785 * width + (width + 1) * width + width + 1 for width in axes["neurons"]}
+    first = parameters[axes["neurons"][0]]
+    sizes = {width: own / first for width, own in parameters.items()}
+    kinds["neurons"] = Axis("structural", "", sizes=sizes)
+    ordered = np.sort(scores[np.isfinite(scores)])
+    bar, best = float(ordered[-(grid.size // 100)]), float(ordered[-1])
+    return Table(grid, outcomes, Packing(kinds, parameters=first), bar, best)
+
+
+def simulate(name: str, settings: Mapping[str, Any], seed: int, costs: Costs, end: float) -> Found:
+    """What a search finds on the table within simulated seconds."""
     known = table()
-    packing = known.packing if packed else Packing(reason="one by one")
-    executor = TableExecutor(known.outcomes, WORKERS, packing=packing, n_rows=ROWS, costs=costs)
+    sampler = strategy(name).from_settings(known.grid, seed, settings)
+    executor = TableExecutor(
+        known.outcomes, WORKERS, packing=known.packing, n_rows=ROWS, costs=costs
+    )
     watch = Watch(executor, end)
-    try:
-        search({"s": sampler}, executor, Memory(), executor.packer, watch, goal=GOAL)
-    except Over:
-        pass
+    with contextlib.suppress(Over):
+        search(
+            {name: sampler}, executor, Memory(), executor.packer, watch,
+            goal=GOAL, horizon=2 * WORKERS,
+        )  # fmt: skip
     return watch.found
 
 
-def summary(found: list[tuple], ats: Sequence[float], bar: float) -> tuple:
-    first = next((t for t, v, _ in found if v >= bar), np.inf)
-    out = []
-    for at in ats:
-        before = [f for f in found if f[0] <= at]
-        best = max(before, key=lambda f: f[1]) if before else (0, 0, 0)
-        out.append(best[1:])
-    return first, out
+def reached(found: Found, bar: float) -> float:
+    """The seconds until a score is at least a bar."""
+    return next((seconds for seconds, score, _ in found if score >= bar), np.inf)
+
+
+def chosen(found: Found, ends: Sequence[float]) -> np.ndarray:
+    """The best score and its test score by each of these seconds: shape (ends, 2); NaN if none."""
+    scores = np.full((len(ends), 2), np.nan)
+    for i, end in enumerate(ends):
+        if before := [each for each in found if each[0] <= end]:
+            scores[i] = max(before, key=lambda each: each[1])[1:]
+    return scores
+
+
+def quartiles(values: np.ndarray) -> np.ndarray:
+    """Quartiles along the first axis; a search that has found nothing yet is the worst."""
+    worst = np.where(np.isnan(values), -np.inf, values)
+    return np.quantile(worst, [0.25, 0.5, 0.75], axis=0, method="nearest")
+
+
+def measure(smallest: bool) -> Iterator[Measurement]:
+    """Each strategy with each compile; at the smallest two searches of 20 seconds."""
+    n, ends = (2, SECONDS[:2]) if smallest else (SEARCHES, SECONDS)
+    for compiling in COMPILES[:1] if smallest else COMPILES:
+        for label, (name, settings) in STRATEGIES.items():
+            found = [
+                simulate(name, settings, seed, Costs(compile=compiling), ends[-1])
+                for seed in range(n)
+            ]
+            who = f"{label}, compile {compiling:g} s"
+            first = [reached(each, table().bar) for each in found]
+            median, nine = np.quantile(first, [0.5, 0.9], method="higher")
+            yield Measurement(who, "best 1 %, median", float(min(median, 999)), "s")
+            yield Measurement(who, "nine of ten", float(min(nine, 999)), "s")
+            scores = quartiles(np.array([chosen(each, ends) for each in found]))[1]
+            for end, (score, _) in zip(ends, scores, strict=True):
+                yield Measurement(who, f"after {end} s", float(max(score, 0)), "")
+
+
+def write(folder: Path, searches: int, long: int) -> None:
+    """Simulate all strategies, and write two tables and a figure."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = [["compile_seconds", "strategy", "searches", "start_seconds", "median", "nine_of_ten"]]
+    scores = [[
+        "compile_seconds", "strategy", "searches", "start_seconds", "after_seconds",
+        "val_lower", "val_median", "val_upper", "test_lower", "test_median", "test_upper",
+    ]]  # fmt: skip
+    curves: dict[str, list[Found]] = {}
+    for compiling in COMPILES:
+        for label, (name, settings) in STRATEGIES.items():
+            found = [
+                simulate(
+                    name, settings, seed, Costs(compile=compiling),
+                    LONG if seed < long else SECONDS[-1],
+                )
+                for seed in range(searches)
+            ]  # fmt: skip
+            if compiling == COMPILES[0]:
+                curves[label] = found
+            for start in (0.0, START):
+                times = [reached(each, table().bar) + start for each in found]
+                ends = np.quantile(times, [0.5, 0.9], method="higher")
+                told = [f"{end:.1f}" if end <= SECONDS[-1] else "" for end in ends]
+                first.append([compiling, label, searches, start, *told])
+                for end in (*SECONDS, LONG):
+                    of = found if end != LONG else found[:long]
+                    own = np.array([chosen(each, [end - start])[0] for each in of])
+                    row = [f"{v:.5f}" if v > 0 else "" for v in quartiles(own).T.ravel()]
+                    scores.append([compiling, label, len(of), start, end, *row])
+            _write(folder / "best_1_percent.csv", first)
+            _write(folder / "chosen.csv", scores)
+            print(f"compile {compiling:g} s, {label}: {first[-2][-2:]}", flush=True)
+    _draw(folder / "regret.png", curves)
+
+
+def _write(path: Path, rows: list[list[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _draw(path: Path, curves: Mapping[str, list[Found]]) -> None:
+    """Regret of validation and of test against seconds, with quartiles."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    ends = np.geomspace(3, SECONDS[-1], 60)
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    tests = max(o.metrics.get(TEST, 0.0) for o in table().outcomes.values())
+    titles = ("validation accuracy", "test accuracy of the chosen")
+    for place, (ax, title, best) in enumerate(
+        zip(axes, titles, (table().best, tests), strict=True)
+    ):
+        for number, (label, found) in enumerate(curves.items()):
+            values = np.array([chosen(each, ends)[:, place] for each in found])
+            lower, median, upper = 100 * (best - quartiles(values))
+            ax.plot(ends, median, color=f"C{number}", label=label)
+            ax.fill_between(ends, lower, upper, color=f"C{number}", alpha=0.12, linewidth=0)
+        ax.set(xscale="log", yscale="log", xlabel="seconds of two workers, without start-up")
+        ax.set(title=f"{title}: below the best, percentage points", xlim=(3, SECONDS[-1]))
+        ax.set_ylim((0.008, 3) if place == 0 else (0.1, 3))
+        ticks = [3, 5, 10, 20, 40, 60]
+        ax.set_xticks(ticks, [str(each) for each in ticks])
+        ax.minorticks_off()
+        ax.grid(alpha=0.3)
+    axes[1].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":
-    import json
-    import sys
-    import time
-
-    R = int(sys.argv[1])
-    END = float(sys.argv[2])
-    COMPILE = float(sys.argv[3])
-    t = table()
-    if sys.argv[4:] == []:
-        o = t.outcomes
-        from tuning.packing.packs import Packer
-
-        p = Packer(t.packing, ROWS, 2)
-        idx = range(2, 43200, 997 * 3)
-        a = np.array([(p.epoch_seconds(t.grid[i]), o[i].epoch_seconds[0]) for i in idx])
-        print(np.c_[a, a[:, 1] / a[:, 0]], a.mean(0))
-        print(t.bar)
-    for spec in sys.argv[4:]:
-        name, _, kw = spec.partition(":")
-        kw = json.loads(kw or "{}")
-        packed = kw.pop("packed", True)
-        t0 = time.process_time()
-        rs = []
-        for k in range(R):
-            s = strategy(name).from_settings(
-                t.grid, k, {"trials": 40_000 if name != "iepoch" else 300, **kw}
-            )
-            rs.append(summary(simulate(s, Costs(compile=COMPILE), END, packed), SECONDS, t.bar))
-        x = np.array([r[0] for r in rs])
-        b = np.array([r[1] for r in rs])
-        print(
-            f"{spec:60s} best 1%: {np.median(x):5.1f} / {np.quantile(x, 0.9, method='higher'):5.1f}  "
-            + "  ".join(
-                f"{at}: {np.median(b[:, i, 0]):.4f}/{np.median(b[:, i, 1]):.4f}"
-                for i, at in enumerate(SECONDS)
-                if at <= END
-            ),
-            f"cpu {time.process_time() - t0:.0f} s",
-            flush=True,
-        )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--searches", type=int, default=SEARCHES)
+    parser.add_argument("--long", type=int, default=LONG_SEARCHES, help=f"those of {LONG} s")
+    options = parser.parse_args()
+    write(options.folder, options.searches, options.long)

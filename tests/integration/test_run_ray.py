@@ -1,5 +1,6 @@
 """The main job as a user types it: whole, interrupted, killed, resumed, and mistyped."""
 
+import json
 import os
 import re
 import shlex
@@ -81,6 +82,25 @@ def test_the_main_job_compares_and_says_where_the_rows_are(undisturbed):
     curves = pd.read_csv(folder / "a run" / "curves.csv")
     table = load_results(folder / "a run")
     assert len(curves) == table["epochs"].sum()
+
+
+def test_without_options_three_strategies_have_the_time_of_the_first(run, tmp_path):
+    out = tmp_path / "three"
+    done = run("run_ray.py", "--problem", TINY, "--out", out, "--workers", 2)
+    assert done.returncode == 0, done.stderr
+    spent = json.loads((out / "spent.json").read_text())
+    assert list(spent) == ["random", "sweep", "packs"]
+    table = load_results(out)
+    assert (table["strategy"] == "random").sum() == 20
+    assert set(table["strategy"]) == set(spent)
+    said = " ".join(done.stdout.split())
+    assert re.search(r"In .* each, .* (won, by .* over|found equally good networks)", said), said
+    chosen = pd.read_csv(out / "choices.csv")
+    assert set(chosen["strategy"]) <= set(spent)
+    assert chosen["expected"].between(0, 1).all()
+    again = run("run_ray.py", "--out", out)
+    assert again.returncode == 0, again.stderr
+    assert f"{len(table)} trials are counted" in again.stdout
 
 
 def test_analyse_reads_the_files_alone(undisturbed, run, tmp_path):

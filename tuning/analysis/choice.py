@@ -122,6 +122,8 @@ def _smoothed(
     lengths = rows.set_index(keys)[TRAINED]
     own = curves.join(lengths.rename("length"), on=keys, how="inner")
     late = own[(own["epoch"] > own["length"] / 2) & (own["epoch"] <= own["length"])]
+    if late.empty:
+        return rows[metric].to_numpy(float), np.full(len(rows), np.nan)
     found = late.groupby(keys)[metric].agg(["mean", "std"]).reindex(lengths.index)
     smooth = found["mean"].to_numpy(float)
     spread = found["std"].to_numpy(float)

@@ -87,8 +87,9 @@ def search(
         sample_weight)``, whose first dimension counts the rows. Or one ``(x, y)`` together with
         `validation_split`.
     trials : int, optional
-        Of the strategy: trainings that it begins. Unless told 20 of random search; of a strategy
-        that learns 100, or as many as `time`, `target`, `stop_after` or `epochs_total` allow.
+        Of the strategy: trainings that it begins. Unless told as many as `time`, `target`,
+        `stop_after` or `epochs_total` allow; without these 20 of random search, and of another
+        strategy 100.
     strategy : str or None
         ``random``, ``packs``, ``halving``, ``hyperband``, ``evolution``, ``optuna``, ``iepoch``, or
         another that is registered; None for a sweep alone.
@@ -186,7 +187,7 @@ def search(
     request = Request(
         problem=problem,
         strategy=[] if strategy is None else [strategy],
-        trials=trials,
+        trials=None if trials is None else int(min(trials, problem.space.size)),
         given=given,
         sweep=None if sweep is None else str(sweep),
         budget=budget,

@@ -31,8 +31,8 @@ from tuning.samplers.protocol import Goal
 from tuning.space.grid import Grid
 from tuning.trial import Trial
 
-TIMED_HORIZON = 1000
-"""Trials planned ahead where time may end the search, so that a sweep is trained in its order."""
+TIMED_HORIZON = 100
+"""Trials planned ahead where time may end the search, so that they are trained about in order."""
 
 Status = Callable[[str], contextlib.AbstractContextManager[Any]]
 """Shows what is being done for the length of a `with` block."""

@@ -251,9 +251,10 @@ def _named(
             continue
         trials = request.trials
         if name == "random":
-            trials = DEFAULT_RANDOM if trials is None else trials
-            wanted = trials if request.random is None else request.random
-            trials = int(min(wanted, space.size))
+            ended = budget and not budget.as_long_as
+            default = MANY if ended else DEFAULT_RANDOM
+            given = request.trials if request.random is None else request.random
+            trials = int(min(default, space.size)) if given is None else given
         elif trials is None:
             many = budget and strategy(name).learns
             trials = MANY if many else int(min(DEFAULT_TRIALS, space.size))

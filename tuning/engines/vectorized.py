@@ -441,6 +441,7 @@ def program_of(task: Task, members: list[Member]) -> Program:
         model = compiled_model(task.problem, own.configuration, own.seed, task.packing.drawn)
         return steps_of(model, batch, scored)
 
+    trials = [trial for member in members for trial in member.trials]
     return Program(
         [member.begun for member in members],
         again,
@@ -448,7 +449,7 @@ def program_of(task: Task, members: list[Member]) -> Program:
         batch_size(members[0].configuration),
         epochs=sum(member.last - member.start for member in members if member.trials),
         problem=task.problem,
-        tests=any(map(_is_whole, (trial for member in members for trial in member.trials))),
+        tests=not trials or any(map(_is_whole, trials)),
         apart=len({member.seed for member in members}) > 1,
     )
 

@@ -227,6 +227,7 @@ def search(
         if not executor.busy:
             if why or plan.finished:
                 executor.stop_at(None)
+                spending.note([])
                 return why
             plan.refuse_to_wait()
             continue

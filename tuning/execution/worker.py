@@ -564,18 +564,17 @@ def _packing(
     from tuning.engines.vectorized import look_at, try_out
     from tuning.packing.axes import discover
 
+    place, n = share
     first: list[Any] = []
 
     def look(configuration: Configuration, drawn: bool, twice: bool = False) -> Any:
+        own = configuration if n == 1 else {**base, **configuration}  # of a share of the axes
         like = first[0] if first else None
         with held_to(job.limits, 1, lambda _: None):
-            steps = look_at(
-                problem, data, configuration, job.seed, drawn=drawn, twice=twice, like=like
-            )
+            steps = look_at(problem, data, own, job.seed, drawn=drawn, twice=twice, like=like)
         first.append(steps)
         return steps
 
-    place, n = share
     try:
         found = discover(shares(problem.space, n)[place], look, base)
         if not found.reason and not place:

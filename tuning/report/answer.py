@@ -44,6 +44,7 @@ def answer(
         _random_search(scores, found, n),
         *_chance_of_the_best(scores, n),
         *([_within_noise(scores, noise)] if noise else []),
+        *_at_equal_time(comparison),
     ]
 
 
@@ -125,8 +126,8 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
         _found(strategy, row, comparison.score_names, size) + _choice(comparison, str(strategy))
         for strategy, row in comparison.last.iterrows()
     ]
-    if comparison.manifest.budget.get("as_long_as"):
-        return [*found, *_at_equal_time(comparison)]
+    if said := _at_equal_time(comparison):
+        return [*found, *said]
     n = comparison.equal_budget
     if n == 0 or not {"random", "sweep"} <= set(comparison.last.index):
         return found
@@ -185,7 +186,7 @@ def _at_equal_time(comparison: Comparison) -> list[str]:
     """Which strategy found the best in the same time, and by how much."""
     metric, up = comparison.metric, comparison.mode == "max"
     best = comparison.last[metric].dropna().sort_values(ascending=not up, kind="stable")
-    seconds = comparison.seconds.get(comparison.manifest.budget["as_long_as"])
+    seconds = comparison.seconds.get(comparison.manifest.budget.get("as_long_as", ""))
     if len(best) < 2 or seconds is None:
         return []
     said = ", ".join(

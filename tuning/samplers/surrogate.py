@@ -284,14 +284,15 @@ class Scale:
     """A scale of scores on which more is better and effects add up.
 
     Scores from 0 to 1 of which more is better have their logit; scores above 0 of which less is
-    better the logarithm, negative; others are standardised by median and interquartile range.
+    better the logarithm of how many times as good as the median they are; others are standardised
+    by median and interquartile range.
 
     Attributes
     ----------
     kind : {"logit", "log", "standard"}
     sign : {1, -1}
     middle, spread : float
-        Of the standardised.
+        Of the standardised; the middle also of the logarithm.
     """
 
     kind: Literal["logit", "log", "standard"]
@@ -306,7 +307,7 @@ class Scale:
         if mode == "max" and ((finite >= 0) & (finite <= 1)).all():
             return cls("logit")
         if mode == "min" and (finite > 0).all():
-            return cls("log", -1)
+            return cls("log", -1, float(np.log(np.median(finite))) if len(finite) else 0.0)
         low, middle, high = np.quantile(finite, [0.25, 0.5, 0.75])
         return cls("standard", 1 if mode == "max" else -1, middle, max(high - low, 1e-12))
 
@@ -316,7 +317,7 @@ class Scale:
             if self.kind == "logit":
                 values = np.log((scores + MARGIN) / (1 + MARGIN - scores))
             elif self.kind == "log":
-                values = -np.log(scores)
+                values = self.middle - np.log(scores) + PRIOR.mean
             else:
                 values = self.sign * (scores - self.middle) / self.spread + PRIOR.mean
         values = np.where(np.isfinite(scores), values, WORST)
@@ -328,7 +329,7 @@ class Scale:
         if self.kind == "logit":
             found = (1 + 2 * MARGIN) / (1 + np.exp(-values)) - MARGIN
         elif self.kind == "log":
-            found = np.exp(-values)
+            found = np.exp(self.middle - values + PRIOR.mean)
         else:
             found = self.sign * (values - PRIOR.mean) * self.spread + self.middle
         return found
