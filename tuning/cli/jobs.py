@@ -93,6 +93,8 @@ def request_of(options: Options) -> Request:
     TuningError
         For one that means nothing.
     """
+    if "time" not in options:  # of a command that trains no search
+        return Request(**options)
     time, epochs = options.pop("time"), options.pop("epochs_total")
     budget = Budget(
         time=None if time is None else seconds_of(time),
@@ -128,7 +130,7 @@ def explain(options: Options, caller: Caller) -> int:
     def work(request: Request) -> None:
         running.print_explanation(request, Output(), Output(stderr=True))
 
-    return _apart(Request(**options), work, {"writes": False}, caller)
+    return _apart(request_of(options), work, {"writes": False}, caller)
 
 
 def estimate(options: Options, caller: Caller) -> int:
@@ -137,7 +139,7 @@ def estimate(options: Options, caller: Caller) -> int:
     def work(request: Request) -> None:
         running.print_estimate(request, Output(), Output(stderr=True))
 
-    return _apart(Request(**options), work, {"writes": False}, caller)
+    return _apart(request_of(options), work, {"writes": False}, caller)
 
 
 def run_or_else(options: Options, caller: Caller) -> int:
