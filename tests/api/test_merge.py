@@ -27,7 +27,7 @@ from tuning.cli.commands import merge
 from tuning.packing.axes import scattered_position
 from tuning.runs.manifest import read_manifest
 from tuning.runs.run import Run
-from tuning.samplers import Shard, every_trial
+from tuning.samplers import Shard, every_trial, registry
 
 ALL = range(24)
 
@@ -210,7 +210,6 @@ def test_shards_of_a_space_become_the_whole_run(tmp_path, capsys):
     assert "differ in" not in said
 
 
-@register("rungs_of_a_test")
 class Rungs(Sampler):
     """Would ask for every configuration again, trained further."""
 
@@ -221,6 +220,14 @@ class Rungs(Sampler):
         return FINISHED
 
 
+@pytest.fixture
+def registered(monkeypatch):
+    """The strategy `rungs_of_a_test`, for the length of a test."""
+    monkeypatch.setattr(registry, "_registered", registry.strategies())
+    register("rungs_of_a_test")(Rungs)
+
+
+@pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize("space", [SPACE, Grid(AXES)])
 def test_a_strategy_that_learns_has_a_row_for_each_rung(tmp_path, space):
     settings = {"random": {"trials": 3}, "rungs_of_a_test": {"trials": 6}}

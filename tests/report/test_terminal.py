@@ -40,7 +40,7 @@ def tables(tmp_path_factory, worker):
     run = write_run(tmp_path_factory.mktemp("made"))
     results, manifest, scores = load_results(run), read_manifest(run), grid_scores_of(run)
     problem, packing = packing_of(TINY)
-    estimate = Estimate(problem.grid, problem.grid.size, 48, [0.5, 1.5], 2.0, 8, 32)
+    estimate = Estimate(problem.grid, [0.5, 1.5], 2.0, 8, 32)
     found = replays(scores, find_sampler("random"), 3, range(5), 1)
     means = axis_means(results, scores.metric, scores.grid)
 
