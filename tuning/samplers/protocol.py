@@ -120,12 +120,12 @@ class Sampler(ABC):
     n_trials: int
 
     @classmethod
-    def from_settings(cls, space: Grid, seed: int, settings: Mapping[str, Any]) -> Sampler:
+    def from_settings(cls, space: Any, seed: int, settings: Mapping[str, Any]) -> Sampler:
         """The sampler that the manifest's settings of a strategy mean.
 
         Parameters
         ----------
-        space : Grid
+        space : Grid or Space
         seed : int
         settings : mapping
             As JSON has them.

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from tuning.errors import TuningError, first_line
 from tuning.samplers.protocol import Sampler
-from tuning.space.grid import Grid
+from tuning.space.space import Space
 
 Kind = TypeVar("Kind", bound=type[Sampler])
 
@@ -93,7 +93,7 @@ def gives_each_once(name: str) -> bool:
 
 
 def samplers_of(
-    settings: Mapping[str, Mapping[str, Any]], space: Grid, seed: int
+    settings: Mapping[str, Mapping[str, Any]], space: Space, seed: int
 ) -> dict[str, Sampler]:
     """The samplers of a search, by name.
 
@@ -101,7 +101,7 @@ def samplers_of(
     ----------
     settings : mapping
         The settings of each strategy, as the manifest has them.
-    space : Grid
+    space : Space
     seed : int
 
     Raises
