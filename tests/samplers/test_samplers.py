@@ -282,6 +282,13 @@ def test_a_prior_says_where_values_are_drawn(name):
     assert all(0.003 < trial.configuration["rate"] < 0.03 for trial in trials)
 
 
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_with_other_settings_is_another(name):
+    assert made(name, n=9).begins_with(made(name, n=9))
+    assert not made(name, n=9).begins_with(made(name, n=8))
+    assert not made(name, n=9, members=3).begins_with(made(name, n=9))
+
+
 def test_less_of_a_loss_is_better():
     sampler = strategy("halving")(GRID, 0, 12, members=3)
     sampler.meet(Packer(PACKED, 100, 1), Goal("val_loss", "min"))

@@ -292,6 +292,9 @@ def sizes(report: Report) -> list[tuple[StateSize, Paused]]:
 class KeptWorker:
     """A worker process that is kept for a search, as a Ray actor: what its driver calls."""
 
+    def __init__(self) -> None:
+        self._searched: tuple[Problem, Data] | None = None
+
     def prepare(self, job: Job) -> None:
         """Import what training needs, before there is anything to train."""
         with one_cpu():
@@ -309,6 +312,8 @@ class KeptWorker:
 
     def train(
         self,
+        problem: Problem,
+        data: Data,
         *what: Any,
         going_on: Mapping[Hashable, Any] | None = None,
         **options: Any,
@@ -317,6 +322,9 @@ class KeptWorker:
 
         Parameters
         ----------
+        problem, data
+            The same at every call: those of the first are kept, by which the engine knows again
+            what it has built.
         *what, **options
             As `train` takes them.
         going_on : mapping of key to object reference, optional
@@ -324,7 +332,9 @@ class KeptWorker:
         """
         if going_on:
             options["going_on"] = _fetched(going_on)
-        yield from states_apart(train(*what, **options))
+        if self._searched is None:
+            self._searched = problem, data
+        yield from states_apart(train(*self._searched, *what, **options))
 
 
 def _fetched(references: Mapping[Hashable, Any]) -> dict[Hashable, Paused]:

@@ -74,6 +74,7 @@ class JobSampler(Sampler):
                 raise TuningError(f"{name} takes a number from 1, not {value!r}")
         self.n_trials = trials
         self.ahead = ahead
+        self.settings: dict[str, Any] = {}
         self._space = space
         self._seed = seed
         self._programs: Programs | None = None
@@ -85,6 +86,24 @@ class JobSampler(Sampler):
         self._heard: list[list[Outcome]] = []
         self._learnt = 0
         self._ended = False
+
+    @classmethod
+    def from_settings(cls, space: Space, seed: int, settings: Mapping[str, Any]) -> JobSampler:
+        """The sampler that the manifest's settings of a strategy mean."""
+        sampler = super().from_settings(space, seed, settings)
+        assert isinstance(sampler, JobSampler)
+        sampler.settings = dict(settings)
+        return sampler
+
+    def begins_with(self, other: Sampler) -> bool:
+        """Whether the other is the same: what is trained last depends on how many trials are left.
+
+        So no search is the beginning of a longer one.
+        """
+        return isinstance(other, JobSampler) and (type(other), other.settings) == (
+            type(self),
+            self.settings,
+        )
 
     @abstractmethod
     def next_job(self) -> Sequence[Wanted] | Signal:
