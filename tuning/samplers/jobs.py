@@ -137,10 +137,6 @@ class JobSampler(Sampler):
         self._programs = _Kept(programs)
         self.goal = goal
 
-    def begins_with(self, other: Sampler) -> bool:
-        """Whether it is the same: one that may train more decides otherwise near its end."""
-        return type(other) is type(self) and other.n_trials == self.n_trials
-
     def describe(self) -> str:
         """Such as ``halving with 60 trainings``."""
         title = self.title or self.name or type(self).__name__

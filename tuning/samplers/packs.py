@@ -57,6 +57,11 @@ class PacksSampler(RungSampler):
         self._drawn = 0
         self._compiled: set[Hashable] = set()
         self._orders: dict[str, list[Any]] = {}
+        self._recalled: list[Outcome] = []
+
+    def recall(self, outcomes: Sequence[Outcome]) -> None:
+        """Have the model learn the outcomes of an earlier run first."""
+        self._recalled += outcomes
 
     def meet(self, programs: Programs, goal: Goal = LOSS) -> None:
         """Hear how configurations share programs, and what is sought."""
@@ -68,6 +73,13 @@ class PacksSampler(RungSampler):
             self._space, self.drawing, self.programs, self._model.encode, self.training
         )
         self._orders = self._shuffled()
+        if known := self._recalled:
+            self._model.add(
+                [each.trial.configuration for each in known],
+                [min(each.trial.epochs, self.longest) for each in known],
+                [goal.score(each) for each in known],
+            )
+            self._drawn = FIRST  # the model knows the space
 
     def next_job(self) -> Sequence[Wanted] | Signal:
         """Those that go on, of one program; or else a draw."""
