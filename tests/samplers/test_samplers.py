@@ -372,3 +372,28 @@ def test_what_optuna_does_not_have_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(TuningError, match=r"needs Optuna: pip install 'tuning\[optuna\]'"):
         samplers_of({"optuna": {"trials": 5}}, GRID, 0)
+
+
+def test_packs_draws_where_an_earlier_run_was_good():
+    space = Space({"optimizer": ["a", "b", "c", "d"], "rate": Float(0.0, 1.0), "epochs": [4]})
+    packing = Packing(
+        {
+            "optimizer": Axis("structural", ""),
+            "rate": Axis("lifted", ""),
+            "epochs": Axis("fidelity", ""),
+        }
+    )
+    random = Random(0)
+    earlier = []
+    for number in range(40):
+        configuration = space.draw(random)
+        good = 0.9 if configuration["optimizer"] == "c" else 0.1
+        trial = Trial(number, configuration, 0, 4)
+        earlier.append(Outcome(trial, "ok", "fit", "jax", {"val_accuracy": good}))
+    sampler = samplers_of({"packs": {"trials": 40}}, space, 0)["packs"]
+    sampler.recall(earlier)
+    sampler.meet(Packer(packing, 100, 1), GOAL)
+    first = sampler.ask(1)
+    assert {trial.configuration["optimizer"] for trial in first} == {"c"}
+    with pytest.raises(TuningError, match="'halving' learns nothing from an earlier run"):
+        samplers_of({"halving": {"trials": 4}}, space, 0)["halving"].recall(earlier)
