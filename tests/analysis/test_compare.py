@@ -1,5 +1,7 @@
 """The comparison: best so far, the exact expected best, and what the sentences claim."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -147,3 +149,39 @@ def test_a_range_is_averaged_in_parts_and_what_does_not_exist_is_left_out(tmp_pa
     for part in means.itertuples():
         own = table[(table["rate"] >= part.position) & (table["rate"] < part.position + 1)]
         assert part.mean == pytest.approx(own["val_accuracy"].mean())
+
+
+BEATS = [
+    {"strategy": "random", "beats": "sweep", "seconds": 10, "searches": 200, "share": 0.7,
+     "lost": 0.2},
+    {"strategy": "random", "beats": "sweep", "seconds": 60, "searches": 200, "share": 0.9,
+     "lost": 0.05},
+]  # fmt: skip
+
+
+def test_in_equal_time_the_better_one_has_won_and_how_often_it_would_is_said():
+    timed = replace(manifest_of(AXES, references=BEATS), budget={"as_long_as": "random"})
+    table = results([0.5, 0.8], [0.6, 0.9, 0.65])
+    *_, verdict, often = comparison_sentences(
+        compare(table, timed, seconds={"random": 12.0, "sweep": 12.4})
+    )
+    assert verdict == (
+        "In 12 s each, sweep reached 0.9000, random search reached 0.8000: "
+        "sweep won, by 0.1000 over random search."
+    )
+    assert often == (
+        "In 200 simulated searches of 10 s over the table of all configurations, random search "
+        "found the better network in 70%, and sweep in 20%."
+    )
+    unknown = comparison_sentences(compare(table, timed))
+    assert "At an equal budget of 2 trials" in unknown[-1]
+
+
+def test_epochs_of_a_training_that_goes_on_count_once():
+    rows = results([0.5, 0.6, 0.7], []).assign(
+        strategy="halving", units=1, epochs=8, trained_epochs=[1, 3, 8],
+        status=["stopped", "stopped", "ok"], index=1,
+    )  # fmt: skip
+    found = compare(rows, manifest()).of("halving")
+    assert found["total_epochs"].tolist() == [1, 3, 8]
+    assert found["val_accuracy"].isna().tolist() == [True, True, False]

@@ -163,7 +163,7 @@ def _announce(search: Search, console: Console) -> None:
     say(
         console,
         f"{settings.problem.name}: {size_text(space)}; training {shard}"
-        f"{' and '.join(parts)}{until}, seed {settings.seed}, on {where} "
+        f"{_all_of(parts)}{until}, seed {settings.seed}, on {where} "
         f"({_how(search)}, {settings.backend}); the best has {chosen_by(manifest)}.",
     )
     if settings.engine == "auto" and search.packing.reason:
@@ -175,6 +175,12 @@ def _announce(search: Search, console: Console) -> None:
             console,
             f"Going on with {shown(settings.out)}: {search.run.counted:,} trials are counted.",
         )
+
+
+def _all_of(parts: list[str]) -> str:
+    """The parts as a list in words."""
+    *others, last = parts
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _how(search: Search) -> str:

@@ -181,7 +181,7 @@ def reference_fault(reference: Any) -> str:
     if not isinstance(reference, Mapping):
         return f"{quoted(reference)} is not a dict"
     for name, value in reference.items():
-        if name == "strategy":
+        if name in ("strategy", "beats"):
             right, wanted = isinstance(value, str), "text"
         else:
             right = isinstance(value, int | float) and math.isfinite(value)

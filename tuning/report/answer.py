@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -196,7 +197,26 @@ def _at_equal_time(comparison: Comparison) -> list[str]:
     first, second = (title_of(str(name)) for name in best.index[:2])
     won = f"{first} won, by {number_text(gain)} over {second}"
     verdict = won if gain else f"{first} and {second} found equally good networks"
-    return [f"In {duration(seconds)} each, {said}: {verdict}."]
+    often = _how_often(comparison, str(best.index[0]), str(best.index[1]), seconds)
+    return [f"In {duration(seconds)} each, {said}: {verdict}.", *often]
+
+
+def _how_often(comparison: Comparison, first: str, second: str, seconds: float) -> list[str]:
+    """How often one of two strategies beats the other, if the problem knows it of such a time."""
+    pair = {first, second}
+    known = [
+        each
+        for each in comparison.manifest.problem.references
+        if {each.get("strategy"), each.get("beats")} == pair
+    ]
+    if not known:
+        return []
+    near = min(known, key=lambda each: abs(math.log(each["seconds"] / seconds)))
+    return [
+        f"In {near['searches']:,} simulated searches of {near['seconds']:g} s over the table of "
+        f"all configurations, {title_of(near['strategy'])} found the better network in "
+        f"{percent(near['share'])}, and {title_of(near['beats'])} in {percent(near['lost'])}."
+    ]
 
 
 def steadiness_sentence(again: pd.DataFrame, metric: str) -> str:

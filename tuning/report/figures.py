@@ -76,7 +76,7 @@ def best_so_far(ax: Axes, comparison: Comparison) -> None:
 
 def _published(view: RunView, metric: str) -> Iterator[tuple[Mapping[str, Any], float, float]]:
     """The results published elsewhere that have the metric: each, its trials and its value."""
-    for reference in view.manifest.problem.references:
+    for reference in view.manifest.problem.published:
         if metric in reference and "trials" in reference:
             yield reference, reference["trials"], reference[metric]
 

@@ -61,7 +61,7 @@ def _random(scores: GridScores, found: BestOf) -> Section:
             (
                 svg(functools.partial(figures.best_of_n, scores=scores, found=found)),
                 f"The best of n trials drawn from {of}{test}: mean, and where it lies in nine of "
-                "ten searches." + (" ◇ published." if scores.manifest.problem.references else ""),
+                "ten searches." + (" ◇ published." if scores.manifest.problem.published else ""),
             )
         ],
     )

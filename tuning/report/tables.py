@@ -49,7 +49,7 @@ def comparison_table(comparison: Comparison) -> Table:
             rows.append((f"{name}, first {n:,}", at_n))
             expected = {key: at_n[f"expected_{key}"] for key in names}
             rows.append((f"{name}, any {n:,} (expected)", {"trials": n, **expected}))
-    for reference in comparison.manifest.problem.references:
+    for reference in comparison.manifest.problem.published:
         rows.append((str(reference.get("strategy", "published")), reference))
     for name, row in rows:
         seconds, epochs = row.get("cpu_seconds"), row.get("epochs")

@@ -82,6 +82,11 @@ class ProblemFacts:
     space: dict[str, Any] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
 
+    @property
+    def published(self) -> list[Any]:
+        """The references that are results; the others say which strategy beats which how often."""
+        return [each for each in self.references if "beats" not in each]
+
 
 @dataclass(frozen=True)
 class Machine:
