@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from tests.made import write_run
 from tuning import Problem, load_problem
@@ -27,6 +28,8 @@ from tuning.problem.data import Data
 from tuning.problem.problem import load_data
 from tuning.trial import Outcome, Trial, epochs
 
+settings.register_profile("untimed", deadline=None)  # machines are shared
+settings.load_profile("untimed")
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
