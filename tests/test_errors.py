@@ -283,7 +283,7 @@ metric = "val_mae"
     of_space("a configuration is a dict, not 3", "space.labels(3)"),
     of_space("unknown hyperparameter 'x': the space has a, b", "space.labels({'x': 1})"),
     of_space("the configuration lacks hyperparameter 'b'", "space.labels({'a': 2})"),
-    of_space("'b' does not exist beside the others of the configuration: it is there where a is 2",
+    of_space("hyperparameter 'b' does not exist beside the others of the configuration: it is the",
              "space.labels({'a': 1, 'b': 4})"),
     of_space("9 is not a value of hyperparameter 'b': it has 4 to 8",
              "space.labels({'a': 2, 'b': 9})"),
@@ -582,6 +582,12 @@ class Own(Sampler):
     )
 
 
+def spent_of_nothing(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A run whose file of what was spent is none."""
+    made()(folder, patch)
+    (folder / "run" / "spent.json").write_text("[3]")
+
+
 GO_ON = "run_ray --out run --workers 0"
 
 OF_OPTIONS = [
@@ -616,7 +622,8 @@ OF_OPTIONS = [
     Case("run_ray --time soon", "--time takes a duration such as 60s, 5m or 1h, not 'soon'"),
     Case("run_ray --time 0s", "--time takes a duration above 0, not '0s'"),
     Case("run_ray --target nan", "--target takes a number, not nan"),
-    Case("run_ray --target 1.2", "--target 1.2: val_accuracy is never above 1"),
+    Case("run_ray --problem mine.py --workers 0 --target 1.2",
+         "--target 1.2: val_accuracy is never above 1", MINE),
     Case("run_ray --problem mine.py --target -1", "--target -1: val_accuracy is never below 0",
          {"mine.py": f"{PROBLEM}\nmode = 'min'"}),
     Case("run_ray --strategy packs --warm run", "run is chosen by val_loss, and this search by",
@@ -665,7 +672,7 @@ OF_RUNS = [
     Case("run_ray --shard 1/2 --out run", "run is a run: a shard makes its own in the directory",
          given=made()),
     Case("analyse run", "there is no run at run"),
-    Case("analyse run", "run/spent.json is damaged: ", {"run/spent.json": "[3]"}, made()),
+    Case("analyse run", "run/spent.json is damaged: ", given=spent_of_nothing),
     Case("analyse run", "run is not a run: it has no readable manifest.json", {"run/a": ""}),
     Case("analyse run", "run is a run of another version of tuning: its format is 4, not 1",
          given=edited("run/manifest.json", '"format": 3', '"format": 4')),
@@ -680,7 +687,7 @@ OF_RUNS = [
         ('"points": "all",', "", "a sweep's settings are points and order, not {'order': 'grid'}"),
         ('"points": "all"', '"points": 3', "a sweep's settings are points and order, not {'points"),
         ('"order": "grid"', '"order": "odd"', "--sweep-order takes grid or spaced, not 'odd'"),
-        ('"sweep": {', '"random": {', "the strategy 'random' cannot be made: TypeError"),
+        ('"sweep": {', '"random": {', "the strategy 'random' has no setting 'points'"),
         ('"format": 3', '"format": 1', "it lacks 'search'"),
         ('"format": 3', '"format": 1, "search": {}', "its search lacks 'random'"),
         ('"keep": 1', '"keep": -1', "its keep is -1"),

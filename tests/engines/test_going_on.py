@@ -96,7 +96,7 @@ def of_zoo(kind):
     """A problem of the zoo with an axis of epochs, its data, and how it packs."""
     problem = load_problem(str(ZOO / f"{kind}.py"))
     axes = {**problem.grid.axes, "epochs": [2, 6]}
-    problem = dataclasses.replace(problem, grid=Grid(axes))
+    problem = dataclasses.replace(problem, space=Grid(axes))
     data = load_data(problem)
     on_jax = keras.backend.backend() == "jax"
     found = look(problem, data, Job(0, "jax"), on_jax).packing

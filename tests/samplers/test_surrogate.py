@@ -40,7 +40,14 @@ def test_values_and_positions_have_columns():
     row = encoding.rows([{"layers": 1, "rate": 1e-4, "width": 100, "epochs": 1}])[0]
     assert row.tolist() == [1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
     between = encoding.rows(
-        [{"layers": 2, "second": {"units": 3}, "rate": math.sqrt(1e-4 * 1e-1), "width": 50}]
+        [
+            {
+                "layers": 2,
+                "second": SPACE.label("second", {"units": 3}),
+                "rate": math.sqrt(1e-4 * 1e-1),
+                "width": 50,
+            }
+        ]
     )[0]
     assert between[:4].tolist() == [0, 1, 0, 1]
     assert between[4:9] == pytest.approx([0, 0, 1, 0, 0], abs=1e-9)

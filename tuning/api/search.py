@@ -203,6 +203,7 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
             executor.load(data)
             probe = _probe(settings.problem, executor, splits)
             manifest = _manifest(settings, digest, probe, splits)
+            settings.budget.check_target(manifest.problem.metric, manifest.problem.mode)
             if run is not None:
                 refuse_another(settings.out, run.manifest, manifest)
                 run.extend(settings.kept, settings.keep, settings.budget.settings())

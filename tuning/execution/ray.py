@@ -237,6 +237,6 @@ def _new_monitor() -> Any:
 def _ray_error(error: ray.exceptions.RayError) -> str:
     if isinstance(error, ray.exceptions.RayTaskError) and error.cause is not None:
         return first_line(error.cause)
-    if isinstance(error, ray.exceptions.RayActorError):
+    if isinstance(error, ray.exceptions.RayActorError | ray.exceptions.WorkerCrashedError):
         return "its worker process died"
     return first_line(error)
