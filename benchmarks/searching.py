@@ -62,8 +62,7 @@ def _search(executor: Any, problem: Any, start: int, stop: int) -> float:
         engine="auto",
         backend="jax",
         seed=0,
-        strategy=["sweep"],
-        sweep="all",
+        strategies={"sweep": {"points": "all", "order": "grid"}},
     )
     with Run.create(Path("run"), manifest) as run:
         started = time.perf_counter()

@@ -76,8 +76,7 @@ def new_run(path, problem, engine="fit", backend="tensorflow"):
             seed=0,
             engine=engine,
             backend=backend,
-            strategy=["sweep"],
-            sweep="all",
+            strategies={"sweep": {"points": "all", "order": "grid"}},
         ),
     )
 
