@@ -22,7 +22,7 @@ metric = "val_loss"
 
 def load_data():
     x = np.arange(64, dtype="float32").reshape(16, 4) / 64
-    return {name: (x, x[:, :1]) for name in ("train", "val", "test")}
+    return {name: (x, x[:, :1]) for name in ("train", "validation", "test")}
 
 
 def build_model(configuration):
