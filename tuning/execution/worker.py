@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tuning.compatibility.jax import kernels_of_tpus_later
 from tuning.compatibility.keras import let_tensorflow_be
 from tuning.engines.keeping import Keep, Keeper
 from tuning.engines.memory import keep_for_good, tidy
@@ -122,7 +123,7 @@ def prepare(backend: str, cache: str | None = None) -> None:
         _prepare_jax(cache)
     if "keras" in sys.modules and sys.modules["keras"].backend.backend() != backend:
         raise RuntimeError(f"Keras runs on another backend than {backend} in this process already")
-    with _absent("matplotlib", "pandas", "sklearn"):
+    with _absent("IPython", "matplotlib", "pandas", "sklearn"), kernels_of_tpus_later():
         import keras  # noqa: F401
 
     if backend != "tensorflow":
