@@ -1,22 +1,35 @@
 """How long does a search take to start?
 
 Seconds of each part of the start on the built-in problem, each in a process of its own: cold, with
-no program compiled before, and warm. The command's two trials hold what overlaps.
+no program compiled before, and warm. The command's two trials hold what overlaps. To compare with
+another state of the code, in turn: ``python -m benchmarks.start --beside FOLDER`` of a checkout.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import PROBLEM, REPOSITORY, WORKERS, Measurement, apart, run
 
 MINUTES, ROUNDS = 2, 5
-COMMAND = (REPOSITORY / "scripts" / "run_ray.py", "--random", 2, "--sweep", 0, "--out", "run")
+SEARCH = ("--random", 2, "--sweep", 0, "--out", "run")
+COMMAND = (REPOSITORY / "scripts" / "run_ray.py", *SEARCH)
+SHORT = ("--strategy", "packs", "--time", "4s", "--out", "run")  # its first row is of one epoch
+LOOK_SECONDS = 0.005  # between looks at a run's directory
+RAY_STARTS = """
+import time; started = time.perf_counter()
+from tuning.execution.cluster import ray_cluster
+with ray_cluster(workers=2): print(time.perf_counter() - started)
+"""
 
 
 def measure(smallest: bool) -> Iterator[Measurement]:
@@ -39,6 +52,9 @@ def measure(smallest: bool) -> Iterator[Measurement]:
                 run([*COMMAND], kept)
             seconds, _ = run([*COMMAND], kept)
             yield Measurement("the command with two trials", what, seconds, "s")
+            ready, first = until_rows(REPOSITORY, SHORT, kept)
+            yield Measurement("until packs is ready to train", what, ready, "s")
+            yield Measurement("until its first epoch is trained and counted", what, first, "s")
             if smallest:
                 return
 
@@ -121,3 +137,86 @@ def _problem() -> tuple[Any, Any]:
 
     problem = load_problem(PROBLEM)
     return problem, load_data(problem)
+
+
+def until_rows(
+    tree: Path, search: tuple[object, ...], cache: str | None = None
+) -> tuple[float, float]:
+    """Seconds from the command until its run is there, so workers can train, and has a row.
+
+    Parameters
+    ----------
+    tree : Path
+        The code: this checkout or another.
+    search : tuple
+        The options of the command, with ``--out run``.
+    cache : str, optional
+        The user's cache directory; unless told, an empty one.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        places = {"XDG_CACHE_HOME": cache or folder, "PYTHONPATH": str(tree)}
+        run_directory = Path(folder) / "run"
+        ready = first = 0.0
+        started = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, tree / "scripts" / "run_ray.py", *map(str, search)],
+            cwd=folder,
+            env={**os.environ, **places},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while not first and process.poll() is None:
+            time.sleep(LOOK_SECONDS)
+            if not ready and (run_directory / "manifest.json").exists():
+                ready = time.perf_counter() - started
+            with contextlib.suppress(FileNotFoundError):
+                if (run_directory / "trials.csv").read_bytes().count(b"\n") > 1:
+                    first = time.perf_counter() - started
+        if process.wait() != 0 or not first:
+            sys.exit(f"the search of {tree} failed")
+    return ready, first
+
+
+def ray_of(tree: Path) -> float:
+    """Seconds until Ray runs, its import included, by the code of a checkout."""
+    done = subprocess.run(
+        [sys.executable, "-c", RAY_STARTS],
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def compare(other: Path, rounds: int) -> None:
+    """Print the least seconds of several rounds, of another checkout and of this one in turn."""
+    seconds: dict[str, dict[Path, list[float]]] = {}
+    with tempfile.TemporaryDirectory() as caches:
+        for round_ in range(rounds + 1):
+            for tree in (other, REPOSITORY):
+                own = str(Path(caches) / ("this" if tree == REPOSITORY else "other"))
+                cold = until_rows(tree, SEARCH) if round_ else (0.0, 0.0)
+                warm = until_rows(tree, SEARCH, own)
+                if not round_:  # by which the cache was filled
+                    continue
+                found = {
+                    "Ray starts": ray_of(tree),
+                    "ready to train, cold": cold[0],
+                    "the first of two trials is counted, cold": cold[1],
+                    "ready to train, warm": warm[0],
+                    "the first of two trials is counted, warm": warm[1],
+                }
+                for what, value in found.items():
+                    seconds.setdefault(what, {}).setdefault(tree, []).append(value)
+    for what, by_tree in seconds.items():
+        print(f"| {what} | {min(by_tree[other]):.1f} | {min(by_tree[REPOSITORY]):.1f} |")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--beside", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    options = parser.parse_args()
+    compare(options.beside.resolve(), options.rounds)

@@ -6,6 +6,8 @@ A failure here names what has moved; the versions it was seen to hold for are in
 
 import functools
 import inspect
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -261,3 +263,17 @@ def test_keras_asks_for_tensorflow_where_it_did():
     lazy._available = False
     of_keras.let_tensorflow_come_back()
     assert lazy._available is None
+
+
+def test_kernels_of_tpus_are_imported_when_they_are_used():
+    program = "\n".join(
+        (
+            "from tuning.execution.worker import prepare; prepare('jax')",
+            "import sys; from keras.src.backend.jax import nn",
+            "assert not any('splash_attention' in name for name in sys.modules)",
+            "mask = nn.splash_attention_mask.CausalMask(shape=(2, 2))",
+            "import jax.experimental.pallas.ops.tpu.splash_attention as own",
+            "assert type(mask) is own.splash_attention_mask.CausalMask",
+        )
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

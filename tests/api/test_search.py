@@ -23,8 +23,8 @@ def test_an_array_does_not_judge_but_one_of_its_numbers_may(tmp_path):
         path.write_text(f"{beside}{F1.read_text()}metric = {metric!r}\n")
         problem = load_problem(str(path))
         found = probe(problem, load_data(problem), Job(0, "jax"), pack=False)
-        executor = SimpleNamespace(probe=lambda: found)
-        return _probe(problem, executor, ["train", "validation", "test"])
+        executor = SimpleNamespace(probe=lambda known: found)
+        return _probe(problem, executor, ["train", "validation", "test"], None)
 
     assert probed("val_f1_score[1]").metrics == ["loss", "accuracy"] + [
         f"f1_score[{i}]" for i in range(3)

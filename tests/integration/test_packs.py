@@ -1,11 +1,12 @@
 """Packs by the Ray executor, on a real local Ray of two workers."""
 
+import dataclasses
 import os
 
 import pytest
 
 from tests.conftest import PROBLEMS, TINY, changed
-from tests.integration.test_ray import executor_of, new_run, trained
+from tests.integration.test_ray import closed, executor_of, new_run, trained  # noqa: F401
 from tuning.execution.cluster import ray_cluster
 from tuning.execution.limits import Limits
 from tuning.execution.loop import Progress, search
@@ -30,6 +31,18 @@ def test_packs_give_the_same_rows_however_they_are_cut(cluster):
     for trial in (0, 13, 31):
         (alone,) = trained(executor, problem, trial)
         assert alone.metrics == pytest.approx(every[trial].metrics, rel=1e-4)
+
+
+def test_what_is_known_of_a_problem_is_used_if_a_worker_sees_that_it_holds(cluster):
+    problem, executor = executor_of(TINY, cluster, engine="auto")
+    found = executor.probe()
+    stale = dataclasses.replace(found.packing, step="of another model")
+    for known in (found.packing, stale):
+        executor.close()
+        problem, executor = executor_of(TINY, cluster, engine="auto")
+        assert executor.probe(known) == found
+        (outcome,) = trained(executor, problem, 0)  # while the other may still look
+        assert outcome.status == "ok"
 
 
 @pytest.mark.slow

@@ -145,7 +145,8 @@ def search(
     callbacks : sequence of Progress
         That hear of packs and outcomes.
     cache : bool
-        Whether to keep compiled programs in the user's cache directory.
+        Whether to keep compiled programs, and what was found of models, in the user's cache
+        directory.
     verbose : bool
         Let Ray, TensorFlow and the workers print.
 

@@ -15,6 +15,7 @@ from tuning.engines.keeping import Keep
 from tuning.errors import RunStopped, TuningError, shortened
 from tuning.execution import loop
 from tuning.execution.cluster import ray_cluster
+from tuning.execution.found import Found
 from tuning.execution.local import LocalExecutor
 from tuning.execution.quiet import quiet
 from tuning.execution.ray import RayExecutor
@@ -59,8 +60,8 @@ class Trainer(loop.Executor, Protocol):
         """Take the problem's data, checked."""
         ...
 
-    def probe(self) -> Probe:
-        """Look at the problem's models before anything is trained."""
+    def probe(self, known: Packing | None = None) -> Probe:
+        """Look at the problem's models before anything is trained; what is known may spare it."""
         ...
 
 
@@ -201,7 +202,11 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
             if settings.manifest:
                 _refuse_other_data(settings, settings.manifest, digest, splits)
             executor.load(data)
-            probe = _probe(settings.problem, executor, splits)
+            found = Found.of(settings.problem, digest, _job(settings))
+            known = None if found is None else found.read()
+            probe = _probe(settings.problem, executor, splits, known)
+            if found is not None and probe.packing != known:
+                found.write(probe.packing)
             manifest = _manifest(settings, digest, probe, splits)
             settings.budget.check_target(manifest.problem.metric, manifest.problem.mode)
             if run is not None:
@@ -216,7 +221,7 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
 @contextlib.contextmanager
 def executor_of(settings: Settings, request: Request) -> Iterator[Trainer]:
     """The executor: on a Ray of our own, on a cluster, or in this process."""
-    job = Job(settings.seed, settings.backend, settings.cache, limits=settings.limits)
+    job = _job(settings)
     if request.workers == 0:
         yield LocalExecutor(settings.problem, job, engine=settings.engine)
         return
@@ -226,6 +231,10 @@ def executor_of(settings: Settings, request: Request) -> Iterator[Trainer]:
             yield executor
         finally:
             executor.close()
+
+
+def _job(settings: Settings) -> Job:
+    return Job(settings.seed, settings.backend, settings.cache, limits=settings.limits)
 
 
 @contextlib.contextmanager
@@ -274,9 +283,9 @@ def _refuse_other_data(
     refuse_another(settings.out, manifest, as_far_as_known)
 
 
-def _probe(problem: Problem, executor: Trainer, splits: list[str]) -> Probe:
+def _probe(problem: Problem, executor: Trainer, splits: list[str], known: Packing | None) -> Probe:
     """A look at the problem's models: they can be trained, and report what judges them."""
-    probe = executor.probe()
+    probe = executor.probe(known)
     scores = [f"val_{name}" for name in probe.metrics]
     if problem.metric not in scores:
         if elements := [name for name in scores if name.startswith(f"{problem.metric}[")]:

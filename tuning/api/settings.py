@@ -67,7 +67,8 @@ class Request:
     backend : str, optional
         What Keras runs on.
     cache : bool
-        Whether to keep compiled programs in the user's cache directory.
+        Whether to keep compiled programs, and what was found of models, in the user's cache
+        directory.
     keep : int, optional
         How many models of the best trials of each strategy to keep.
     keep_optimizer : bool

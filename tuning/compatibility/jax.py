@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import importlib
+import sys
+from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 CALLS = {
@@ -21,6 +25,42 @@ are among their parameters."""
 
 LOOPS = {"scan": ("jaxpr",), "while": ("cond_jaxpr", "body_jaxpr"), "cond": ("branches",)}
 """Operations with inner operations that are rebuilt, and where these are."""
+
+KERNELS_OF_TPUS = "jax.experimental.pallas.ops.tpu.splash_attention"
+
+
+class _Later(ModuleType):
+    """A module that is imported when something of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+class _Package(ModuleType):
+    """A package whose modules are imported when something of them is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Later(f"{self.__name__}.{name}")
+
+
+@contextlib.contextmanager
+def kernels_of_tpus_later() -> Iterator[None]:
+    """Have JAX's attention kernels for TPUs imported when they are used.
+
+    Keras imports them with itself, which takes a fifth of the CPU time of its import.
+    """
+    if KERNELS_OF_TPUS in sys.modules:
+        yield
+        return
+    sys.modules[KERNELS_OF_TPUS] = _Package(KERNELS_OF_TPUS)
+    try:
+        yield
+    finally:
+        del sys.modules[KERNELS_OF_TPUS]
 
 
 def parts(value: Any) -> tuple[Any, list[Any]] | None:

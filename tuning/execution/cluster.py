@@ -11,8 +11,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from typing import Any
 import ray
 from ray._private import node as ray_node
 from ray._private import ray_constants
+from ray._private import services as ray_services
+from ray._private import state as ray_state
 from ray._private import worker as ray_worker
 
 from tuning.errors import RunStopped, TuningError, first_line
@@ -27,6 +30,8 @@ from tuning.execution.supervisor import tell
 from tuning.execution.threads import own_folder
 
 JOIN_SECONDS = 20
+NODE_SECONDS = 0.02  # between looks for a node that registers; Ray's own are a second apart
+NODE_LOOKS = 1000
 IN_FLIGHT = 4  # a CPU; with 2, trials that train nothing took half as long again
 STORE_BYTES = (256 * 2**20, 2 * 2**30)  # of Ray's object store, at least and at most
 LONGEST_FOLDER = 40  # bytes; a socket's path in it has 64 more, and may have 103 on macOS
@@ -113,6 +118,8 @@ def ray_cluster(
             for part in UNUSED if verbose else (*UNUSED, LOG_READER):
                 if hasattr(ray_node.Node, part):
                     stack.enter_context(_patched(ray_node.Node, part, lambda *_, **__: None))
+            registered = _as_it_registers(ray_services.get_node)
+            stack.enter_context(_patched(ray_services, "get_node", registered))
             tell(ray="starts", cluster="one of its own processes has died")
             _init(
                 address="local",
@@ -184,6 +191,25 @@ def _patched(module: Any, name: str, value: Any) -> Iterator[None]:
         yield
     finally:
         setattr(module, name, before)
+
+
+def _as_it_registers(get_node: Callable[..., Any]) -> Callable[..., Any]:
+    """Ray's `get_node`, which sleeps a second at a time, called once there is such a node.
+
+    If there is none after many looks, Ray's own waits longer and says what it does.
+    """
+
+    def wait_and_get(gcs_address: str, node_id: str) -> Any:
+        state = ray_state.GlobalState()
+        with contextlib.suppress(Exception):  # Ray's own function says what is wrong
+            state._initialize_global_state(ray_services._get_gcs_client_options(gcs_address))
+            for _ in range(NODE_LOOKS):
+                if any(node["NodeID"] == node_id for node in state.node_table()):
+                    break
+                time.sleep(NODE_SECONDS)
+        return get_node(gcs_address, node_id)
+
+    return wait_and_get
 
 
 def _folder() -> Path:

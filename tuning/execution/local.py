@@ -14,6 +14,7 @@ from tuning.errors import RunStopped, TuningError
 from tuning.execution import threads, worker
 from tuning.execution.loop import Heard
 from tuning.execution.slots import States
+from tuning.packing.axes import Packing
 from tuning.packing.packs import Pack, Packer
 from tuning.problem.data import Data, n_samples
 from tuning.problem.problem import Problem
@@ -60,8 +61,13 @@ class LocalExecutor:
         """Take the problem's data, checked."""
         self._data = data
 
-    def probe(self) -> worker.Probe:
+    def probe(self, known: Packing | None = None) -> worker.Probe:
         """Look at the problem's models before anything is trained.
+
+        Parameters
+        ----------
+        known : Packing, optional
+            What was found before; it is used if it still holds.
 
         Raises
         ------
@@ -69,7 +75,10 @@ class LocalExecutor:
             If none of a few configurations can be built and scored.
         """
         with caller_left_alone():
-            found = worker.look(self._problem, self._data, self._job, self._may_pack)
+            what = self._problem, self._data, self._job, self._may_pack
+            found = worker.look(*what, known=known)
+            if known is not None and self._may_pack and found.packing != known:
+                found = worker.look(*what)
         self._job = worker.after_probe(self._problem, self._job, found)
         return found
 

@@ -65,8 +65,13 @@ class RayExecutor(SlotExecutor):
         self._n_train = n_samples(data["train"])
         self._data_ref = ray.put(data)
 
-    def probe(self) -> worker.Probe:
+    def probe(self, known: Packing | None = None) -> worker.Probe:
         """Look at the problem's models before anything is trained.
+
+        Parameters
+        ----------
+        known : Packing, optional
+            What was found before; it is used if a worker sees that it still holds.
 
         Raises
         ------
@@ -74,7 +79,9 @@ class RayExecutor(SlotExecutor):
             If none of a few configurations can be built and scored.
         """
         try:
-            found = self._look(self._may_pack)
+            found = self._look(self._may_pack, known)
+            if known is not None and self._may_pack and found.packing != known:
+                found = self._look(self._may_pack)
         except ray.exceptions.LocalRayletDiedError:
             raise
         except ray.exceptions.RayError as error:
@@ -89,8 +96,11 @@ class RayExecutor(SlotExecutor):
         self._job = worker.after_probe(self._problem, self._job, found)
         return found
 
-    def _look(self, packs: bool) -> worker.Probe:
-        """Have the workers that can train look at models, each along its share of the axes."""
+    def _look(self, packs: bool, known: Packing | None = None) -> worker.Probe:
+        """Have the workers that can train look at models, each along its share of the axes.
+
+        What is known already each sees by itself; the first says whether it holds.
+        """
         n = len(worker.shares(self._problem.space, len(self._slots))) if packs else 1
         left = deque(range(n))
         looks: dict[Any, int] = {}
@@ -102,7 +112,7 @@ class RayExecutor(SlotExecutor):
                 if slot.ready and left:
                     share = left.popleft(), n
                     what = self._problem_ref, self._data_ref, self._job, packs, share
-                    slot.pending = slot.process.probe.remote(*what)
+                    slot.pending = slot.process.probe.remote(*what, known=known)
                     looks[slot.pending] = share[0]
             pending = {slot.pending: slot for slot in self._slots if slot.pending is not None}
             for each in self._wait(list(pending), None):
@@ -123,7 +133,7 @@ class RayExecutor(SlotExecutor):
                     continue
                 slot.pending = None
                 found[looks.pop(each)] = probe
-                if probe.error or probe.packing.reason:
+                if probe.error or probe.packing.reason or known is not None:
                     return probe
         return worker.joined([found[i] for i in range(n)], self._problem.space)
 

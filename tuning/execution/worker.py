@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tuning.compatibility.jax import kernels_of_tpus_later
 from tuning.compatibility.keras import let_tensorflow_be
 from tuning.engines.keeping import Keep, Keeper
 from tuning.engines.memory import keep_for_good, tidy
@@ -122,7 +123,7 @@ def prepare(backend: str, cache: str | None = None) -> None:
         _prepare_jax(cache)
     if "keras" in sys.modules and sys.modules["keras"].backend.backend() != backend:
         raise RuntimeError(f"Keras runs on another backend than {backend} in this process already")
-    with _absent("matplotlib", "pandas", "sklearn"):
+    with _absent("IPython", "matplotlib", "pandas", "sklearn"), kernels_of_tpus_later():
         import keras  # noqa: F401
 
     if backend != "tensorflow":
@@ -304,11 +305,9 @@ class KeptWorker:
         """What the process' libraries say of their threads: see `thread_report`."""
         return thread_report(job)
 
-    def probe(
-        self, problem: Problem, data: Data, job: Job, pack: bool, share: tuple[int, int]
-    ) -> Probe:
+    def probe(self, *what: Any, **options: Any) -> Probe:
         """Look at a problem's models: see `look`."""
-        return probe(problem, data, job, pack, share)
+        return probe(*what, **options)
 
     def train(
         self,
@@ -447,13 +446,11 @@ def train_prepared(
     tidy()
 
 
-def probe(
-    problem: Problem, data: Data, job: Job, pack: bool, share: tuple[int, int] = (0, 1)
-) -> Probe:
+def probe(problem: Problem, data: Data, job: Job, *what: Any, **options: Any) -> Probe:
     """Look at a problem's models, in a worker process of its own: see `look`."""
     with one_cpu():
         prepare(job.backend, job.cache)
-        return look(problem, data, job, pack, share)
+        return look(problem, data, job, *what, **options)
 
 
 def shares(space: Space, n: int) -> list[Space]:
@@ -486,7 +483,13 @@ def joined(probes: Sequence[Probe], space: Space) -> Probe:
 
 
 def look(
-    problem: Problem, data: Data, job: Job, pack: bool, share: tuple[int, int] = (0, 1)
+    problem: Problem,
+    data: Data,
+    job: Job,
+    pack: bool,
+    share: tuple[int, int] = (0, 1),
+    *,
+    known: Packing | None = None,
 ) -> Probe:
     """Build a model of the problem, and if asked find how its configurations share programs.
 
@@ -502,6 +505,9 @@ def look(
     pack : bool
     share : (int, int)
         Which share, from 0, and how many `shares` to ask for.
+    known : Packing, optional
+        What was found before. If it still holds, that is found, without a look along the axes;
+        otherwise a packing with a reason.
     """
     from tuning.compatibility.keras import better, describe
     from tuning.engines.fit import score_names
@@ -525,7 +531,8 @@ def look(
         except Exception as error:
             errors.append(reason(error))
         else:
-            found = _packing(problem, data, job, configuration, share) if pack else UNPACKED
+            what = problem, data, job, configuration, share
+            found = _packing(*what, known=known) if pack else UNPACKED
             return Probe(metrics, *judge, digest, packing=found, environment=environment(problem))
     return Probe(error=errors[0])
 
@@ -569,10 +576,12 @@ def _packing(
     job: Job,
     base: Configuration,
     share: tuple[int, int],
+    *,
+    known: Packing | None,
 ) -> Packing:
     """The programs that the problem's configurations share, or the reason why they cannot."""
     from tuning.engines.vectorized import look_at, try_out
-    from tuning.packing.axes import discover
+    from tuning.packing.axes import discover, still_holds
 
     place, n = share
     first: list[Any] = []
@@ -586,6 +595,8 @@ def _packing(
         return steps
 
     try:
+        if known is not None:
+            return known if still_holds(known, problem.space, look, base) else UNPACKED
         found = discover(shares(problem.space, n)[place], look, base)
         if not found.reason and not place:
             doubtful = try_out(problem, data, base, job.seed)

@@ -280,6 +280,36 @@ def discover(space: Space, look: Look, base: Configuration) -> Packing:
     return packing
 
 
+def still_holds(known: Packing, space: Space, look: Look, base: Configuration) -> bool:
+    """Whether what was found of a space before is what would be found now, as far as is seen.
+
+    The model that was looked at first has to be the same to the last constant, and no longer
+    trainings may do something else. What else is known is proven before a pack trains.
+
+    Parameters
+    ----------
+    known : Packing
+    space, look, base
+        As `discover` takes them.
+
+    Raises
+    ------
+    Exception
+        What building a model raised.
+    """
+    first = look(base, known.drawn)
+    if (first.digest, first.parameters) != (known.step, known.parameters):
+        return False
+    lengths = [name for name, axis in known.axes.items() if axis.kind == "fidelity"]
+    return all(
+        other.key == first.key and equal(first, other)
+        for name in lengths
+        for value in looked_at(space.parameters[name])
+        if value != base[name]
+        for other in [look(completed(space, {**base, name: value}), known.drawn)]
+    )
+
+
 def looked_at(parameter: Parameter) -> Sequence[Value]:
     """The values of a parameter that are looked at."""
     if isinstance(parameter, Int) and len(parameter.values) <= FEW:
