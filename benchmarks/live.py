@@ -109,10 +109,11 @@ def simulated(name: str, settings: Mapping[str, Any], seconds: float, seed: int)
         known.outcomes, WORKERS, packing=known.packing, n_rows=ROWS, costs=Costs()
     )
     noting = Noting(lambda: executor.clock)
+    course = Course(Budget(time=2 * seconds), GOAL.metric, GOAL.mode)
     search(
         {name: strategy(name).from_settings(known.grid, seed, settings)},
         executor, Memory(), executor.packer, noting,
-        goal=GOAL, horizon=TIMED_HORIZON, course=Course(Budget(time=2 * seconds), GOAL.metric, GOAL.mode),
+        goal=GOAL, horizon=TIMED_HORIZON, course=course,
     )  # fmt: skip
     return noting.counted
 
