@@ -3,6 +3,10 @@
 By simulation: events on two workers, the seconds an epoch that the table has, compiles, and the
 loop that trains. Seconds count from the first job, without start-up, unless said. To write the
 tables and the figure of results/strategies: `python -m benchmarks.strategies results/strategies`.
+
+What does not learn is planned ahead as in a search with a time budget, so that trials of one
+program train together, but "random, one by one", which plans no more than the workers take. `packs`
+is told what a compile takes.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import numpy as np
 
 import tuning
 from benchmarks.measuring import PROBLEM, REPOSITORY, WORKERS, Measurement
+from tuning.api.search import TIMED_HORIZON
 from tuning.execution.loop import Progress, search
 from tuning.execution.table import Costs, Memory, TableExecutor
 from tuning.packing.axes import Axis, Packing
@@ -34,12 +39,15 @@ COMPILES = (1.3, 3.0)  # seconds
 START = 5.0  # seconds of start-up, where they are counted
 SECONDS = (10, 20, 40, 60)  # after which the best so far is told
 LONG, LONG_SEARCHES = 180, 40  # seconds, and how many searches go on for so long
+WINS = (10, 20, 30, 40, 60)  # seconds after which two strategies are compared
 GOAL = Goal("val_accuracy", "max")
 TEST = "test_accuracy"
-ROWS = 9_774  # of the table's training data
+ROWS = 9_778  # of the table's training data
 MANY = 40_000  # trainings: as many as there is time for
 STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "random": ("random", {"trials": 400}),
+    "random, one by one": ("random", {"trials": 400}),
+    "random, whole trainings": ("random", {"trials": 400, "trajectories": True}),
+    "sweep": ("sweep", {"points": "2000"}),
     "optuna": ("optuna", {"trials": MANY}),
     "evolution": ("evolution", {"trials": MANY}),
     "iepoch, 100 draws": ("iepoch", {"trials": 100}),
@@ -48,6 +56,8 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     "halving": ("halving", {"trials": MANY}),
     "packs": ("packs", {"trials": MANY}),
 }
+ONE_BY_ONE = "random, one by one"
+RIVALS = (ONE_BY_ONE, "random, whole trainings", "sweep", "halving")  # of packs
 
 Found = list[tuple[float, float, float]]
 """Seconds, validation score and test score of each training to its end, as they came."""
@@ -144,9 +154,12 @@ def table() -> Table:
     return Table(grid, outcomes, Packing(kinds, parameters=first), bar, best)
 
 
-def simulate(name: str, settings: Mapping[str, Any], seed: int, costs: Costs, end: float) -> Found:
-    """What a search finds on the table within simulated seconds."""
+def simulate(label: str, seed: int, costs: Costs, end: float) -> Found:
+    """What a search of `STRATEGIES` finds on the table within simulated seconds."""
     known = table()
+    name, settings = STRATEGIES[label]
+    if name == "packs":
+        settings = {**settings, "compile_seconds": costs.compile}
     sampler = strategy(name).from_settings(known.grid, seed, settings)
     executor = TableExecutor(
         known.outcomes, WORKERS, packing=known.packing, n_rows=ROWS, costs=costs
@@ -155,7 +168,7 @@ def simulate(name: str, settings: Mapping[str, Any], seed: int, costs: Costs, en
     with contextlib.suppress(Over):
         search(
             {name: sampler}, executor, Memory(), executor.packer, watch,
-            goal=GOAL, horizon=2 * WORKERS,
+            goal=GOAL, horizon=2 * WORKERS if label == ONE_BY_ONE else TIMED_HORIZON,
         )  # fmt: skip
     return watch.found
 
@@ -184,11 +197,8 @@ def measure(smallest: bool) -> Iterator[Measurement]:
     """Each strategy with each compile; at the smallest two searches of 20 seconds."""
     n, ends = (2, SECONDS[:2]) if smallest else (SEARCHES, SECONDS)
     for compiling in COMPILES[:1] if smallest else COMPILES:
-        for label, (name, settings) in STRATEGIES.items():
-            found = [
-                simulate(name, settings, seed, Costs(compile=compiling), ends[-1])
-                for seed in range(n)
-            ]
+        for label in STRATEGIES:
+            found = [simulate(label, seed, Costs(compile=compiling), ends[-1]) for seed in range(n)]
             who = f"{label}, compile {compiling:g} s"
             first = [reached(each, table().bar) for each in found]
             median, nine = np.quantile(first, [0.5, 0.9], method="higher")
@@ -200,7 +210,7 @@ def measure(smallest: bool) -> Iterator[Measurement]:
 
 
 def write(folder: Path, searches: int, long: int) -> None:
-    """Simulate all strategies, and write two tables and a figure."""
+    """Simulate all strategies, and write three tables and a figure."""
     folder.mkdir(parents=True, exist_ok=True)
     first = [["compile_seconds", "strategy", "searches", "start_seconds", "median", "nine_of_ten"]]
     scores = [[
@@ -209,14 +219,13 @@ def write(folder: Path, searches: int, long: int) -> None:
     ]]  # fmt: skip
     curves: dict[str, list[Found]] = {}
     for compiling in COMPILES:
-        for label, (name, settings) in STRATEGIES.items():
+        for label in STRATEGIES:
             found = [
                 simulate(
-                    name, settings, seed, Costs(compile=compiling),
-                    LONG if seed < long else SECONDS[-1],
+                    label, seed, Costs(compile=compiling), LONG if seed < long else SECONDS[-1]
                 )
                 for seed in range(searches)
-            ]  # fmt: skip
+            ]
             if compiling == COMPILES[0]:
                 curves[label] = found
             for start in (0.0, START):
@@ -224,7 +233,7 @@ def write(folder: Path, searches: int, long: int) -> None:
                 ends = np.quantile(times, [0.5, 0.9], method="higher")
                 told = [f"{end:.1f}" if end <= SECONDS[-1] else "" for end in ends]
                 first.append([compiling, label, searches, start, *told])
-                for end in (*SECONDS, LONG):
+                for end in (*SECONDS, LONG) if long else SECONDS:
                     of = found if end != LONG else found[:long]
                     own = np.array([chosen(each, [end - start])[0] for each in of])
                     row = [f"{v:.5f}" if v > 0 else "" for v in quartiles(own).T.ravel()]
@@ -232,7 +241,26 @@ def write(folder: Path, searches: int, long: int) -> None:
             _write(folder / "best_1_percent.csv", first)
             _write(folder / "chosen.csv", scores)
             print(f"compile {compiling:g} s, {label}: {first[-2][-2:]}", flush=True)
+    _write(folder / "wins.csv", wins(curves))
     _draw(folder / "regret.png", curves)
+
+
+def wins(found: Mapping[str, list[Found]]) -> list[list[Any]]:
+    """How often `packs` has a better validation score than its rivals, by seconds: rows, titled.
+
+    Two searches of one seed are compared; what has trained nothing to its end is worse.
+    """
+    rows: list[list[Any]] = [["rival", "after_seconds", "searches", "better", "equal", "worse"]]
+    best = {
+        label: np.nan_to_num([chosen(each, WINS)[:, 0] for each in found[label]], nan=-np.inf)
+        for label in ("packs", *RIVALS)
+    }
+    for rival in RIVALS:
+        for i, end in enumerate(WINS):
+            own, other = best["packs"][:, i], best[rival][:, i]
+            shares = [float(np.mean(each)) for each in (own > other, own == other, own < other)]
+            rows.append([rival, end, len(own), *(f"{share:.3f}" for share in shares)])
+    return rows
 
 
 def _write(path: Path, rows: list[list[Any]]) -> None:

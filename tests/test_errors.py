@@ -1041,6 +1041,8 @@ OF_PYTHON = [
     python("random search over trajectories needs several values of epochs, in all configurations",
            lambda _: samplers.RandomSampler(Grid({"a": [1]}), 1, 0, trajectories=True)),
     *(learner(says, "halving", **settings) for says, settings in BAD_SETTINGS),
+    learner("compile_seconds takes a number of seconds from 0, not -1", "packs",
+            compile_seconds=-1),
     *(learner(says, "optuna", **settings) for says, settings in BAD_OPTUNA),
     learner("the strategy 'optuna' needs Optuna: pip install 'tuning[optuna]'", "optuna",
             given=without_optuna),

@@ -67,8 +67,8 @@ def test_a_pack_takes_a_compile_its_members_and_their_epochs():
     assert clock(1, [(0, 2, 0), (1, 4, 0)])[0] == 100 + 10 + 0.5 + 4  # one training
 
 
-def test_going_on_takes_the_new_epochs_alone_and_no_compile():
-    assert clock(1, [(1, 1, 0)], [(1, 4, 1)])[0] == 100 + 10 + 0.5 + 1 + 0.5 + 3
+def test_going_on_takes_the_new_epochs_alone_no_member_and_no_compile():
+    assert clock(1, [(1, 1, 0)], [(1, 4, 1)])[0] == 100 + 10 + 0.5 + 1 + 3
 
 
 def test_another_worker_loads_what_one_has_compiled():

@@ -397,3 +397,57 @@ def test_packs_draws_where_an_earlier_run_was_good():
     assert {trial.configuration["optimizer"] for trial in first} == {"c"}
     with pytest.raises(TuningError, match="'halving' learns nothing from an earlier run"):
         samplers_of({"halving": {"trials": 4}}, space, 0)["halving"].recall(earlier)
+
+
+LISTS = Space(
+    {
+        "optimizer": ["a", "b", "c", "d", "e", "f"],
+        "rate": Float(0.0, 1.0),
+        "epochs": [9],
+    }
+)
+OF_LISTS = Packing(
+    {
+        "optimizer": Axis("structural", ""),
+        "rate": Axis("lifted", ""),
+        "epochs": Axis("fidelity", ""),
+    }
+)
+
+
+def jobs(sampler, n):
+    """The first jobs of a sampler that is told of each before the next."""
+    found = []
+    while len(found) < n and isinstance(trials := sampler.ask(1), list):
+        found.append(trials)
+        scores = {"val_accuracy": 0.5}
+        status = "ok" if trials[0].epochs == trials[0].meant else "stopped"
+        sampler.tell([Outcome(trial, status, "fit", "jax", scores) for trial in trials])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("settings", "members"),
+    [
+        ({}, 4),
+        ({"compile_seconds": 3.0}, 8),
+        ({"compile_seconds": 100.0}, 16),
+        ({"compile_seconds": 0}, 1),
+        ({"compile_seconds": 3.0, "members": 2}, 2),
+    ],
+)
+def test_packs_draws_more_members_the_longer_a_compile_takes(settings, members):
+    sampler = made("packs", n=100, packing=OF_LISTS, space=LISTS, **settings)
+    assert [len(trials) for trials in jobs(sampler, 2)] == [members, members]
+
+
+def test_packs_draws_its_first_programs_before_a_training_goes_on():
+    found = jobs(made("packs", n=100, packing=OF_LISTS, space=LISTS, ahead=1), 6)
+    assert [trials[0].since for trials in found] == [0, 0, 0, 0, 1, 1]
+
+
+def test_packs_goes_on_where_a_space_is_used_up_by_its_first_draws():
+    space = Space({"rate": [0.1, 0.2, 0.3], "epochs": [9]})
+    packing = Packing({"rate": Axis("lifted", ""), "epochs": Axis("fidelity", "")})
+    found = jobs(made("packs", n=100, packing=packing, space=space), 9)
+    assert [(len(trials), trials[0].since) for trials in found] == [(3, 0), (1, 1)]

@@ -34,7 +34,7 @@ class Costs:
     load : float
         When a worker meets a program that another one has compiled.
     member : float
-        For each training of a pack: its model is built and traced.
+        For each new training of a pack: its model is built and traced. One that goes on has both.
     """
 
     start: float = 0.0
@@ -165,7 +165,8 @@ class TableExecutor:
             if key not in longest or trial.epochs > longest[key].epochs:
                 longest[key] = trial
         return sum(
-            costs.member + (trial.epochs - trial.since) * epoch_seconds(self._outcomes[trial.point])
+            costs.member * (trial.since == 0)
+            + (trial.epochs - trial.since) * epoch_seconds(self._outcomes[trial.point])
             for trial in longest.values()
         )
 

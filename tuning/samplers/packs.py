@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
 
+from tuning.errors import TuningError, quoted
 from tuning.samplers.jobs import Wanted
 from tuning.samplers.pool import Candidates, Pool
 from tuning.samplers.protocol import LOSS, Goal, Programs, Signal
@@ -15,9 +17,9 @@ from tuning.samplers.rungs import RungSampler, Seen
 from tuning.space.parameters import Choice
 from tuning.trial import Outcome
 
-COMPILE_SECONDS = 1.3  # of a new program, in the seconds of `Programs.epoch_seconds`
-MEMBER_SECONDS = 0.04  # of building a model
-MEMBERS = 4
+COMPILE_SECONDS = 1.3
+MEMBERS_A_SECOND = 2.8  # that a compile takes: what takes long is worth more members
+MOST = 16  # members
 FIRST = 4  # programs that are spread over the space, before the model chooses
 TOP = 0.05  # the share of the candidates that counts as the best
 TEMPER = 0.3  # of the draws from the model
@@ -31,9 +33,9 @@ class PacksSampler(RungSampler):
     The first draws are spread over the space. Then a Bayesian linear model of hyperparameters and
     their pairs learns all scores, and a function is drawn from what it holds possible: a program is
     worth the number of its candidates that this function has among the best of all, for each second
-    of compiling and training. One in `reduction` of the trainings that reached the first rung goes
-    on, straight to the end: those with the highest chance, for each second that they take, to be
-    among the best.
+    of compiling and training. Once the first programs are drawn, one in `reduction` of the
+    trainings that reached the first rung goes on, straight to the end: those with the highest
+    chance, for each second that they take, to be among the best.
 
     Seconds are guesses that are the same on every machine, so that decisions are.
 
@@ -44,12 +46,33 @@ class PacksSampler(RungSampler):
     ----------
     space, seed, trials, **settings
         As `RungSampler`.
+    compile_seconds : float
+        What a new program costs, in the seconds of `Programs.epoch_seconds`.
+    members : int, optional
+        Configurations of one program that are drawn together; the more, the longer a compile takes,
+        unless told.
+
+    Raises
+    ------
+    TuningError
+        For a setting out of its range.
     """
 
     def __init__(
-        self, space: Any, seed: int, trials: int, *, members: int = MEMBERS, **settings: Any
+        self,
+        space: Any,
+        seed: int,
+        trials: int,
+        *,
+        compile_seconds: float = COMPILE_SECONDS,
+        members: int | None = None,
+        **settings: Any,
     ) -> None:
+        _check_seconds(compile_seconds)
+        if members is None:
+            members = min(max(1, round(MEMBERS_A_SECOND * compile_seconds)), MOST)
         super().__init__(space, seed, trials, members=members, **settings)
+        self.compile_seconds = compile_seconds
         self._numbers = np.random.default_rng(seed)
         self._paused: dict[str, Seen] = {}
         self._reached = 0
@@ -82,16 +105,16 @@ class PacksSampler(RungSampler):
             self._drawn = FIRST  # the model knows the space
 
     def next_job(self) -> Sequence[Wanted] | Signal:
-        """Those that go on, of one program; or else a draw."""
-        if chosen := self._going_on():
+        """Those that go on, of one program; or else a draw. The first draws go before."""
+        chosen = self._going_on() if self._drawn >= FIRST else []
+        if not chosen and (members := self.next_start() or self._draw()):
+            self._drawn += 1
+            self._compiled.add(self.program_of(members[0]))
+            return self.begin(members)
+        if chosen := chosen or self._going_on():
             until = self.rungs(chosen[0].configuration)[-1]
             return self.train([each.configuration for each in chosen], chosen[0].epochs, until)
-        members = self.next_start() or self._draw()
-        if not members:
-            return self.idle()
-        self._drawn += 1
-        self._compiled.add(self.program_of(members[0]))
-        return self.begin(members)
+        return self.idle()
 
     def learn(self, outcomes: Sequence[Outcome]) -> None:
         """Have the model learn the scores, and note what may go on."""
@@ -137,8 +160,7 @@ class PacksSampler(RungSampler):
         bar = np.quantile(np.concatenate([mean, *others]), 1 - TOP)
         chance = log_ndtr((mean - bar) / np.hypot(sd, self._model.prior.noise))
         seconds = [
-            MEMBER_SECONDS
-            + (self.rungs(each.configuration)[-1] - each.epochs)
+            (self.rungs(each.configuration)[-1] - each.epochs)
             * self.programs.epoch_seconds(each.configuration)
             for each in paused
         ]
@@ -175,7 +197,7 @@ class PacksSampler(RungSampler):
             start += len(own.rows)
             hits = min(int((each >= bar).sum()), most)
             compiles = hits if program is None else int(program not in self._compiled)
-            seconds = COMPILE_SECONDS * compiles + hits * own.epoch_seconds * self.longest
+            seconds = self.compile_seconds * compiles + hits * own.epoch_seconds * self.longest
             if hits and hits / seconds > best[0]:
                 places = np.argsort(-each, kind="stable")[:hits]
                 best = hits / seconds, program, [int(place) for place in places]
@@ -211,3 +233,10 @@ class PacksSampler(RungSampler):
                 places = self._numbers.permutation(len(parameter.options))
                 orders[name] = [parameter.options[place] for place in places]
         return orders
+
+
+def _check_seconds(value: Any) -> None:
+    """Refuse what are no seconds."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf:
+        raise TuningError(f"compile_seconds takes a number of seconds from 0, not {quoted(value)}")
