@@ -582,6 +582,12 @@ class Own(Sampler):
     )
 
 
+def no_room_for_spent(folder: Path, patch: pytest.MonkeyPatch) -> Any:
+    """A run that notes at once what was spent, on a disk that has no room for it."""
+    patch.setattr("tuning.runs.run.SPENT_EVERY_SECONDS", 0.0)
+    return full_disk("spent.json.draft", own())(folder, patch)
+
+
 def spent_of_nothing(folder: Path, patch: pytest.MonkeyPatch) -> None:
     """A run whose file of what was spent is none."""
     made()(folder, patch)
@@ -692,6 +698,10 @@ OF_RUNS = [
         ('"format": 3', '"format": 1, "search": {}', "its search lacks 'random'"),
         ('"keep": 1', '"keep": -1', "its keep is -1"),
         ('"budget": {}', '"budget": {"money": 3}', "a budget has no 'money'"),
+        ('"budget": {}', '"budget": {"time": -1}', "--time takes a duration above 0, such as 60s"),
+        ('"sweep": {\n      "points": "all",\n      "order": "grid"\n    }',
+         '"random": {"trials": "x"}',
+         "the strategy 'random' cannot be made: TypeErr"),
         ('"budget": {}', '"budget": {"time": "long"}', "its budget is {'time': 'long'}"),
         ('"budget": {}', '"budget": {"as_long_as": "random"}', "its budget is as long as 'random'"),
         ('"validation",', "", "'validation' is not in its splits"),
@@ -808,6 +818,7 @@ OF_FILES = [
          given=edited("run/curves.csv", "epoch", "time", own())),
     Case(f"{GO_ON} --sweep 2", "cannot write run/manifest.json: the disk is full", code=1,
          given=full_disk("manifest.json.draft", own(of_sweep(points="1")))),
+    Case(GO_ON, "cannot write run/spent.json: the disk is full", code=1, given=no_room_for_spent),
     Case(GO_ON, "cannot write run/curves.csv: the disk is full", code=1,
          given=full_disk("curves.csv", own())),
     Case(GO_ON, "run was taken over by process 7 on elsewhere", code=1,
