@@ -26,7 +26,7 @@ TEMPER = 0.3  # of the draws from the model
 OWN = 0.5  # of how far a training was from its expectation, what it is thought to keep
 
 
-@register("packs", title="packs by a model")
+@register("packs", title="model-guided packs")
 class PacksSampler(RungSampler):
     """Draw the program with the most promising members, and have the best go on to the end.
 
