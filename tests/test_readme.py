@@ -33,6 +33,7 @@ def test_the_example_of_a_problem_is_complete_and_runs(run, tmp_path):
     assert load_results("r")["status"].tolist() == ["ok"] * 4
 
 
+@pytest.mark.slow
 def test_the_example_of_a_space_runs_and_its_packs_form_by_program(tmp_path):
     (example,) = blocks(PAGES["spaces"], "python")
     (tmp_path / "layers.py").write_text(example.replace("trials=20", 'trials=8, out="run"'))

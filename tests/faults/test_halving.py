@@ -31,7 +31,8 @@ def whole(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.faults
+@pytest.mark.parametrize("kills", [3, pytest.param(20, id="twenty times")])
 def test_halving_is_killed_at_any_moment(kills, whole, tmp_path):
     assert load_results(whole)["trained_epochs"].max() == 3  # some were promoted twice
     chance, killed, runs = random.Random(kills), 0, 0
