@@ -33,19 +33,25 @@ def test_the_example_of_a_problem_is_complete_and_runs(run, tmp_path):
     assert load_results("r")["status"].tolist() == ["ok"] * 4
 
 
-@pytest.mark.slow
-def test_the_example_of_a_space_runs_and_its_packs_form_by_program(tmp_path):
-    (example,) = blocks(PAGES["spaces"], "python")
-    (tmp_path / "layers.py").write_text(example.replace("trials=20", 'trials=8, out="run"'))
+def printed_by(example, folder):
+    """What an example prints, as a script in a folder; it has to end well."""
+    (folder / "example.py").write_text(example)
     done = subprocess.run(
-        [sys.executable, "layers.py"],
-        cwd=tmp_path,
+        [sys.executable, "example.py"],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "KERAS_BACKEND": "tensorflow"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_example_of_a_space_runs_and_its_packs_form_by_program(tmp_path):
+    (example,) = blocks(PAGES["spaces"], "python")
+    printed_by(example.replace("trials=20", 'trials=8, out="run"'), tmp_path)
     table = load_results(tmp_path / "run")
     assert table["status"].tolist() == ["ok"] * 8
     assert (table["width_4"].notna() == (table["layers"] == 4)).all()
@@ -57,19 +63,10 @@ def test_the_example_of_a_space_runs_and_its_packs_form_by_program(tmp_path):
 def test_its_first_example_runs_and_prints_what_it_shows(tmp_path):
     """Scores to what another processor's rounding may move."""
     (example,) = blocks(README, "python")
-    (tmp_path / "digits.py").write_text(example)
-    done = subprocess.run(
-        [sys.executable, "digits.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    stdout = printed_by(example, tmp_path)
     output = re.search(r"```\n( +units .*?)```", README, re.S)
     assert output
-    printed, shown = done.stdout.splitlines(), output[1].splitlines()
+    printed, shown = stdout.splitlines(), output[1].splitlines()
     assert len(printed) == len(shown) == 5
     assert printed[0].split() == shown[0].split()
     best, *_ = (float(line.split()[-1]) for line in printed[1:4])

@@ -121,12 +121,10 @@ class Course:
     spent: Spent = field(default_factory=Spent)
     best: float = math.nan
     without_gain: int = 0
-    counted: int = 0
 
     def count(self, outcomes: Iterable[Outcome]) -> None:
         """Note outcomes in the order in which they were counted."""
         for outcome in outcomes:
-            self.counted += 1
             if outcome.status == "stopped":
                 continue
             value = outcome.metrics.get(self.metric, math.nan)

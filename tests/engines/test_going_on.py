@@ -12,7 +12,7 @@ from collections.abc import Hashable, Sequence
 import keras
 import pytest
 
-from tests.conftest import PROBLEMS, REPOSITORY, changed, packing_of
+from tests.conftest import DIVERGING, PROBLEMS, REPOSITORY, changed, packing_of
 from tuning.engines.batches import row_order
 from tuning.engines.keeping import Keep
 from tuning.execution.worker import Job, look, train_prepared
@@ -245,13 +245,7 @@ def test_when_time_is_over_before_the_first_epoch_there_are_no_scores(dense):
 
 
 def test_what_diverges_leaves_no_state(tmp_path):
-    path = changed(
-        tmp_path,
-        ("[0.001, 0.1]", "[0.001, 1e38]"),
-        ("Adam", "SGD"),
-        ('"binary_crossentropy"', '"mse"'),
-        ('"sigmoid"', '"linear"'),
-    )
+    path = changed(tmp_path, *DIVERGING)
     problem, packing = packing_of(path)
     data, job = load_data(problem), Job(0, "jax", packing=packing)
     base = problem.grid[0] | {"epochs": 4}

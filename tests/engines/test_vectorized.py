@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from tests.conftest import PROBLEMS, changed, packing_of, train_pack, trial_at
+from tests.conftest import DIVERGING, PROBLEMS, changed, packing_of, train_pack, trial_at
 from tuning.engines import reports, vectorized
 from tuning.engines.models import compiled_model
 from tuning.engines.program import LONG, Program
@@ -178,13 +178,7 @@ def test_fit_and_a_pack_agree_where_there_is_no_noise(dense):
 
 
 def test_a_member_that_diverges_leaves_the_others_alone(tmp_path):
-    path = changed(
-        tmp_path,
-        ("[0.001, 0.1]", "[0.001, 1e38]"),
-        ("Adam", "SGD"),
-        ('"binary_crossentropy"', '"mse"'),
-        ('"sigmoid"', '"linear"'),
-    )
+    path = changed(tmp_path, *DIVERGING)
     problem, data, packing = load(path)
     trials = trials_of(problem, batch_size=16, units=8, activation="relu")
     outcomes = {o.trial.index: o for o in train_pack(problem, data, trials, 0, packing)}

@@ -273,6 +273,15 @@ def test_a_learner_begins_with_what_it_is_told_to(name):
     assert 0.02 in rates
 
 
+def test_a_whole_number_to_start_with_is_one_of_a_range_of_floats():
+    space = Space({"rate": Float(0.0, 2.0), "epochs": [4]})
+    (first, *_), *_ = Played(
+        made("halving", n=4, space=space, packing=UNPACKED, start=[{"rate": 1, "epochs": 4}]),
+        lambda trial: 0.5,
+    ).go()
+    assert repr(first.configuration["rate"]) == "1.0"
+
+
 @pytest.mark.parametrize("name", [name for name in LEARNERS if name != "optuna"])
 def test_a_prior_says_where_values_are_drawn(name):
     prior = {"layers": {"1": 0, "2": 3}, "rate": {"mean": 0.01, "width": 0.02}}

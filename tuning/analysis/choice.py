@@ -16,7 +16,9 @@ import pandas as pd
 from tuning.analysis.run_view import scores_of
 from tuning.runs.columns import TRAINED, configuration_of_row
 from tuning.runs.manifest import Manifest
+from tuning.runs.table import ROWS_AT_ONCE
 from tuning.samplers.surrogate import Surrogate
+from tuning.space.space import Space
 
 OWN_SHARE = 0.5  # of a trial's own score against the model's, where there are no curves
 MOST = 4_000  # trials that the model learns from
@@ -140,17 +142,15 @@ def _expected(
     means (Fourth Berkeley Symposium, 1961).
     """
     space, mode = manifest.space, manifest.problem.mode
-    each: list[Any] = rows.to_dict("records")
-    configurations = [configuration_of_row(row, space) for row in each]
     lengths = rows[TRAINED].tolist()
     model = Surrogate(space, max(1, *lengths), mode)
     taken = np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int))
-    model.add(
-        [configurations[i] for i in taken], [lengths[i] for i in taken], [smooth[i] for i in taken]
-    )
-    encoded, scale = model.encode(configurations), model.scale
-    away = model.residuals(encoded, lengths, smooth.tolist())
-    values = model.mean(encoded, lengths)
+    learnt = _configurations(rows.iloc[taken], space)
+    model.add(learnt, [lengths[i] for i in taken], smooth[taken].tolist())
+    parts = (rows.iloc[i : i + ROWS_AT_ONCE] for i in range(0, len(rows), ROWS_AT_ONCE))
+    encoded = np.concatenate([model.encode(_configurations(part, space)) for part in parts])
+    scale, values = model.scale, model.mean(encoded, lengths)
+    away = scale.forward(smooth) - values
     better = values >= np.median(values)
     noise = scale.forward(smooth + spread / 2) - scale.forward(smooth - spread / 2)
     noise = noise[better & np.isfinite(noise)]
@@ -160,3 +160,9 @@ def _expected(
     expected = scale.back(values + share * away)
     apart = rows[manifest.problem.metric].to_numpy(float)[better] - expected[better]
     return pd.Series(expected, rows.index), float(np.sqrt(np.mean(apart**2)))
+
+
+def _configurations(rows: pd.DataFrame, space: Space) -> list[dict[str, Any]]:
+    """The configurations of rows."""
+    each: list[Any] = rows[["index", *space.parameters]].to_dict("records")
+    return [configuration_of_row(row, space) for row in each]

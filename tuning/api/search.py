@@ -117,7 +117,7 @@ class Search:
         problem = manifest.problem
         keep = Keep(problem.metric, problem.mode, manifest.keep, optimizer)
         packer = self.executor.packer
-        ends = []
+        why = ""
         try:
             for samplers, budget in self._parts():
                 course = Course(budget, problem.metric, problem.mode, self.run.spent(samplers))
@@ -131,7 +131,6 @@ class Search:
                     horizon=TIMED_HORIZON if budget.time else loop.HORIZON,
                     course=course,
                 )  # fmt: skip
-                ends.append(why)
         except TuningError as error:  # what was counted stays
             raise RunStopped(str(error)) from error
         self.run.share_models()
@@ -140,7 +139,7 @@ class Search:
             for report in loop.train_all(self.executor, [packer.pack([trial])], again):
                 self.run.keep(report.models)
         self.run.best.settle()
-        return "" if self.settings.budget.as_long_as else ends[-1]
+        return "" if self.settings.budget.as_long_as else why
 
     def _parts(self) -> Iterator[tuple[dict[str, Sampler], Budget]]:
         """The strategies that are searched by at the same time, and the budget of each part."""

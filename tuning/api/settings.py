@@ -247,7 +247,7 @@ def _named(
     found: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys([*names, *also]):
         if name == "sweep":
-            points = request.sweep or str(int(min(DEFAULT_SWEEP[engine], space.size)))
+            points = request.sweep or _default_points(space, engine)
             found[name] = {"points": points, "order": request.sweep_order or "grid"}
             continue
         trials = request.trials
@@ -263,6 +263,11 @@ def _named(
     return found
 
 
+def _default_points(space: Space, engine: str) -> str:
+    """The points of a sweep of which none are named."""
+    return str(int(min(DEFAULT_SWEEP[engine], space.size)))
+
+
 def _old_options(
     request: Request, manifest: Manifest | None, space: Space, engine: str
 ) -> dict[str, dict[str, Any]]:
@@ -272,8 +277,7 @@ def _old_options(
     else:
         found = {"random": {"trials": min(DEFAULT_RANDOM, space.size)}}
         if isinstance(space, Grid):
-            sweep = str(min(DEFAULT_SWEEP[engine], space.size))
-            found["sweep"] = {"points": sweep, "order": "grid"}
+            found["sweep"] = {"points": _default_points(space, engine), "order": "grid"}
     if request.random is not None:
         found["random"] = {**found.get("random", {}), "trials": request.random}
     if request.sweep is not None or request.sweep_order is not None:

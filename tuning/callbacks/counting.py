@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from tuning.budget import Course
+from tuning.budget import Budget, Course
 from tuning.callbacks.time_left import TimeLeft
 from tuning.engines.reports import Report
 from tuning.execution.loop import Counted, Progress
@@ -42,7 +42,7 @@ class CountingProgress(Progress):
         self._best: dict[str, float] = {}
         self._time_left = TimeLeft()
         self._last_report = time.monotonic()
-        self._course: Course | None = None
+        self._course = Course(Budget(), metric, mode)
         self._learns = False
         self._trainings = 0
         self._spent_before = 0.0
@@ -90,7 +90,7 @@ class CountingProgress(Progress):
     @property
     def share(self) -> float:
         """How much of the search is done, from 0 to 1."""
-        shares = [0.0 if self._course is None else self._course.share()]
+        shares = [self._course.share()]
         if self._learns:
             shares.append(self._trainings / self.trials)
         else:
@@ -99,7 +99,7 @@ class CountingProgress(Progress):
 
     def text(self) -> str:
         """Such as ``12/20 trials · random best 0.9930 · 8 s left``."""
-        known = not self._learns and not self._timed
+        known = not self._learns and self._course.budget.time is None
         parts = [f"{self.done:,}/{self.trials:,} trials" if known else f"{self.done:,} trials"]
         parts += [f"{strategy} best {value:.4f}" for strategy, value in sorted(self._best.items())]
         if self._failed:
@@ -109,19 +109,15 @@ class CountingProgress(Progress):
             parts.append("timing the first trials" if left is None else f"{duration(left)} left")
         return " · ".join(parts)
 
-    @property
-    def _timed(self) -> bool:
-        return self._course is not None and self._course.budget.time is not None
-
     def _seconds_left(self) -> float | None:
         """Until the first of its ends; None before anything was seen."""
         since = time.monotonic() - self._last_report
         found: list[float | None] = []
-        if self._course is not None and self._course.budget.time is not None:
-            found.append(self._course.budget.time - self._course.spent.seconds - since)
+        if (left := self._course.seconds_left()) is not None:
+            found.append(left - since)
         if not self._learns:
             found.append(self._time_left.seconds(self._workers, since))
-        elif self._course is not None and (share := self.share):
+        elif share := self.share:
             spent = self._course.spent.seconds - self._spent_before
             found.append(spent * (1 - share) / share - since)
         known = [each for each in found if each is not None]

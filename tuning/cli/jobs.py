@@ -106,9 +106,9 @@ def request_of(options: Options) -> Request:
     for name in ("epochs_min", "reduction"):
         if (value := options.pop(name)) is not None:
             given[name] = value
-    needing = [name for name in ("trials",) if options[name] is not None]
-    if options["strategy"] is None and (named := [*needing, *given]):
-        option = f"--{named[0].replace('_', '-')}"
+    needing = [*(["trials"] if options["trials"] is not None else []), *given]
+    if options["strategy"] is None and needing:
+        option = f"--{needing[0].replace('_', '-')}"
         raise TuningError(f"{option} is a setting of a strategy: name one by --strategy")
     return Request(**options, budget=budget, given=given)
 

@@ -37,19 +37,6 @@ TIMED_STEPS = 5
 STEPS_A_CALL = 20  # TensorFlow: batches trained before returning to Python
 
 
-def fit(
-    problem: Problem,
-    data: Data,
-    trial: Trial,
-    why: str = "",
-    *,
-    nudge: bool = False,
-    keeper: Keeper | None = None,
-) -> Outcome:
-    """Build the configuration's model, train it with Keras' `fit`, and score it: see `fit_on`."""
-    return fit_on(problem, data, trial, why, nudge=nudge, keeper=keeper).outcome
-
-
 @dataclass(frozen=True)
 class Fitted:
     """What came of a call of Keras' `fit`.

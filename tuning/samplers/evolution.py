@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuning.samplers.jobs import Wanted
+from tuning.samplers.jobs import Wanted, check_whole
 from tuning.samplers.protocol import Signal
 from tuning.samplers.registry import register
-from tuning.samplers.rungs import RungSampler, Seen, check_whole
+from tuning.samplers.rungs import RungSampler, Seen
 from tuning.trial import Outcome
 
 POPULATION, SAMPLE = 48, 12

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from tuning.samplers.jobs import Wanted
+from tuning.samplers.jobs import Wanted, check_whole
 from tuning.samplers.protocol import Signal
 from tuning.samplers.registry import register
-from tuning.samplers.rungs import RungSampler, Seen, check_whole
+from tuning.samplers.rungs import RungSampler, Seen
 from tuning.trial import Outcome
 
 FINALISTS = 10

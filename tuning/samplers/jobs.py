@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuning.errors import TuningError
+from tuning.errors import TuningError, quoted
 from tuning.samplers.protocol import FINISHED, LOSS, WAIT, Goal, Programs, Sampler, Signal
 from tuning.space.space import Space
 from tuning.trial import Outcome, Trial
@@ -69,9 +69,8 @@ class JobSampler(Sampler):
     """
 
     def __init__(self, space: Space, seed: int, trials: int, ahead: int = AHEAD) -> None:
-        for name, value in (("trials", trials), ("ahead", ahead)):
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise TuningError(f"{name} takes a number from 1, not {value!r}")
+        check_whole("trials", trials, 1)
+        check_whole("ahead", ahead, 1)
         self.n_trials = trials
         self.ahead = ahead
         self.settings: dict[str, Any] = {}
@@ -196,3 +195,9 @@ class JobSampler(Sampler):
         if self.programs.free_epochs:
             return repr({k: v for k, v in configuration.items() if k != "epochs"})
         return repr(dict(configuration))
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Refuse what is no whole number from `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise TuningError(f"{name} takes a number from {least}, not {quoted(value)}")

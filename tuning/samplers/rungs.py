@@ -9,7 +9,7 @@ from typing import Any
 
 from tuning.errors import TuningError, quoted
 from tuning.samplers.drawing import Drawing, Likely, longest_epochs
-from tuning.samplers.jobs import AHEAD, JobSampler, Wanted
+from tuning.samplers.jobs import AHEAD, JobSampler, Wanted, check_whole
 from tuning.samplers.protocol import Signal
 from tuning.space.space import Space
 from tuning.trial import Outcome
@@ -189,12 +189,6 @@ class RungSampler(JobSampler):
         return Signal.WAIT if self.waiting else Signal.FINISHED
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Refuse what is no whole number from `least`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise TuningError(f"{name} takes a number from {least}, not {quoted(value)}")
-
-
 def _of_space(space: Space, configuration: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration to start with, checked."""
     own = dict(configuration)
@@ -204,18 +198,15 @@ def _of_space(space: Space, configuration: Mapping[str, Any]) -> dict[str, Any]:
         raise TuningError(
             f"a configuration to start with is not of the space: see {names[0]!r} of {quoted(own)}"
         )
-    for name, parameter in space.parameters.items():
-        if name in own and not _has(parameter, own[name]):
-            raise TuningError(
-                f"a configuration to start with has {name!r} as {quoted(own[name])}, which the "
-                "space does not have"
-            )
-    return {name: own[name] for name in drawn}
+    return {name: _labelled(space, name, own[name]) for name in drawn}
 
 
-def _has(parameter: Any, value: Any) -> bool:
-    values = parameter.values
-    if values is not None:
-        return any(type(each) is type(value) and each == value for each in values)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and parameter.low <= value <= parameter.high
+def _labelled(space: Space, name: str, value: Any) -> Any:
+    """A value to start with as the space has it: of a range of floats, 1 as 1.0."""
+    try:
+        return space.label(name, value)
+    except TuningError:
+        raise TuningError(
+            f"a configuration to start with has {name!r} as {quoted(value)}, which the space does "
+            "not have"
+        ) from None
