@@ -177,6 +177,11 @@ def test_in_equal_time_the_better_one_has_won_and_how_often_it_would_is_said():
     assert "At an equal budget of 2 trials" in unknown[-1]
 
 
+def test_a_trial_that_time_has_stopped_counts_the_epochs_that_it_had():
+    rows = results([0.5, 0.6], []).assign(trained_epochs=[4, 3], status=["ok", "stopped"])
+    assert compare(rows, manifest()).of("random")["total_epochs"].tolist() == [4, 7]
+
+
 def test_epochs_of_a_training_that_goes_on_count_once():
     rows = results([0.5, 0.6, 0.7], []).assign(
         strategy="halving", units=1, epochs=8, trained_epochs=[1, 3, 8],
