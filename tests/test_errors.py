@@ -275,6 +275,7 @@ metric = "val_mae"
     of_space("Float takes a range from low to high, and 2 is not below 1", "Float(2, 1)"),
     of_space("Float takes finite numbers, and high is inf", "Float(0, float('inf'))"),
     of_space("Int takes whole numbers, and low is 0.5", "Int(0.5, 2)"),
+    of_space("Int takes numbers from -2**53 to 2**53", "Int(0, 2**53 + 1)"),
     of_space("Int takes a step of at least 1, not 0", "Int(1, 2, step=0)"),
     of_space("'b' depends on 'a', which has to stand before it in the space",
              "Space({'b': Int(1, 2).when(a=1), 'a': [1, 2]})"),

@@ -120,7 +120,29 @@ def test_a_range_keeps_to_its_ends(parameter, position, seed):
         assert parameter.has(value)
     drawn = parameter.draw(Random(seed))
     assert parameter.has(drawn)
-    assert -1e-9 <= parameter.position(drawn) <= 1 + 1e-9
+    assert 0 <= parameter.position(drawn) <= 1
+    assert parameter.position(parameter.low) == 0
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        Float(0.0, 5e-324),
+        Float(-1.7e308, 1.7e308),
+        Float(5e-324, 1.7e308, log=True),
+        Float(1e300, math.nextafter(1e300, math.inf), log=True),
+        Int(-(2**53), 2**53),
+        Int(2**53 - 1, 2**53, log=True),
+        Int(1, 2**53, log=True),
+        Int(3, 4, step=2),
+    ],
+)
+def test_a_range_may_be_as_narrow_or_wide_as_numbers_are(parameter):
+    for position in (0.0, 0.5, 1.0):
+        value = parameter.at(position)
+        assert parameter.has(value)
+        assert 0 <= parameter.position(value) <= 1
+    assert parameter.has(parameter.draw(Random(0)))
 
 
 def test_each_number_of_a_range_is_about_as_likely_on_its_scale():

@@ -15,6 +15,7 @@ from tuning.space.labels import labelled, same
 Kind = TypeVar("Kind", bound="Parameter")
 
 LISTED = 8  # values that a message shows
+LARGEST_INT = 2**53  # up to which a float has every whole number
 
 Conditions = tuple[tuple[str, tuple[Any, ...]], ...]
 """Names of other hyperparameters, each with the values of which it has to have one."""
@@ -134,10 +135,7 @@ class Float(Parameter):
 
     def position(self, value: Any) -> float:
         """Where a number stands on the scale, from 0 to 1."""
-        if self.log:
-            low, high = math.log(self.low), math.log(self.high)
-            return (math.log(value) - low) / (high - low)
-        return float((value / 2 - self.low / 2) / (self.high / 2 - self.low / 2))
+        return _share(value, self.low, self.high, self.log)
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,7 @@ class Int(Parameter):
     Raises
     ------
     TuningError
-        As `Float`, and for a step below 1.
+        As `Float`, for numbers beyond 2**53, and for a step below 1.
     """
 
     low: int
@@ -169,6 +167,10 @@ class Int(Parameter):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TuningError(f"Int takes whole numbers, and {name} is {quoted(value)}")
         _check_range("Int", self.low, self.high, self.log)
+        if max(-self.low, self.high) > LARGEST_INT:
+            raise TuningError(
+                f"Int takes numbers from -2**53 to 2**53, and {self.low} to {self.high} goes beyond"
+            )
         if self.step < 1:
             raise TuningError(f"Int takes a step of at least 1, not {self.step}")
 
@@ -205,12 +207,7 @@ class Int(Parameter):
 
     def position(self, value: Any) -> float:
         """Where a number stands on the scale, from 0 to 1."""
-        last = self.values[-1]
-        if last == self.low:
-            return 0.0
-        if self.log:
-            return math.log(value / self.low) / math.log(last / self.low)
-        return float((value - self.low) / (last - self.low))
+        return _share(value, self.low, self.values[-1], self.log)
 
 
 @dataclass(frozen=True)
@@ -302,6 +299,16 @@ def listing(values: Sequence[Any]) -> str:
 
 def _range_text(low: float, high: float, log: bool) -> str:
     return f"{low:g} to {high:g}" + (", log" if log else "")
+
+
+def _share(value: float, low: float, high: float, log: bool) -> float:
+    """Where a number stands between the ends of a range, from 0 to 1, however near these are."""
+    if log:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    elif high - low == math.inf:
+        value, low, high = value / 2, low / 2, high / 2
+    width = high - low  # 0 of two ends that are as good as one
+    return min(max(float((value - low) / width), 0.0), 1.0) if width else 0.0
 
 
 def _check_range(kind: str, low: float, high: float, log: bool) -> None:
