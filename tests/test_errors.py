@@ -637,8 +637,8 @@ OF_OPTIONS = [
          given=edited("run/manifest.json", '"metric": "val_accuracy"', '"metric": "val_loss"')),
     Case("run_ray --strategy packs --warm run", "no trial of run has a configuration of this sea",
          given=made()),
-    Case("run_ray --problem mine.py --strategy random --warm run",
-         "the strategy 'random' learns nothing from an earlier run", MINE,
+    Case("run_ray --problem mine.py --sweep 2 --warm run",
+         "the strategy 'sweep' learns nothing from an earlier run", MINE,
          made(score=lambda *_: 0.5, axes={"units": [1, 2]})),
     Case("run_ray --stop-after 0", "--stop-after takes a number from 1, not 0"),
     Case("run_ray --epochs-total 0", "--epochs-total takes a number from 1, not 0"),
@@ -1015,9 +1015,9 @@ BAD_SETTINGS = [
      {"prior": {"rate": {"mean": 3, "width": 1}}}),
     ("the prior of 'rate' has the width 0, not above 0",
      {"prior": {"rate": {"mean": 0.2, "width": 0}}}),
-    ("a configuration to start with is not of the space: see 'rate' of {'units': 1}",
+    ("a configuration to start with is not of the space: the configuration lacks hyperparameter '",
      {"start": [{"units": 1}]}),
-    ("a configuration to start with has 'units' as 3, which the space does not have",
+    ("a configuration to start with is not of the space: 3 is not a value of hyperparameter 'uni",
      {"start": [{"units": 3, "rate": 0.2, "epochs": 8}]}),
 ]  # fmt: skip
 BAD_OPTUNA = [

@@ -25,6 +25,7 @@ from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest,
 from tuning.runs.outcomes import outcomes_of
 from tuning.runs.table import load_results
 from tuning.samplers import MANY, Sampler, Shard, samplers_of, strategy
+from tuning.samplers.protocol import Goal
 from tuning.space.grid import Grid
 from tuning.space.space import Space
 from tuning.trial import SEEDS, Outcome
@@ -86,7 +87,7 @@ class Request:
     budget : Budget
         When the search ends, besides when its strategies do; without any limit that of the run.
     warm : Path, optional
-        An earlier run, of which strategies that learn hear first.
+        An earlier run, of which strategies hear first.
     """
 
     problem: str | Problem | None = None
@@ -185,7 +186,7 @@ def settle(request: Request) -> Settings:
     samplers = samplers_of(strategies, problem.space, seed)
     warm = request.warm or (Path(manifest.warm) if manifest and manifest.warm else None)
     if warm is not None:
-        known = known_of(warm, problem)
+        known = known_of(warm, problem.metric, problem.space)
         for sampler in samplers.values():
             sampler.recall(known)
     if not any(sampler.n_trials for sampler in samplers.values()):
@@ -291,8 +292,8 @@ def _old_options(
     return found
 
 
-def known_of(run: Path, problem: Problem) -> list[Outcome]:
-    """The outcomes of an earlier run whose configurations are of a problem's space.
+def known_of(run: Path, metric: str, space: Space) -> list[Outcome]:
+    """The outcomes of an earlier run whose configurations are of a space, as `recall` has them.
 
     Raises
     ------
@@ -300,19 +301,25 @@ def known_of(run: Path, problem: Problem) -> list[Outcome]:
         If it is no run, is chosen by another metric, or has no such configuration.
     """
     manifest = read_manifest(run)
-    if manifest.problem.metric != problem.metric:
+    if manifest.problem.metric != metric:
         raise TuningError(
-            f"{run} is chosen by {manifest.problem.metric}, and this search by {problem.metric}"
+            f"{run} is chosen by {manifest.problem.metric}, and this search by {metric}"
         )
+    goal = Goal(metric, manifest.problem.mode)
     found = []
     for outcome in outcomes_of(load_results(run), manifest):
         configuration = manifest.space.values(outcome.trial.configuration)
         with contextlib.suppress(TuningError):
-            own = problem.space.labels(configuration)
+            own = space.labels(configuration)
             found.append(replace(outcome, trial=replace(outcome.trial, configuration=own)))
     if not found:
         raise TuningError(f"no trial of {run} has a configuration of this search's space")
-    return found
+
+    def rank(outcome: Outcome) -> tuple[bool, int, float]:
+        stopped = outcome.status == "stopped"
+        return stopped, -outcome.trial.epochs if stopped else 0, -goal.worth(outcome)
+
+    return sorted(found, key=rank)
 
 
 def _check_budget(budget: Budget, problem: Problem, manifest: Manifest | None) -> None:

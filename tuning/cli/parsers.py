@@ -101,7 +101,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
             "--warm",
             type=_path,
             metavar="RUN",
-            help="an earlier run, of which strategies that learn hear first",
+            help="an earlier run to begin from: all but a sweep use what it found",
         ),
         shtab.DIRECTORY,
     )

@@ -218,7 +218,7 @@ def search(
         if why := spending.course.over:
             plan.queue.clear()
         else:
-            plan.refill(executor.free)
+            spending.course.count(plan.refill(executor.free))
         while plan.queue and executor.free > 0:
             pack = plan.next()
             executor.submit(pack, plan.to_keep(pack, keep))
@@ -401,14 +401,20 @@ class _Plan:
         """Whether all samplers have finished, and nothing waits."""
         return not self.queue and all(each.finished for each in self._asked)
 
-    def refill(self, free: int) -> None:
+    def refill(self, free: int) -> list[Outcome]:
         """Ask the samplers for more, where there is room; what is counted already stays so.
 
         Parameters
         ----------
         free : int
             Packs that the executor takes now: no more is asked of samplers that learn.
+
+        Returns
+        -------
+        list of Outcome
+            What was counted without training.
         """
+        found: list[Outcome] = []
         more = True
         while more:  # what the record has already may let a sampler go on
             more = False
@@ -430,9 +436,11 @@ class _Plan:
             if kept or copies:
                 copied = self._record.copy(copies) if copies else []
                 self._progress.kept(kept + len(copied))
+                found += [outcome for _, outcome in copied]
                 more |= self._hear(copied)
             for asked in self._asked:
                 asked.tell()
+        return found
 
     def _sort(
         self, asked: _Asked, trials: Iterable[Trial], copies: list[tuple[str, Trial]]

@@ -169,9 +169,13 @@ class Sampler(ABC):
         """
 
     def recall(self, outcomes: Sequence[Outcome]) -> None:
-        """Hear outcomes of an earlier run, before the first `ask`.
+        """Hear outcomes of an earlier run, before `meet` and the first `ask`.
 
-        Their configurations are of this space; their numbers mean nothing here.
+        Parameters
+        ----------
+        outcomes : sequence of Outcome
+            Of configurations of this space, the best first; those of trainings that were stopped
+            come after all that were trained to the end. Their numbers mean nothing here.
 
         Raises
         ------
