@@ -294,8 +294,49 @@ def test_a_prior_says_where_values_are_drawn(name):
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_learner_with_other_settings_is_another(name):
     assert made(name, n=9).begins_with(made(name, n=9))
-    assert not made(name, n=9).begins_with(made(name, n=8))
+    assert not made(name, n=9).begins_with(made(name, n=10))
     assert not made(name, n=9, members=3).begins_with(made(name, n=9))
+    kind, old, new = strategy(name), {"trials": 8}, {"trials": 9}
+    assert kind.going_on(old, {**new, "members": 3}) == {**new, "members": 3}
+    assert kind.going_on(new, old) == old
+
+
+def begun(jobs):
+    """The trainings that jobs begin, in order."""
+    trials = [trial for job in jobs for trial in job if trial.since == 0]
+    return list(dict.fromkeys(repr({**t.configuration, "epochs": 9}) for t in trials))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_begins_the_same_trainings_however_many_there_are_to_be(name):
+    found, longer = (
+        begun(play(made(name, n=n, space=WIDE, packing=WIDE_PACKED), 2)) for n in (20, 31)
+    )
+    assert (len(found), len(longer)) == (20, 31)
+    assert longer[:20] == found
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_search_that_is_extended_keeps_what_it_has(name):
+    def trials(settings):
+        sampler = samplers_of({name: settings}, WIDE, 0)[name]
+        sampler.meet(Packer(WIDE_PACKED, 100, 1), GOAL)
+        jobs = play(sampler, 2)
+        return sampler, [trial for job in jobs for trial in job], len(begun(jobs))
+
+    old, before, _ = trials({"trials": 20})
+    settings = strategy(name).going_on({"trials": 20}, {"trials": 31})
+    new, after, n = trials(settings)
+    assert n == new.n_trials == 31
+    assert after[: len(before)] == before
+    assert new.begins_with(old)
+    assert not old.begins_with(new)
+    again = strategy(name).going_on(settings, {"trials": 40})
+    assert trials(again)[1][: len(after)] == after
+    assert strategy(name).going_on(again, {"trials": 31}) == settings
+    assert strategy(name).going_on(again, again) == again
+    at_once = trials({"trials": 31})[1]
+    assert (after == at_once) == (name == "evolution")  # which has no training go on
 
 
 def test_less_of_a_loss_is_better():

@@ -183,6 +183,9 @@ def settle(request: Request) -> Settings:
         if manifest.shard and shard is None:
             shard = Shard.parse(manifest.shard)
     strategies, budget = _search(request, manifest, problem.space, engine)
+    for name in strategies.keys() & manifest.strategies.keys() if manifest else ():
+        assert manifest is not None
+        strategies[name] = strategy(name).going_on(manifest.strategies[name], strategies[name])
     samplers = samplers_of(strategies, problem.space, seed)
     warm = request.warm or (Path(manifest.warm) if manifest and manifest.warm else None)
     if warm is not None:

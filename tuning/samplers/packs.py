@@ -185,19 +185,18 @@ class PacksSampler(RungSampler):
         rows = np.concatenate([own.rows for _, own in groups])
         values = self._model.sample(rows, self._numbers, TEMPER)
         bar = np.quantile(values, 1 - TOP)
-        most = min(self.members, self.room)
         best: tuple[float, Hashable, list[int]] = (0.0, None, [])
         start = 0
         for program, own in groups:
             each = values[start : start + len(own.rows)]
             start += len(own.rows)
-            hits = min(int((each >= bar).sum()), most)
+            hits = min(int((each >= bar).sum()), self.members)
             compiles = hits if program is None else int(program not in self._compiled)
             seconds = self.compile_seconds * compiles + hits * own.epoch_seconds * self.longest
             if hits and hits / seconds > best[0]:
                 places = np.argsort(-each, kind="stable")[:hits]
                 best = hits / seconds, program, [int(place) for place in places]
-        return best[1:]
+        return best[1], best[2][: self.room]
 
     def _apart(self, first: dict[str, Any]) -> list[dict[str, Any]]:
         """New members of a program, each as far from the others as can be."""

@@ -152,6 +152,17 @@ class Sampler(ABC):
         sampler: Sampler = make(space, seed=seed, **settings)
         return sampler
 
+    @classmethod
+    def going_on(cls, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings by which a run that has the old ones is gone on with, if the new are asked.
+
+        Parameters
+        ----------
+        old, new : mapping
+            As JSON has them.
+        """
+        return dict(new)
+
     def meet(self, programs: Programs, goal: Goal = LOSS) -> None:  # noqa: B027  many need not know
         """Hear how configurations share programs, and what is sought, before the first `ask`."""
 
