@@ -622,6 +622,8 @@ OF_OPTIONS = [
     Case("run_ray --sweep 2:5 --sweep-order spaced", "--sweep-order spaced takes a number of p"),
     Case("run_ray --strategy halvign", "there is no strategy 'halvign': did you mean 'halving'?"),
     Case("run_ray --strategy random --set width=3", "the strategy 'random' has no setting 'width'"),
+    Case("run_ray --strategy random --set packs.members=3",
+         "--set packs.members: the strategy 'packs' is not searched by"),
     Case("run_ray --strategy random --set width", "--set takes NAME=VALUE, such as members=8, not"),
     Case("run_ray --trials 3", "--trials is a setting of a strategy: name one by --strategy"),
     Case("run_ray --strategy halving --trials 0", "trials takes a number from 1, not 0"),

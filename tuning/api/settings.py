@@ -263,8 +263,20 @@ def _named(
         elif trials is None:
             many = budget and strategy(name).learns
             trials = MANY if many else int(min(DEFAULT_TRIALS, space.size))
-        found[name] = {"trials": trials, **request.given}
+        found[name] = {"trials": trials, **_given_to(name, request.given)}
+    for setting in request.given:
+        if (one := setting.partition("."))[1] and one[0] not in found:
+            raise TuningError(f"--set {setting}: the strategy {one[0]!r} is not searched by")
     return found
+
+
+def _given_to(strategy: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings given to all strategies, and those given to one by its name and a dot."""
+    own = {name: value for name, value in given.items() if "." not in name}
+    prefix = f"{strategy}."
+    return own | {
+        name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)
+    }
 
 
 def _default_points(space: Space, engine: str) -> str:

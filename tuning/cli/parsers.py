@@ -94,7 +94,8 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--set",
         action="append",
         metavar="NAME=VALUE",
-        help="another setting of the strategies that are named, its value as JSON or text",
+        help="another setting of the strategies that are named, its value as JSON or text; of one "
+        "of them STRATEGY.NAME=VALUE, such as random.trajectories=true",
     )
     _complete(
         add(
