@@ -138,9 +138,7 @@ def test_a_resume_knows_the_values_again(found):
 def test_programs_are_told_apart_by_labels_of_values_that_have_no_hash():
     space = {**ANY, "activation": ["relu", "tanh"]}
     problem = problem_of(build, space, DATA, name="lists", metric="val_loss", mode="min")
-    job = worker.Job(0, "jax")
-    worker.prepare(job)
-    packing = worker.probe(problem, load_data(problem), job, pack=True).packing
+    packing = worker.probe(problem, load_data(problem), worker.Job(0, "jax"), pack=True).packing
     assert not packing.reason
     programs = {packing.program(problem.space[i]) for i in range(problem.space.size)}
     of_widths = {packing.axes["widths"].class_of(label) for label in ("(3, 2)", "[3]", "(2,)")}
