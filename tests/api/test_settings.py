@@ -48,3 +48,17 @@ def test_the_command_that_goes_on_says_what_the_manifest_does_not():
     assert go_on_command(Path("r"), request).endswith("--out r --workers 2 --no-cache")
     extended = go_on_command(Path("r"), request, search=True)
     assert extended.endswith("--out r --random 30 --workers 2 --no-cache")
+
+
+def test_a_setting_may_be_of_one_strategy():
+    asked = Request(
+        problem=str(TINY), strategy=["random", "packs", "halving"], trials=4,
+        given={"random.trajectories": True, "packs.members": 3},
+    )  # fmt: skip
+    assert settle(asked).kept == {
+        "random": {"trials": 4, "trajectories": True},
+        "packs": {"trials": 4, "members": 3},
+        "halving": {"trials": 4},
+    }
+    both = Request(problem=str(TINY), strategy=["packs", "halving"], trials=4, given={"ahead": 2})
+    assert {own["ahead"] for own in settle(both).kept.values()} == {2}

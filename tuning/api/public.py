@@ -113,7 +113,7 @@ def search(
         Where good values are likely: for a hyperparameter's name a mapping of its values to
         weights, or for a range ``{"mean": …, "width": …}``.
     warm : str or Path, optional
-        An earlier run, of whose trials the strategy hears first.
+        An earlier run, of whose trials the strategy hears first: see `docs/strategies.md`.
     settings : mapping, optional
         Further settings of the strategy, by name: see `docs/strategies.md`.
     metric : str

@@ -213,6 +213,8 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
                 run.extend(settings.kept, settings.keep, settings.budget.settings())
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
+            if settings.warm is not None:
+                run.borrow(settings.warm)
         kinds = run.manifest.packing or executor.packer.packing.kinds
         yield Search(_sharded(settings, kinds), run, executor, settings.samplers)
 

@@ -25,6 +25,7 @@ from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest,
 from tuning.runs.outcomes import outcomes_of
 from tuning.runs.table import load_results
 from tuning.samplers import MANY, Sampler, Shard, samplers_of, strategy
+from tuning.samplers.protocol import Goal
 from tuning.space.grid import Grid
 from tuning.space.space import Space
 from tuning.trial import SEEDS, Outcome
@@ -86,7 +87,7 @@ class Request:
     budget : Budget
         When the search ends, besides when its strategies do; without any limit that of the run.
     warm : Path, optional
-        An earlier run, of which strategies that learn hear first.
+        An earlier run, of which strategies hear first.
     """
 
     problem: str | Problem | None = None
@@ -182,10 +183,13 @@ def settle(request: Request) -> Settings:
         if manifest.shard and shard is None:
             shard = Shard.parse(manifest.shard)
     strategies, budget = _search(request, manifest, problem.space, engine)
+    for name in strategies.keys() & manifest.strategies.keys() if manifest else ():
+        assert manifest is not None
+        strategies[name] = strategy(name).going_on(manifest.strategies[name], strategies[name])
     samplers = samplers_of(strategies, problem.space, seed)
     warm = request.warm or (Path(manifest.warm) if manifest and manifest.warm else None)
     if warm is not None:
-        known = known_of(warm, problem)
+        known = known_of(warm, problem.metric, problem.space)
         for sampler in samplers.values():
             sampler.recall(known)
     if not any(sampler.n_trials for sampler in samplers.values()):
@@ -259,8 +263,20 @@ def _named(
         elif trials is None:
             many = budget and strategy(name).learns
             trials = MANY if many else int(min(DEFAULT_TRIALS, space.size))
-        found[name] = {"trials": trials, **request.given}
+        found[name] = {"trials": trials, **_given_to(name, request.given)}
+    for setting in request.given:
+        if (one := setting.partition("."))[1] and one[0] not in found:
+            raise TuningError(f"--set {setting}: the strategy {one[0]!r} is not searched by")
     return found
+
+
+def _given_to(strategy: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings given to all strategies, and those given to one by its name and a dot."""
+    own = {name: value for name, value in given.items() if "." not in name}
+    prefix = f"{strategy}."
+    return own | {
+        name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)
+    }
 
 
 def _default_points(space: Space, engine: str) -> str:
@@ -291,8 +307,8 @@ def _old_options(
     return found
 
 
-def known_of(run: Path, problem: Problem) -> list[Outcome]:
-    """The outcomes of an earlier run whose configurations are of a problem's space.
+def known_of(run: Path, metric: str, space: Space) -> list[Outcome]:
+    """The outcomes of an earlier run whose configurations are of a space, as `recall` has them.
 
     Raises
     ------
@@ -300,19 +316,25 @@ def known_of(run: Path, problem: Problem) -> list[Outcome]:
         If it is no run, is chosen by another metric, or has no such configuration.
     """
     manifest = read_manifest(run)
-    if manifest.problem.metric != problem.metric:
+    if manifest.problem.metric != metric:
         raise TuningError(
-            f"{run} is chosen by {manifest.problem.metric}, and this search by {problem.metric}"
+            f"{run} is chosen by {manifest.problem.metric}, and this search by {metric}"
         )
+    goal = Goal(metric, manifest.problem.mode)
     found = []
     for outcome in outcomes_of(load_results(run), manifest):
         configuration = manifest.space.values(outcome.trial.configuration)
         with contextlib.suppress(TuningError):
-            own = problem.space.labels(configuration)
+            own = space.labels(configuration)
             found.append(replace(outcome, trial=replace(outcome.trial, configuration=own)))
     if not found:
         raise TuningError(f"no trial of {run} has a configuration of this search's space")
-    return found
+
+    def rank(outcome: Outcome) -> tuple[bool, int, float]:
+        stopped = outcome.status == "stopped"
+        return stopped, -outcome.trial.epochs if stopped else 0, -goal.worth(outcome)
+
+    return sorted(found, key=rank)
 
 
 def _check_budget(budget: Budget, problem: Problem, manifest: Manifest | None) -> None:

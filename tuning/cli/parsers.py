@@ -94,14 +94,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--set",
         action="append",
         metavar="NAME=VALUE",
-        help="another setting of the strategies that are named, its value as JSON or text",
+        help="another setting of the strategies that are named, its value as JSON or text; of one "
+        "of them STRATEGY.NAME=VALUE, such as random.trajectories=true",
     )
     _complete(
         add(
             "--warm",
             type=_path,
             metavar="RUN",
-            help="an earlier run, of which strategies that learn hear first",
+            help="an earlier run to begin from: all but a sweep use what it found",
         ),
         shtab.DIRECTORY,
     )

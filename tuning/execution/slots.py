@@ -221,6 +221,11 @@ class SlotExecutor(ABC):
         """Whether it has packs that have not ended."""
         return bool(self._waiting) or any(slot.tasks for slot in self._slots)
 
+    @property
+    def clock(self) -> float:
+        """Seconds by which the time of a search is counted."""
+        return time.monotonic()
+
     def submit(self, pack: Pack, keep: Keep | None = None) -> None:
         """Begin to train a pack, once a process is free."""
         self._waiting.append((pack, keep))
