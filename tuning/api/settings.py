@@ -241,7 +241,8 @@ def _check_executor(request: Request) -> None:
         )
     if request.executor == "processes" and request.address is not None:
         raise TuningError(
-            f"--executor processes has no --address {request.address}: only Ray has clusters"
+            "--executor processes trains on this machine alone: leave out --address "
+            f"{request.address}"
         )
 
 
