@@ -26,7 +26,7 @@ def trains(problem, data, trials, job, keep=None, *, going_on=None, pauses=False
         if trial.configuration.get("eats"):
             eaten = []
             while True:
-                eaten.append(b"x" * 10**7)
+                eaten.append(b"x" * 10**8)
         print("spoken in Python", flush=True)
         os.write(2, b"spoken in C\n")
         training = job.packing.trajectory_of(trial)

@@ -13,7 +13,7 @@ from tests import idle
 from tests.conftest import TINY
 from tests.integration.executors import new_executor
 from tuning.execution import processes
-from tuning.execution.limits import Limits, own_memory
+from tuning.execution.limits import Limits
 from tuning.execution.loop import train_all
 from tuning.execution.slots import States
 from tuning.execution.worker import Job, StateSize
@@ -226,13 +226,13 @@ def test_a_worker_that_has_no_cpu_yet_is_given_no_pack(new, executor):
 
 
 def test_what_takes_too_long_or_too_much_memory_costs_its_trial(new, tmp_path):
-    executor = new(limits=Limits(seconds=2, memory=own_memory() + 2 * 10**9))
+    executor = new(limits=Limits(seconds=3, memory=10**9))
     executor._job = replace(executor._job, packing=WIDER)
     hangs = trial(0, pause=str(tmp_path / "begun"), eats=False)
     told = outcomes_of(executor, pack(hangs), pack(trial(1, eats=True)), pack(trial(2)))
     assert [told[i].status for i in range(3)] == ["timeout", "failed", "ok"]
-    assert told[0].error == "it took longer than the 2 s that a trial may take"
-    assert 2 <= told[0].seconds < 60
+    assert told[0].error == "it took longer than the 3 s that a trial may take"
+    assert 3 <= told[0].seconds < 60
     assert told[1].error.startswith("its worker took ")
     assert ", and may take " in told[1].error
 

@@ -97,7 +97,7 @@ class RayWorker(KeptWorker):
         for report in self.reports(*what, watch=_Watch(monitor, attempt), **options):
             told, states = worker.states_apart(report)
             yield told
-            yield from states
+            yield from (state for state in states)  # a generator, as Ray sends to what yields
 
 
 def _fetched(references: Mapping[Hashable, Any]) -> dict[Hashable, Paused]:
