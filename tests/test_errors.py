@@ -911,11 +911,11 @@ def of_ray(
     return Case(line, says, MINE, ray_that(**does), code)
 
 
-def on_processes(says: str, module: Any, name: str, error: OSError, code: int = 2) -> Case:
+def on_processes(says: str, module: Any, name: str, does: Any, code: int = 2) -> Case:
     """A search on processes of our own where the system refuses something."""
 
     def given(_: Path, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(module, name, raising(error))
+        patch.setattr(module, name, does)
 
     return Case("main run --problem mine.py --executor processes", says, MINE, given, code)
 
@@ -1123,11 +1123,11 @@ OF_RAY = [
          "this machine alone: leave out --address host:6379"),
     asked("executor takes processes or ray, not 'spark'", executor="spark"),
     on_processes("no worker process can be started: OSError: no memory", subprocess, "Popen",
-                 OSError("no memory"), 1),
+                 raising(OSError("no memory")), 1),
     on_processes("the data cannot be put where the workers read it: there is no folder for tempo",
-                 shared.tempfile, "TemporaryFile", OSError()),
+                 shared, "_nameless", list),
     on_processes("the data cannot be put where the workers read it: OSError: ", shared, "_write",
-                 OSError(errno.ENOSPC, "No space left on device")),
+                 raising(OSError(errno.ENOSPC, "No space left on device"))),
     of_ray("connected to a Ray already: leave out the address host:6379, or call ray.shutdown()",
            is_initialized=lambda: True),
     of_ray("no Ray answers at host:6379: gave up after 20 seconds",

@@ -237,7 +237,7 @@ def _check_executor(request: Request) -> None:
     """Refuse an executor that there is not, or that has no address."""
     if request.executor not in (None, *EXECUTORS):
         raise TuningError(
-            f"--executor takes {' or '.join(EXECUTORS)}, not {quoted(request.executor)}"
+            f"executor takes {' or '.join(EXECUTORS)}, not {quoted(request.executor)}"
         )
     if request.executor == "processes" and request.address is not None:
         raise TuningError(
