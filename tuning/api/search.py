@@ -258,13 +258,15 @@ def _loading(problem: Problem, verbose: bool) -> Iterator[Future[tuple[Data, str
     def load() -> tuple[Data, str]:
         with quiet(verbose):
             data = load_data(problem)
-        digest = data_fingerprint(data)
-        from tuning.report import analyse  # noqa: F401  pandas takes its time
+        return data, data_fingerprint(data)
 
-        return data, digest
+    def import_report() -> None:  # pandas takes its time, which workers have now to look at models
+        from tuning.report import analyse  # noqa: F401
 
     with ThreadPoolExecutor(1) as executor:
-        yield executor.submit(load)
+        loaded = executor.submit(load)
+        executor.submit(import_report)
+        yield loaded
 
 
 def _sharded(settings: Settings, kinds: dict[str, Kind]) -> Settings:
