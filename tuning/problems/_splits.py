@@ -57,7 +57,7 @@ def stratified_rows(labels: np.ndarray, share: float) -> tuple[Rows, Rows]:
 def _in_proportion(counts: np.ndarray, n: int, draw: np.random.RandomState) -> np.ndarray:
     """How many of each class there are among n, of so many in all."""
     exact = counts / counts.sum() * n
-    found = np.floor(exact).astype(int)
+    found: np.ndarray = np.floor(exact).astype(int)
     left = n - int(found.sum())
     remainder = exact - found
     for value in np.unique(remainder)[::-1]:
