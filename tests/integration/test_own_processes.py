@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -104,6 +105,7 @@ def test_workers_are_told_apart_and_out_of_reach_of_signals_to_the_driver(none):
     for pid in pids_of(executor):
         assert psutil.Process(pid).name() == NAME
         assert os.getsid(pid) == pid
+        assert Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n"
     executor.close()
     assert not any(map(psutil.pid_exists, pids_of(executor)))
 
