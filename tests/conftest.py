@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.integration.executors import closed, cluster  # noqa: F401
 from tests.made import write_run
 from tuning import Problem, load_problem
 from tuning.engines import fit as engine
@@ -46,7 +47,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def command(script: str, *arguments: object) -> list[str]:
-    """The words that run one of the scripts."""
+    """The words that run one of the scripts, or ``tuning``."""
+    if script == "tuning":
+        return [sys.executable, "-m", "tuning", *map(str, arguments)]
     return [sys.executable, str(REPOSITORY / "scripts" / script), *map(str, arguments)]
 
 

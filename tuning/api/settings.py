@@ -7,6 +7,7 @@ import datetime
 import importlib.util
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import platformdirs
 
 from tuning.budget import Budget
-from tuning.errors import TuningError, listed
+from tuning.errors import TuningError, listed, quoted
 from tuning.execution.limits import Limits, bytes_of
 from tuning.execution.quiet import quiet
 from tuning.problem.file import load_problem
@@ -31,10 +32,12 @@ from tuning.space.space import Space
 from tuning.trial import SEEDS, Outcome
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
+RAY_ADDRESS = "RAY_ADDRESS"  # the variable by which Ray finds a cluster
 DEFAULT_RANDOM = 20
 DEFAULT_TRIALS = 100  # of a strategy that learns, where no budget ends it
 DEFAULT_LEARNER = "packs"
 KEEP = 1  # models of the best trials, for each strategy
+EXECUTORS = ("processes", "ray")
 DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
 
 
@@ -78,6 +81,8 @@ class Request:
         The run directory, new or to be gone on with.
     address : str, optional
         A Ray cluster to join.
+    executor : {"processes", "ray"}, optional
+        Whether workers are processes of this machine's own, or Ray's; see `on_ray`.
     trial_timeout : float, optional
         Seconds that a trial may take.
     trial_memory : str, optional
@@ -107,11 +112,31 @@ class Request:
     keep_optimizer: bool = False
     out: Path | None = None
     address: str | None = None
+    executor: str | None = None
     trial_timeout: float | None = None
     trial_memory: str | None = None
     verbose: bool = False
     budget: Budget = field(default_factory=Budget)
     warm: Path | None = None
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether Ray's workers train: as asked, or else where there is a Ray already."""
+        if self.executor is not None:
+            return self.executor == "ray"
+        return bool(self.address or ray_runs() or os.environ.get(RAY_ADDRESS))
+
+    @property
+    def ray_address(self) -> str | None:
+        """The cluster to join: that asked for, or else the one that the environment names."""
+        named = None if ray_runs() else os.environ.get(RAY_ADDRESS)
+        return self.address or (None if named == "local" else named or None)
+
+
+def ray_runs() -> bool:
+    """Whether this process is connected to a Ray."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
 
 
 @dataclass(frozen=True)
@@ -164,6 +189,7 @@ def settle(request: Request) -> Settings:
         raise TuningError(f"--seed takes a number from 0 to {SEEDS - 1:,}, not {request.seed}")
     if request.keep is not None and request.keep < 0:
         raise TuningError(f"--keep takes a number of models from 0, not {request.keep}")
+    _check_executor(request)
     limits = _limits(request)
     shard = None if request.shard is None else Shard.parse(request.shard)
     given = _run_directory(request.out, shard) if request.out else None
@@ -209,6 +235,19 @@ def settle(request: Request) -> Settings:
         problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
         warm, out, manifest,
     )  # fmt: skip
+
+
+def _check_executor(request: Request) -> None:
+    """Refuse an executor that there is not, or that has no address."""
+    if request.executor not in (None, *EXECUTORS):
+        raise TuningError(
+            f"executor takes {' or '.join(EXECUTORS)}, not {quoted(request.executor)}"
+        )
+    if request.executor == "processes" and request.address is not None:
+        raise TuningError(
+            "--executor processes trains on this machine alone: leave out --address "
+            f"{request.address}"
+        )
 
 
 def _problem(request: Request, manifest: Manifest | None, backend: str) -> Problem:

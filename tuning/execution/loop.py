@@ -44,7 +44,7 @@ class Heard:
 
 
 class Executor(Protocol):
-    """An executor trains packs: `RayExecutor`, `LocalExecutor` or `TableExecutor`."""
+    """Trains packs: `ProcessExecutor`, `RayExecutor`, `LocalExecutor` or `TableExecutor`."""
 
     @property
     def free(self) -> int:
