@@ -195,7 +195,11 @@ class ProcessExecutor(SlotExecutor):
         self._files = SharedFiles()
         self._place: Place | None = None
         self._verbose = verbose
-        self._start_all()  # they import what they need while the data is loaded
+        try:
+            self._start_all()  # they import what they need while the data is loaded
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End all processes."""
