@@ -32,7 +32,8 @@ _TaskMonitor = ray.remote(num_cpus=0)(worker.TaskMonitor)
 class RayExecutor(SlotExecutor):
     """Trains packs of one problem on a running Ray, in an actor a CPU.
 
-    The actors have their CPUs until `close`. One that has not got its CPU yet, or has not imported
+    The actors have their CPUs until `close`; on a Ray that others may use, one that has nothing to
+    train for `IDLE_SECONDS` ends before. One that has not got its CPU yet, or has not imported
     Keras, is given no pack; on a cluster that gets more CPUs, there are more actors. Paused
     trainings are in Ray's object store: those on a node that is lost are trained again.
 
@@ -53,6 +54,7 @@ class RayExecutor(SlotExecutor):
         self._may_pack = engine == "auto"
         self._may_grow = cluster.in_flight > cluster.workers
         self._looked = time.monotonic()
+        self._gives_back = not cluster.own
         self._problem = problem
         self._data_ref: Any = None
         self._problem_ref = ray.put(problem)
