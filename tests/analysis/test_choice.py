@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tests.made import manifest_of
-from tuning.analysis.choice import choice_of_all, choices
+from tuning.analysis.choice import _some, choice_of_all, choices
 from tuning.runs.columns import columns_of, curve_columns
 
 METRIC = "val_accuracy"
@@ -77,3 +77,15 @@ def test_trials_without_a_curve_count_by_their_scores():
     trials, curves = tables(TRUE, 0, noise=0.0)
     choice = choice_of_all(trials, curves.iloc[:0], MANIFEST)
     assert choice.row["index"] == 19
+
+
+def test_of_many_trials_the_best_and_a_sample_are_judged(monkeypatch):
+    whole = choices(*tables(TRUE, 0), MANIFEST)["random"]
+    monkeypatch.setattr("tuning.analysis.choice.JUDGED", 8)
+    trials, curves = tables(TRUE, 0)
+    places, fair = _some(trials, MANIFEST)
+    assert set(trials[METRIC].nlargest(4).index) <= set(places)
+    assert places[fair].tolist() == [0, 6, 12, 19]
+    found = choices(trials, curves, MANIFEST)["random"]
+    assert found.row["index"] in places
+    assert abs(found.expected - whole.expected) < 0.02
