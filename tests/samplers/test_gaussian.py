@@ -27,7 +27,8 @@ def test_it_predicts_what_it_has_not_seen_and_knows_how_sure_it_is():
     assert (sd < before).all()
     away = model.residuals(rows, [12] * 100, true.tolist())
     assert np.mean(np.abs(away) < 2 * np.hypot(sd, NOISE)) > 0.9
-    assert model.predict(rows, [1] * 100)[0].mean() < mean.mean()
+    assert model.mean(rows, [1] * 100).mean() < mean.mean()
+    assert model.mean(rows, [12] * 100) == pytest.approx(mean)
     highest = max([*map(accuracy, seen[:75]), *(accuracy(each, 1) for each in seen[75:])])
     assert model.best == pytest.approx(
         model.predict(rows)[0][0] + model.residuals(rows[:1], [12], [highest])[0]

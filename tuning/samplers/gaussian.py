@@ -22,8 +22,8 @@ APART = 1.75  # minus the logarithm of how alike two configurations are that hav
 FADE = (
     0.6  # of what is learnt after the first epoch, the standard deviation that is gone at the end
 )
-NOISE = 0.4  # of a score: the standard deviation, where all scores have 1
-FLOOR = 0.35  # the share of the scores that count as equally bad
+NOISE = 0.6  # of a score: the standard deviation, where all scores have 1
+FLOOR = 0.5  # the share of the scores that count as equally bad
 JITTER = 1e-6
 
 
@@ -102,38 +102,38 @@ class GaussianProcess:
         """The best score so far, on the scale of predictions."""
         return float(self._values(self._scores).max())
 
-    def predict(
-        self, rows: np.ndarray, epochs: Sequence[int] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def predict(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The expected value of each row, and its standard deviation without noise.
 
         Parameters
         ----------
         rows : array, shape (n, anchors)
             Of `encode`.
-        epochs : sequence of int, shape (n,), optional
-            The longest unless told.
 
         Returns
         -------
         array, shape (n,)
         array, shape (n,)
         """
-        mean, root = self._solve()
-        features = self._at(rows, epochs)
-        return features @ mean, np.sqrt((solve_down(root, features.T) ** 2).sum(axis=0))
+        _, covariance = self._solve()
+        variance = ((rows @ covariance) * rows).sum(axis=1)
+        return self.mean(rows), np.sqrt(np.maximum(variance, 0.0))
 
-    def mean(self, rows: np.ndarray) -> np.ndarray:
-        """The expected value of each row after the longest epochs, as in `predict`: shape (n,)."""
-        found: np.ndarray = rows @ self._solve()[0][: rows.shape[1]]
+    def mean(self, rows: np.ndarray, epochs: Sequence[int] | None = None) -> np.ndarray:
+        """The expected value of each row after so many epochs, shape (n,); the longest if none."""
+        weights, _ = self._solve()
+        if epochs is None:
+            weights = weights[: rows.shape[1]]
+        found: np.ndarray = (rows if epochs is None else self._at(rows, epochs)) @ weights
         return found
 
     def residuals(
         self, rows: np.ndarray, epochs: Sequence[int], scores: Sequence[float]
     ) -> np.ndarray:
         """By how much scores are above what is expected of their rows: shape (n,)."""
-        found: np.ndarray = self._values(np.asarray(scores, float)) - self.predict(rows, epochs)[0]
-        return found
+        values = self._values(np.asarray(scores, dtype=float))
+        above: np.ndarray = values - self.mean(rows, epochs)
+        return above
 
     def _alike(self, rows: np.ndarray) -> np.ndarray:
         """How alike rows and the anchors are: shape (rows, anchors)."""
@@ -142,10 +142,10 @@ class GaussianProcess:
         alike: np.ndarray = np.exp(-0.5 * np.maximum(squares, 0.0))
         return alike
 
-    def _at(self, rows: np.ndarray, epochs: Sequence[int] | None) -> np.ndarray:
+    def _at(self, rows: np.ndarray, epochs: Sequence[int]) -> np.ndarray:
         """The features of rows after epochs: shape (n, weights)."""
         fade = np.zeros(len(rows))
-        if epochs is not None and self.longest > 1:
+        if self.longest > 1:
             fade = 1 - np.log(np.asarray(epochs, dtype=float)) / math.log(self.longest)
         early = np.concatenate([np.ones((len(rows), 1)), rows], axis=1)
         return np.concatenate([rows, FADE * fade[:, None] * early], axis=1)
@@ -161,9 +161,11 @@ class GaussianProcess:
         return values
 
     def _solve(self) -> tuple[np.ndarray, np.ndarray]:
-        """The mean of the weights, and the lower triangular root of their precision."""
+        """The mean of the weights, and the covariance of those that count after all epochs."""
         if self._solved is None:
+            n = len(self._anchors)
+            root = np.linalg.cholesky(self._normal / NOISE**2 + np.eye(2 * n + 1))
             right = self._features.T @ self._values(self._scores) / NOISE**2
-            root = np.linalg.cholesky(self._normal / NOISE**2 + np.eye(len(self._normal)))
-            self._solved = solve_up(root, solve_down(root, right)), root
+            late = solve_down(root, np.eye(2 * n + 1, n))
+            self._solved = solve_up(root, solve_down(root, right)), late.T @ late
         return self._solved
