@@ -137,6 +137,18 @@ def test_the_costs_of_a_simulated_search_are_found_again():
         assert getattr(found, part) == pytest.approx(getattr(true, part), abs=1e-6)
 
 
+def test_the_measured_clock_has_the_medians_of_what_live_has_measured(monkeypatch, tmp_path):
+    path = tmp_path / "live.csv"
+    monkeypatch.setattr(strategies, "LIVE", path)
+    assert list(strategies.clocks.__wrapped__()) == ["1.3 s a compile", "3 s a compile"]
+    rows = [f"live,costs,{part},{i},{value + i},s,cpu" for i in range(3)
+            for part, value in (("compile", 0.5), ("speed", 0.25))]  # fmt: skip
+    rows += ["live,packs,trials,0,9,,cpu"]
+    path.write_text("\n".join(["part,who,what,round,value,unit,machine", *rows]))
+    measured = strategies.clocks.__wrapped__()["measured"]
+    assert measured == Costs(compile=1.5, speed=1.25)
+
+
 def test_seconds_are_compared_at_as_many_trials():
     ours = {i: (float(i), i, 12) for i in range(8)}
     theirs = {i: (10.0 * i, i, 12) for i in reversed(range(20))}
