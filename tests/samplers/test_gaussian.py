@@ -64,3 +64,11 @@ def test_scores_that_are_all_the_same_are_all_expected_the_same():
     model = GaussianProcess(SPACE, 12, "max")
     model.add(drawn(5), [1] * 5, [0.5] * 5)
     assert model.mean(model.encode(drawn(5, seed=1))) == pytest.approx(np.zeros(5))
+
+
+def test_many_that_have_the_best_score_differ_from_the_others():
+    space = Grid({"rate": [1, 2, 3], "epochs": [1]})
+    model = GaussianProcess(space, 1, "max")
+    model.add([space[i] for i in (0, 1, 2, 2, 2, 2)], [1] * 6, [0.8, 0.7] + [0.9] * 4)
+    mean = model.mean(model.encode([space[i] for i in range(3)]))
+    assert mean[2] > max(mean[:2]) + 0.5

@@ -155,6 +155,8 @@ class GaussianProcess:
         scale = Scale.of(self._scores, self._mode)
         known = scale.forward(self._scores)
         floor = np.quantile(known, FLOOR)
+        if floor == known.max() > known.min():  # many have the best: they differ from all others
+            floor = known[known < floor].max()
         held = np.maximum(known, floor)
         spread = float(held.std()) or 1.0
         values: np.ndarray = (np.maximum(scale.forward(scores), floor) - held.mean()) / spread
