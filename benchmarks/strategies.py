@@ -1,20 +1,24 @@
 """How soon do strategies find the best configurations of the published table?
 
-By simulation: events on two workers, the seconds an epoch that the table has, compiles, and the
-loop that trains. Seconds count from the first job, without start-up, unless said. To write the
-tables and the figure of results/strategies: `python -m benchmarks.strategies results/strategies`.
+By simulation: events on two workers, epochs, compiles, and the loop that trains. Seconds count from
+the first job, without start-up, unless said. Clocks differ in what things cost (`Costs`): two have
+the seconds an epoch of the table and 1.3 or 3 s a compile; the third has what `benchmarks/live.py`
+has measured on one machine, from results/strategies/live.csv, if that is there. To write the tables
+and the figure of results/strategies: `python -m benchmarks.strategies results/strategies`.
 
 What does not learn is planned ahead as in a search with a time budget, so that trials of one
 program train together, but "random, one by one", which plans no more than the workers take. `packs`
-is told what a compile takes.
+is told what a compile takes where it is 1.3 or 3 s; by the measured clock it has its default.
 """
 
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import csv
 import functools
+import statistics
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +39,9 @@ from tuning.trial import Outcome, Trial
 
 MINUTES, ROUNDS = 30, 1
 SEARCHES = 200
-COMPILES = (1.3, 3.0)  # seconds
+CLOCKS = {"1.3 s a compile": Costs(compile=1.3), "3 s a compile": Costs(compile=3.0)}
+FIRST_CLOCK, MEASURED = "1.3 s a compile", "measured"
+LIVE = REPOSITORY / "results" / "strategies" / "live.csv"
 START = 5.0  # seconds of start-up, where they are counted
 SECONDS = (10, 20, 40, 60)  # after which the best so far is told
 LONG, LONG_SEARCHES = 180, 40  # seconds, and how many searches go on for so long
@@ -154,11 +160,24 @@ def table() -> Table:
     return Table(grid, outcomes, Packing(kinds, parameters=first), bar, best)
 
 
-def simulate(label: str, seed: int, costs: Costs, end: float) -> Found:
+@functools.cache
+def clocks() -> dict[str, Costs]:
+    """The costs of each clock; those that were measured are medians of their rounds."""
+    values = collections.defaultdict(list)
+    if LIVE.exists():
+        with LIVE.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["who"] == "costs":
+                    values[row["what"]].append(float(row["value"]))
+    measured = {part: statistics.median(each) for part, each in values.items()}
+    return CLOCKS | ({MEASURED: Costs(**measured)} if measured else {})
+
+
+def simulate(label: str, seed: int, clock: str, end: float) -> Found:
     """What a search of `STRATEGIES` finds on the table within simulated seconds."""
-    known = table()
+    known, costs = table(), clocks()[clock]
     name, settings = STRATEGIES[label]
-    if name == "packs":
+    if name == "packs" and clock in CLOCKS:
         settings = {**settings, "compile_seconds": costs.compile}
     sampler = strategy(name).from_settings(known.grid, seed, settings)
     executor = TableExecutor(
@@ -194,12 +213,12 @@ def quartiles(values: np.ndarray) -> np.ndarray:
 
 
 def measure(smallest: bool) -> Iterator[Measurement]:
-    """Each strategy with each compile; at the smallest two searches of 20 seconds."""
+    """Each strategy by each clock; at the smallest two searches of 20 seconds."""
     n, ends = (2, SECONDS[:2]) if smallest else (SEARCHES, SECONDS)
-    for compiling in COMPILES[:1] if smallest else COMPILES:
+    for clock in [FIRST_CLOCK] if smallest else clocks():
         for label in STRATEGIES:
-            found = [simulate(label, seed, Costs(compile=compiling), ends[-1]) for seed in range(n)]
-            who = f"{label}, compile {compiling:g} s"
+            found = [simulate(label, seed, clock, ends[-1]) for seed in range(n)]
+            who = f"{label}, {clock}"
             first = [reached(each, table().bar) for each in found]
             median, nine = np.quantile(first, [0.5, 0.9], method="higher")
             yield Measurement(who, "best 1 %, median", float(min(median, 999)), "s")
@@ -212,35 +231,33 @@ def measure(smallest: bool) -> Iterator[Measurement]:
 def write(folder: Path, searches: int, long: int) -> None:
     """Simulate all strategies, and write three tables and a figure."""
     folder.mkdir(parents=True, exist_ok=True)
-    first = [["compile_seconds", "strategy", "searches", "start_seconds", "median", "nine_of_ten"]]
+    first = [["clock", "strategy", "searches", "start_seconds", "median", "nine_of_ten"]]
     scores = [[
-        "compile_seconds", "strategy", "searches", "start_seconds", "after_seconds",
+        "clock", "strategy", "searches", "start_seconds", "after_seconds",
         "val_lower", "val_median", "val_upper", "test_lower", "test_median", "test_upper",
     ]]  # fmt: skip
     curves: dict[str, list[Found]] = {}
-    for compiling in COMPILES:
+    for clock in clocks():
         for label in STRATEGIES:
             found = [
-                simulate(
-                    label, seed, Costs(compile=compiling), LONG if seed < long else SECONDS[-1]
-                )
+                simulate(label, seed, clock, LONG if seed < long else SECONDS[-1])
                 for seed in range(searches)
             ]
-            if compiling == COMPILES[0]:
+            if clock == FIRST_CLOCK:
                 curves[label] = found
             for start in (0.0, START):
                 times = [reached(each, table().bar) + start for each in found]
                 ends = np.quantile(times, [0.5, 0.9], method="higher")
                 told = [f"{end:.1f}" if end <= SECONDS[-1] else "" for end in ends]
-                first.append([compiling, label, searches, start, *told])
+                first.append([clock, label, searches, start, *told])
                 for end in (*SECONDS, LONG) if long else SECONDS:
                     of = found if end != LONG else found[:long]
                     own = np.array([chosen(each, [end - start])[0] for each in of])
                     row = [f"{v:.5f}" if v > 0 else "" for v in quartiles(own).T.ravel()]
-                    scores.append([compiling, label, len(of), start, end, *row])
+                    scores.append([clock, label, len(of), start, end, *row])
             _write(folder / "best_1_percent.csv", first)
             _write(folder / "chosen.csv", scores)
-            print(f"compile {compiling:g} s, {label}: {first[-2][-2:]}", flush=True)
+            print(f"{clock}, {label}: {first[-2][-2:]}", flush=True)
     _write(folder / "wins.csv", wins(curves))
     _draw(folder / "regret.png", curves)
 

@@ -1,13 +1,17 @@
 """The front of the benchmarks; that each of them runs, `.ci/run` sees."""
 
+import dataclasses
 import importlib
 import importlib.util
 
 import pytest
 
 import tuning
-from benchmarks import digits, digits_problem, peers, race
+from benchmarks import costs, digits, digits_problem, live, peers, race, strategies
 from tests.conftest import REPOSITORY
+from tuning.engines.reports import Report
+from tuning.execution.loop import search
+from tuning.execution.table import Costs, Memory, TableExecutor
 
 
 @pytest.fixture
@@ -103,6 +107,55 @@ def test_a_strategy_on_the_digits_tells_what_it_found(tmp_path):
     assert told["chosen validation"] in set(results.trials["val_accuracy"])
     assert (told["trainings"], told["epochs"]) == (4, 8)
     assert set(told) == set(digits.COLUMNS)
+
+
+class Named(TableExecutor):
+    """A simulation that names the worker that trains a pack, as `TableExecutor` does not."""
+
+    def submit(self, pack, keep=None):
+        idle = set(self._idle)
+        super().submit(pack, keep)
+        self.names = {**getattr(self, "names", {}), id(pack): str(*idle - set(self._idle))}
+
+    def hear(self):
+        (heard,) = super().hear()
+        worker = self.names[id(heard.pack)]
+        own = [dataclasses.replace(each, worker=worker) for each in heard.report.outcomes]
+        return [dataclasses.replace(heard, report=Report(own))]
+
+
+def test_the_costs_of_a_simulated_search_are_found_again():
+    known = strategies.table()
+    true = Costs(compile=0.9, load=0.2, member=0.05, finish=0.4, call=0.15, speed=0.5)
+    executor = Named(known.outcomes, 2, packing=known.packing, n_rows=strategies.ROWS, costs=true)
+    ends, script = costs.Ends(lambda: executor.clock), costs.Script(known.grid, 0, 10_000)
+    search({"script": script}, executor, Memory(), executor.packer, ends, goal=strategies.GOAL)
+    paid = costs.paid_for(ends.ended_packs, known)
+    found = costs.fitted(paid)
+    assert len(paid) > 40
+    for part in costs.PARTS:
+        assert getattr(found, part) == pytest.approx(getattr(true, part), abs=1e-6)
+
+
+def test_the_measured_clock_has_the_medians_of_what_live_has_measured(monkeypatch, tmp_path):
+    path = tmp_path / "live.csv"
+    monkeypatch.setattr(strategies, "LIVE", path)
+    assert list(strategies.clocks.__wrapped__()) == ["1.3 s a compile", "3 s a compile"]
+    rows = [f"live,costs,{part},{i},{value + i},s,cpu" for i in range(3)
+            for part, value in (("compile", 0.5), ("speed", 0.25))]  # fmt: skip
+    rows += ["live,packs,trials,0,9,,cpu"]
+    path.write_text("\n".join(["part,who,what,round,value,unit,machine", *rows]))
+    measured = strategies.clocks.__wrapped__()["measured"]
+    assert measured == Costs(compile=1.5, speed=1.25)
+
+
+def test_seconds_are_compared_at_as_many_trials():
+    ours = {i: (float(i), i, 12) for i in range(8)}
+    theirs = {i: (10.0 * i, i, 12) for i in reversed(range(20))}
+    assert live.at_quarters(ours, theirs) == [(1, 10), (3, 30), (5, 50), (7, 70)]
+    assert live.same(ours, theirs) == 1.0
+    assert live.same(ours, theirs | {4: (40.0, 99, 12)}) == 0.5
+    assert live.at_quarters({}, theirs) == []
 
 
 def test_earlier_rounds_of_a_file_count_and_the_table_has_medians_and_ratios(

@@ -71,6 +71,22 @@ def test_going_on_takes_the_new_epochs_alone_no_member_and_no_compile():
     assert clock(1, [(1, 1, 0)], [(1, 4, 1)])[0] == 100 + 10 + 0.5 + 1 + 3
 
 
+def test_a_pack_takes_its_call_and_the_first_that_ends_a_program_what_finishes_it():
+    costs = Costs(compile=10.0, load=2.0, member=0.5, finish=3.0, call=0.25, speed=2.0)
+    first, ended = 10 + 0.25 + 0.5 + 2 * 1, 3 + 0.25 + 2 * 3
+    assert clock(1, [(1, 1, 0)], costs=costs)[0] == first
+    assert clock(1, [(1, 1, 0)], [(1, 4, 1)], costs=costs)[0] == first + ended
+    again = clock(1, [(1, 1, 0)], [(1, 4, 1)], [(3, 4, 0)], costs=costs)[0]
+    assert again == first + ended + 0.25 + 0.5 + 2 * 4
+    assert clock(1, [(1, 4, 0)], costs=costs)[0] == 10 + 3 + 0.25 + 0.5 + 2 * 4
+
+
+def test_what_finishes_a_program_is_compiled_by_whoever_needs_it_first():
+    costs = Costs(compile=10.0, load=2.0, member=0.0, finish=3.0)
+    jobs = [(1, 4, 0)], [(5, 1, 0)], [(3, 4, 0)]  # the third is of the second worker, from 11 on
+    assert clock(2, *jobs, costs=costs)[0] == 10 + 1 + 2 + 3 + 4  # the first has it at 13
+
+
 def test_another_worker_loads_what_one_has_compiled():
     first = 100 + 10 + 0.5 + 4
     own, _ = clock(2, [(1, 4, 0)], [(5, 2, 0)], [(7, 2, 0)], [(3, 4, 0)])

@@ -604,3 +604,11 @@ def test_packs_goes_on_where_a_space_is_used_up_by_its_first_draws():
     packing = Packing({"rate": Axis("lifted", ""), "epochs": Axis("fidelity", "")})
     found = jobs(made("packs", n=100, packing=packing, space=space), 9)
     assert [(len(trials), trials[0].since) for trials in found] == [(3, 0), (1, 1)]
+
+
+def test_packs_draws_the_best_of_its_first_programs_again_though_many_have_its_score():
+    good = {"a": 0.90, "b": 0.91, "c": 0.92, "d": 0.93, "e": 0.94, "f": 0.99}
+    sampler = made("packs", n=80, packing=OF_LISTS, space=LISTS, ahead=1, compile_seconds=0.01)
+    played = Played(sampler, lambda trial: good[trial.configuration["optimizer"]])
+    draws = [job[0].configuration["optimizer"] for job in played.go(40) if job[0].since == 0]
+    assert set(draws[10:]) == {max(draws[:4])}

@@ -82,19 +82,6 @@ def test_it_predicts_what_it_has_not_seen_and_knows_how_sure_it_is():
     assert (unseen.predict(rows)[1] > sd).all()
 
 
-def test_draws_are_what_it_holds_possible():
-    model = Surrogate(SPACE, 12, "max")
-    seen = drawn(40)
-    model.add(seen, [12] * 40, [accuracy(each) for each in seen])
-    rows = model.encode(drawn(20, seed=1))
-    random = np.random.default_rng(0)
-    draws = np.array([model.sample(rows, random) for _ in range(2000)])
-    mean, sd = model.predict(rows)
-    assert (np.abs(draws.mean(axis=0) - mean) < 5 * sd / math.sqrt(2000)).all()
-    assert draws.std(axis=0) == pytest.approx(sd, rel=0.1)
-    assert model.sample(rows, random, temper=0.0) == pytest.approx(mean)
-
-
 def test_what_has_no_score_is_the_worst():
     model = Surrogate(Space({"rate": [1, 2, 3], "epochs": [2]}), 2, "min")
     model.add([{"rate": 1}, {"rate": 2}, {"rate": 3}], [2] * 3, [0.1, math.nan, math.inf])

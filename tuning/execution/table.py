@@ -6,7 +6,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Collection, Container, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
@@ -32,22 +32,64 @@ class Costs:
     compile : float
         When a worker meets a program that none has compiled before.
     load : float
-        When a worker meets a program that another one has compiled.
+        When a worker meets a program that another one has compiled, or what ends its trainings.
     member : float
         For each new training of a pack: its model is built and traced. One that goes on has both.
+    finish : float
+        When a worker first trains a program to its end, and none has before: scoring on the test
+        data is compiled, and often training for another number of members.
+    call : float
+        For each pack.
+    speed : float
+        The seconds of an epoch over those that the table has.
     """
 
     start: float = 0.0
     compile: float = 1.3
     load: float = 0.2
     member: float = 0.04
+    finish: float = 0.0
+    call: float = 0.0
+    speed: float = 1.0
 
 
-@dataclass
-class _Worker:
-    """A simulated worker: the programs that it has compiled or loaded."""
+class Compiled:
+    """What workers have of programs: what begins trainings, and what ends them."""
 
-    programs: set[Hashable] = field(default_factory=set)
+    def __init__(self) -> None:
+        self._since: dict[Hashable, float] = {}  # when others can load it
+        self._of: dict[Hashable, set[Hashable]] = {}
+
+    def has(self, worker: Hashable, program: Hashable) -> bool:
+        """Whether a worker can begin trainings of a program."""
+        return (program, "compile") in self._of.get(worker, ())
+
+    def missing(self, worker: Hashable, program: Hashable, ends: bool, now: float) -> list[str]:
+        """What a worker has to do before it trains: of ``compile``, ``load`` and ``finish``.
+
+        Parameters
+        ----------
+        worker : hashable
+        program : hashable
+            None is compiled each time.
+        ends : bool
+            Whether it trains to the end.
+        now : float
+            The time.
+        """
+        parts = ["compile", "finish"] if ends else ["compile"]
+        if program is None:
+            return parts
+        own = self._of.setdefault(worker, set())
+        new = [part for part in parts if (program, part) not in own]
+        own.update((program, part) for part in new)
+        known = [self._since.get((program, part), math.inf) <= now for part in new]
+        found = zip(new, known, strict=True)
+        return ["load" if old else part for part, old in found if not (old and part == "finish")]
+
+    def note(self, program: Hashable, part: str, time: float) -> None:
+        """Another worker can load a part of a program from a time on."""
+        self._since.setdefault((program, part), time)
 
 
 class TableExecutor:
@@ -94,9 +136,9 @@ class TableExecutor:
         self._n_rows = n_rows
         self._costs = costs
         self._order = itertools.count()
-        self._idle = [_Worker() for _ in range(workers)]
-        self._compiled: dict[Hashable, float] = {}  # since when others can load it
-        self._ends: list[tuple[float, int, Pack, _Worker]] = []
+        self._idle = list(range(workers))
+        self._compiled = Compiled()
+        self._ends: list[tuple[float, int, Pack, int]] = []
 
     @property
     def packer(self) -> Packer:
@@ -115,13 +157,14 @@ class TableExecutor:
 
     def submit(self, pack: Pack, keep: Keep | None = None) -> None:
         """Give a pack to a free worker of the simulation: one that has its program, if any."""
-        worker = next((each for each in self._idle if pack.program in each.programs), self._idle[0])
+        having = (each for each in self._idle if self._compiled.has(each, pack.program))
+        worker = next(having, self._idle[0])
         self._idle.remove(worker)
         if self._costs is None:
             seconds = sum(self._outcomes[trial.point].seconds for trial in pack.trials)
         else:
-            start = self._ready(pack.program, worker, self._costs)
-            seconds = start + self._training_seconds(pack, self._costs)
+            seconds = self._ready(pack, worker, self._costs)
+            seconds += self._training_seconds(pack, self._costs)
         heapq.heappush(self._ends, (self.clock + seconds, next(self._order), pack, worker))
 
     def hear(self) -> list[Heard]:
@@ -145,30 +188,59 @@ class TableExecutor:
         self._idle += [worker for *_, worker in self._ends]
         self._ends.clear()
 
-    def _ready(self, program: Hashable, worker: _Worker, costs: Costs) -> float:
-        """The seconds until a worker has a program."""
-        if program is None:
-            return costs.compile
-        if program in worker.programs:
-            return 0.0
-        worker.programs.add(program)
-        if self._compiled.get(program, math.inf) <= self.clock:
-            return costs.load
-        self._compiled.setdefault(program, self.clock + costs.compile)
-        return costs.compile
+    def _ready(self, pack: Pack, worker: int, costs: Costs) -> float:
+        """The seconds until a worker has what a pack needs."""
+        ends = any(trial.epochs >= trial.meant for trial in pack.trials)
+        seconds = 0.0
+        for part in self._compiled.missing(worker, pack.program, ends, self.clock):
+            seconds += getattr(costs, part)
+            self._compiled.note(pack.program, part, self.clock + seconds)
+        return seconds
 
     def _training_seconds(self, pack: Pack, costs: Costs) -> float:
-        """The seconds that a pack's trainings take: of each the longest trial."""
-        longest: dict[Hashable, Trial] = {}
-        for trial in pack.trials:
-            key = self._packing.trajectory_of(trial)
-            if key not in longest or trial.epochs > longest[key].epochs:
-                longest[key] = trial
-        return sum(
-            costs.member * (trial.since == 0)
-            + (trial.epochs - trial.since) * epoch_seconds(self._outcomes[trial.point])
+        """The seconds that a pack's trainings take, once its worker can train them."""
+        work = work_of(pack, self._packing, self._outcomes)
+        return costs.call + costs.member * work.members + costs.speed * work.seconds
+
+
+@dataclass(frozen=True)
+class PackWork:
+    """What a pack trains.
+
+    Attributes
+    ----------
+    members : int
+        Trainings that begin in it.
+    seconds : float
+        Of all epochs, as a table has them.
+    """
+
+    members: int
+    seconds: float
+
+
+def work_of(pack: Pack, packing: Packing, outcomes: Mapping[Hashable, Outcome]) -> PackWork:
+    """What a pack trains: of each of its trainings the longest trial.
+
+    Parameters
+    ----------
+    pack : Pack
+    packing : Packing
+    outcomes : mapping
+        Of a table, by `Trial.point`.
+    """
+    longest: dict[Hashable, Trial] = {}
+    for trial in pack.trials:
+        key = packing.trajectory_of(trial)
+        if key not in longest or trial.epochs > longest[key].epochs:
+            longest[key] = trial
+    return PackWork(
+        sum(trial.since == 0 for trial in longest.values()),
+        sum(
+            (trial.epochs - trial.since) * epoch_seconds(outcomes[trial.point])
             for trial in longest.values()
-        )
+        ),
+    )
 
 
 def packing_of(kinds: Mapping[str, Kind]) -> Packing:

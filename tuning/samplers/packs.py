@@ -18,11 +18,11 @@ from tuning.space.parameters import Choice
 from tuning.trial import Outcome
 
 COMPILE_SECONDS = 1.3
+MEMBER_SECONDS = 0.04  # to build and trace a new member
 MEMBERS_A_SECOND = 2.8  # that a compile takes: what takes long is worth more members
 MOST = 16  # members
 FIRST = 4  # programs that are spread over the space, before the model chooses
 TOP = 0.05  # the share of the candidates that counts as the best
-TEMPER = 0.3  # of the draws from the model
 OWN = 0.5  # of how far a training was from its expectation, what it is thought to keep
 
 
@@ -30,17 +30,15 @@ OWN = 0.5  # of how far a training was from its expectation, what it is thought 
 class PacksSampler(RungSampler):
     """Draw the program with the most promising members, and have the best go on to the end.
 
-    The first draws are spread over the space. Then a Bayesian linear model of hyperparameters and
-    their pairs learns all scores, and a function is drawn from what it holds possible: a program is
-    worth the number of its candidates that this function has among the best of all, for each second
-    of compiling and training. Once the first programs are drawn, one in `reduction` of the
-    trainings that reached the first rung goes on, straight to the end: those with the highest
-    chance, for each second that they take, to be among the best.
+    The first draws are spread over the space. Then a Gaussian process learns all scores, and a
+    program is worth the chances of its most promising members to be better than the best so far,
+    for each second of compiling and training. Once the first programs are drawn, one in `reduction`
+    of the trainings that reached the first rung goes on, straight to the end: those with the
+    highest chance, for each second that they take, to be among the best.
 
     Seconds are guesses that are the same on every machine, so that decisions are.
 
-    Source: draws from the posterior as in Thompson, Biometrika 25 (1933); the chance as the
-    probability of improvement of Kushner, Journal of Basic Engineering 86 (1964).
+    Source: the probability of improvement of Kushner, Journal of Basic Engineering 86 (1964).
 
     Parameters
     ----------
@@ -83,9 +81,9 @@ class PacksSampler(RungSampler):
 
     def prepare(self) -> None:
         """Make the model."""
-        from tuning.samplers.surrogate import Surrogate
+        from tuning.samplers.gaussian import GaussianProcess
 
-        self._model = Surrogate(self._space, self.longest, self.goal.mode)
+        self._model = GaussianProcess(self._space, self.longest, self.goal.mode)
         self._pool = Pool(
             self._space, self.drawing, self.programs, self._model.encode, self.training
         )
@@ -144,6 +142,8 @@ class PacksSampler(RungSampler):
         """The logarithm of each one's chance to be among the best, a second that it takes."""
         from scipy.special import log_ndtr
 
+        from tuning.samplers.gaussian import NOISE
+
         rows = self._model.encode([each.configuration for each in paused])
         above = self._model.residuals(
             rows,
@@ -154,7 +154,7 @@ class PacksSampler(RungSampler):
         mean = mean + OWN * above
         others = [self._model.mean(own.rows) for _, own in self._pool.groups()]
         bar = np.quantile(np.concatenate([mean, *others]), 1 - TOP)
-        chance = log_ndtr((mean - bar) / np.hypot(sd, self._model.prior.noise))
+        chance = log_ndtr((mean - bar) / np.hypot(sd, NOISE))
         seconds = [
             (self.rungs(each.configuration)[-1] - each.epochs)
             * self.programs.epoch_seconds(each.configuration)
@@ -179,24 +179,33 @@ class PacksSampler(RungSampler):
         return self._pool.take(program, places) if places else []
 
     def _choose(self, groups: list[tuple[Hashable, Candidates]]) -> tuple[Hashable, list[int]]:
-        """The program with the most hits a second, and which of its candidates are hits."""
+        """The program that is worth most, and the places of the candidates to draw of it."""
+        from scipy.special import ndtr
+
+        from tuning.samplers.gaussian import NOISE
+
         if not groups:
             return None, []
-        rows = np.concatenate([own.rows for _, own in groups])
-        values = self._model.sample(rows, self._numbers, TEMPER)
-        bar = np.quantile(values, 1 - TOP)
-        best: tuple[float, Hashable, list[int]] = (0.0, None, [])
+        mean, sd = self._model.predict(np.concatenate([own.rows for _, own in groups]))
+        chances = ndtr((mean - self._model.best) / np.hypot(sd, NOISE))
+        best: tuple[float, Hashable, list[int]] = (-math.inf, None, [])
         start = 0
         for program, own in groups:
-            each = values[start : start + len(own.rows)]
+            each = chances[start : start + len(own.rows)]
             start += len(own.rows)
-            hits = min(int((each >= bar).sum()), self.members)
-            compiles = hits if program is None else int(program not in self._compiled)
-            seconds = self.compile_seconds * compiles + hits * own.epoch_seconds * self.longest
-            if hits and hits / seconds > best[0]:
-                places = np.argsort(-each, kind="stable")[:hits]
-                best = hits / seconds, program, [int(place) for place in places]
+            places = np.argsort(-each, kind="stable")[: self.members]
+            worth = each[places].sum() / self._seconds(program, own, len(places))
+            if worth > best[0]:
+                best = worth, program, [int(place) for place in places]
         return best[1], best[2][: self.room]
+
+    def _seconds(self, program: Hashable, own: Candidates, n: int) -> float:
+        """What n candidates of a program take, of which one in `reduction` goes on to the end."""
+        rungs = self.rungs(own.configurations[0])
+        epochs = rungs[0] + (rungs[-1] - rungs[0]) / self.reduction
+        compiles = n if program is None else int(program not in self._compiled)
+        each = MEMBER_SECONDS + own.epoch_seconds * epochs
+        return self.compile_seconds * compiles + n * each
 
     def _apart(self, first: dict[str, Any]) -> list[dict[str, Any]]:
         """New members of a program, each as far from the others as can be."""

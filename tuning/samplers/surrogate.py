@@ -1,7 +1,7 @@
 """A model that predicts scores from configurations: a Bayesian linear one on axes and their pairs.
 
 Source: Bayesian linear regression as in Bishop, "Pattern Recognition and Machine Learning" (2006),
-section 3.3; a draw from its posterior decides, as in Thompson, Biometrika 25 (1933).
+section 3.3.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class Surrogate:
         self._solved: tuple[np.ndarray, np.ndarray] | None = None
 
     def encode(self, configurations: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Configurations as rows, for `predict` and `sample`."""
+        """Configurations as rows, for `predict`."""
         return self.encoding.rows(configurations)
 
     def add(
@@ -205,40 +205,12 @@ class Surrogate:
         """
         features = self._at(rows, epochs)
         mean, root = self._solve()
-        spread = _down(root, features.T)
+        spread = solve_down(root, features.T)
         return features @ mean, np.sqrt((spread**2).sum(axis=0))
 
     def mean(self, rows: np.ndarray, epochs: Sequence[int] | None = None) -> np.ndarray:
         """The expected value of each row alone, as in `predict`, shape (n,)."""
         return self._values(self._solve()[0], rows, epochs)
-
-    def sample(
-        self, rows: np.ndarray, random: np.random.Generator, temper: float = 1.0
-    ) -> np.ndarray:
-        """One function drawn from what is still possible, at rows after the longest epochs.
-
-        Parameters
-        ----------
-        rows : array, shape (n, columns)
-        random : Generator
-        temper : float
-            Times the standard deviation: 0 gives the mean.
-
-        Returns
-        -------
-        array, shape (n,)
-        """
-        mean, root = self._solve()
-        drawn = mean + temper * _up(root, random.standard_normal(len(mean)))
-        return self._values(drawn, rows, None)
-
-    def residuals(
-        self, rows: np.ndarray, epochs: Sequence[int], scores: Sequence[float]
-    ) -> np.ndarray:
-        """By how much scores are above what is expected of their rows, on `scale`: shape (n,)."""
-        values = self.scale.forward(np.asarray(scores, dtype=float))
-        above: np.ndarray = values - self.mean(rows, epochs)
-        return above
 
     def _values(
         self, weights: np.ndarray, rows: np.ndarray, epochs: Sequence[int] | None
@@ -273,7 +245,7 @@ class Surrogate:
             values = self.scale.forward(self._scores) - self.prior.mean
             root = np.linalg.cholesky(precision)
             right = self._features.T @ values / self.prior.noise**2
-            mean = _up(root, _down(root, right))
+            mean = solve_up(root, solve_down(root, right))
             mean[0] += self.prior.mean
             self._solved = mean, root
         return self._solved
@@ -335,7 +307,7 @@ class Scale:
         return found
 
 
-def _down(root: np.ndarray, values: np.ndarray) -> np.ndarray:
+def solve_down(root: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Solve with a lower triangular root."""
     from scipy.linalg import solve_triangular
 
@@ -343,7 +315,7 @@ def _down(root: np.ndarray, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _up(root: np.ndarray, values: np.ndarray) -> np.ndarray:
+def solve_up(root: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Solve with the transpose of a lower triangular root."""
     from scipy.linalg import solve_triangular
 
