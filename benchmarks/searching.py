@@ -28,10 +28,10 @@ def seconds_of_nothing(name: str, packed: bool, trials: int | None = None) -> fl
 
     from tuning.engines.reports import Report
     from tuning.execution import ray as module
-    from tuning.execution.worker import KeptWorker, Told
+    from tuning.execution.worker import Told
     from tuning.trial import Outcome
 
-    class Idle(KeptWorker):
+    class Idle(module.RayWorker):
         def train(self, problem, data, trials, job, **_):
             rng = np.random.default_rng(trials[0].index)
             names = [f"{s}_{m}" for s in ("val", "test", "train") for m in ("loss", "accuracy")]

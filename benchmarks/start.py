@@ -24,6 +24,7 @@ MINUTES, ROUNDS = 2, 5
 SEARCH = ("--random", 2, "--sweep", 0, "--out", "run")
 COMMAND = (REPOSITORY / "scripts" / "run_ray.py", *SEARCH)
 SHORT = ("--strategy", "packs", "--time", "4s", "--out", "run")  # its first row is of one epoch
+BY = {"on Ray": ("scripts/run_ray.py",), "on processes": ("-m", "tuning", "run")}
 LOOK_SECONDS = 0.005  # between looks at a run's directory
 RAY_STARTS = """
 import time; started = time.perf_counter()
@@ -40,6 +41,7 @@ def measure(smallest: bool) -> Iterator[Measurement]:
             if kept:  # what is compiled by then
                 apart(first_pack, kept)
             yield Measurement("Ray starts", what, apart(ray_starts), "s")
+            yield Measurement("worker processes are there", what, apart(processes_start), "s")
             for who, part in (
                 ("a worker imports Keras on JAX", imports),
                 ("the data are loaded", loads),
@@ -52,9 +54,11 @@ def measure(smallest: bool) -> Iterator[Measurement]:
                 run([*COMMAND], kept)
             seconds, _ = run([*COMMAND], kept)
             yield Measurement("the command with two trials", what, seconds, "s")
-            ready, first = until_rows(REPOSITORY, SHORT, kept)
-            yield Measurement("until packs is ready to train", what, ready, "s")
-            yield Measurement("until its first epoch is trained and counted", what, first, "s")
+            for where, command in BY.items():
+                ready, first = until_rows(REPOSITORY, SHORT, kept, command)
+                yield Measurement(f"until packs is ready to train {where}", what, ready, "s")
+                said = f"until its first epoch is trained and counted {where}"
+                yield Measurement(said, what, first, "s")
             if smallest:
                 return
 
@@ -73,6 +77,23 @@ def ray_starts() -> float:
         from tuning.execution.cluster import ray_cluster
 
         stack.enter_context(ray_cluster(workers=WORKERS))
+
+    with contextlib.ExitStack() as stack:
+        return seconds_of(start)
+
+
+def processes_start() -> float:
+    """Seconds until worker processes of our own can train, their imports included."""
+
+    def start() -> None:
+        from tuning import load_problem
+        from tuning.execution.processes import ProcessExecutor
+        from tuning.execution.worker import Job
+
+        problem, job = load_problem(PROBLEM), Job(0, "jax")
+        executor = ProcessExecutor(problem, job, engine="auto", workers=WORKERS)
+        stack.callback(executor.close)
+        executor.thread_report()
 
     with contextlib.ExitStack() as stack:
         return seconds_of(start)
@@ -140,7 +161,10 @@ def _problem() -> tuple[Any, Any]:
 
 
 def until_rows(
-    tree: Path, search: tuple[object, ...], cache: str | None = None
+    tree: Path,
+    search: tuple[object, ...],
+    cache: str | None = None,
+    command: tuple[str, ...] = BY["on Ray"],
 ) -> tuple[float, float]:
     """Seconds from the command until its run is there, so workers can train, and has a row.
 
@@ -152,14 +176,22 @@ def until_rows(
         The options of the command, with ``--out run``.
     cache : str, optional
         The user's cache directory; unless told, an empty one.
+    command : tuple of str
+        That searches: what follows ``python``.
     """
+    script, *others = command
     with tempfile.TemporaryDirectory() as folder:
         places = {"XDG_CACHE_HOME": cache or folder, "PYTHONPATH": str(tree)}
         run_directory = Path(folder) / "run"
         ready = first = 0.0
         started = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, tree / "scripts" / "run_ray.py", *map(str, search)],
+            [
+                sys.executable,
+                script if script.startswith("-") else str(tree / script),
+                *others,
+                *map(str, search),
+            ],
             cwd=folder,
             env={**os.environ, **places},
             stdout=subprocess.DEVNULL,

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.integration.executors import closed, cluster  # noqa: F401
 from tests.made import write_run
 from tuning import Problem, load_problem
 from tuning.engines import fit as engine
@@ -46,7 +47,9 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def command(script: str, *arguments: object) -> list[str]:
-    """The words that run one of the scripts."""
+    """The words that run one of the scripts, or ``tuning``."""
+    if script == "tuning":
+        return [sys.executable, "-m", "tuning", *map(str, arguments)]
     return [sys.executable, str(REPOSITORY / "scripts" / script), *map(str, arguments)]
 
 
@@ -71,8 +74,14 @@ def changed(folder: Path, *replacements: tuple[str, str], source: Path = TINY) -
 
 def packing_of(path: str | Path) -> tuple[Problem, Packing]:
     """A problem, and how its configurations share programs."""
-    problem = load_problem(str(path))
-    return problem, probe(problem, load_data(problem), Job(0, "jax"), pack=True).packing
+    text = Path(path).read_text() if Path(path).is_file() else ""
+    return load_problem(str(path)), _packing_of(str(path), text)
+
+
+@functools.cache
+def _packing_of(path: str, text: str) -> Packing:
+    problem = load_problem(path)
+    return probe(problem, load_data(problem), Job(0, "jax"), pack=True).packing
 
 
 def trial_at(problem: Problem, index: int, seed: int = 0) -> Trial:
@@ -93,18 +102,29 @@ def evaluated_apart(
     backend : str
         That Keras runs on there.
     """
+    process = _with_only_keras(backend)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    found = {}
     for path, given in files.items():
         path.with_suffix(".pickle").write_bytes(pickle.dumps(given))
-    done = subprocess.run(
+        process.stdin.write(f"{path}\n")
+        process.stdin.flush()
+        found[path] = json.loads(process.stdout.readline())
+    return found
+
+
+@functools.cache
+def _with_only_keras(backend: str) -> subprocess.Popen[str]:
+    """A process that evaluates files one by one; it ends when its input does, with this process."""
+    return subprocess.Popen(
         [sys.executable, REPOSITORY / "tests" / "clean.py"],
-        input="".join(f"{path}\n" for path in files),
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=True,
         cwd=tempfile.gettempdir(),
         env={**os.environ, "KERAS_BACKEND": backend},
     )
-    return dict(zip(files, map(json.loads, done.stdout.splitlines()), strict=True))
 
 
 def train_pack(

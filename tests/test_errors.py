@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import ast
 import builtins
-import collections
 import contextlib
 import errno
 import fcntl
@@ -38,12 +37,14 @@ import ray
 from tests.conftest import command
 from tests.made import Climber, write_run, write_run_of_space
 from tuning import Fixed, Float, Grid, Int, Space, errors, samplers
-from tuning.api import public, search
+from tuning.api import public
 from tuning.cli import commands as cli
 from tuning.cli.jobs import exit_code
-from tuning.execution import cluster, loop, worker
+from tuning.execution import cluster, loop, shared, worker
+from tuning.execution import ray as executor_on_ray
 from tuning.execution.cluster import Cluster
-from tuning.execution.ray import RayExecutor
+from tuning.execution.ray import RayExecutor, death_of
+from tuning.execution.slots import SlotExecutor
 from tuning.execution.table import answer
 from tuning.problem import file as file_of_problem
 from tuning.problem import problem
@@ -57,12 +58,13 @@ from tuning.trial import KeptModel, Outcome, Trial
 LONGEST = 300  # characters
 NO_SENTENCE = r"Traceback|<class |<function | object at |[.!?] [A-Z]|[.!]$"  # or several
 UNREACHED = {  # here; where it is provoked instead
-    "RayExecutor._read": "integration/test_ray.py: by a worker set up otherwise",
+    "SlotExecutor._hear_from": "integration/test_executors.py: by a worker set up otherwise",
     "supervised": "execution/test_supervisor.py: by processes that are killed",
 }
 THROUGH = ("reason", "probe")  # what they say reaches an error in an object, not by a call
 TEXTS = ("str", "list[str]", "Iterator[str]")  # what a function returns that says what is wrong
 NO_ERRORS = ("Unproven", "SlowerThanFit")  # why something is not packed
+NO_ERRORS += ("Death", "death_of")  # what came of a worker process
 
 Given = Callable[[Path, pytest.MonkeyPatch], Any]
 
@@ -97,21 +99,20 @@ class Here(RayExecutor):
     """An executor of a Ray that is not there: it loads nothing, and looks at no model."""
 
     def __init__(self, problem: Any, job: worker.Job, **_: Any) -> None:
-        self._problem = problem
-        self._job = job
-        self._may_pack = False
-        self._slots, self._waiting = [], collections.deque()
+        SlotExecutor.__init__(self, problem, job, engine="fit", slots=0, most=0)
 
     def load(self, data: Any) -> None:
         pass
 
 
-def on_ray(says: str, error: Exception) -> Case:
+def on_ray(says: str, error: ray.exceptions.RayError) -> Case:
     """A search on a Ray where a look at the models ends so."""
 
     def given(_: Path, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(search, "ray_cluster", lambda *_, **__: contextlib.nullcontext(Cluster(1, 1)))
-        patch.setattr(search, "RayExecutor", type("Here", (Here,), {"_look": raising(error)}))
+        there = contextlib.nullcontext(Cluster(1, 1))
+        patch.setattr(cluster, "ray_cluster", lambda *_, **__: there)
+        died = {"_look": raising(death_of(error))}
+        patch.setattr(executor_on_ray, "RayExecutor", type("Here", (Here,), died))
 
     return Case("run_ray --problem mine.py", says, MINE, given)
 
@@ -622,6 +623,8 @@ OF_OPTIONS = [
     Case("run_ray --sweep 2:5 --sweep-order spaced", "--sweep-order spaced takes a number of p"),
     Case("run_ray --strategy halvign", "there is no strategy 'halvign': did you mean 'halving'?"),
     Case("run_ray --strategy random --set width=3", "the strategy 'random' has no setting 'width'"),
+    Case("run_ray --strategy random --set packs.members=3",
+         "--set packs.members: the strategy 'packs' is not searched by"),
     Case("run_ray --strategy random --set width", "--set takes NAME=VALUE, such as members=8, not"),
     Case("run_ray --trials 3", "--trials is a setting of a strategy: name one by --strategy"),
     Case("run_ray --strategy halving --trials 0", "trials takes a number from 1, not 0"),
@@ -637,8 +640,8 @@ OF_OPTIONS = [
          given=edited("run/manifest.json", '"metric": "val_accuracy"', '"metric": "val_loss"')),
     Case("run_ray --strategy packs --warm run", "no trial of run has a configuration of this sea",
          given=made()),
-    Case("run_ray --problem mine.py --strategy random --warm run",
-         "the strategy 'random' learns nothing from an earlier run", MINE,
+    Case("run_ray --problem mine.py --sweep 2 --warm run",
+         "the strategy 'sweep' learns nothing from an earlier run", MINE,
          made(score=lambda *_: 0.5, axes={"units": [1, 2]})),
     Case("run_ray --stop-after 0", "--stop-after takes a number from 1, not 0"),
     Case("run_ray --epochs-total 0", "--epochs-total takes a number from 1, not 0"),
@@ -888,7 +891,7 @@ def ray_that(**does: Any) -> Given:
     """A Ray at an address that answers, and then does what is told of its functions."""
 
     def given(_: Path, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(search, "RayExecutor", Here)
+        patch.setattr(executor_on_ray, "RayExecutor", Here)
         answers = subprocess.CompletedProcess([], does.pop("ends", 0), b"", does.pop("answer", b""))
         patch.setattr(subprocess, "run", does.pop("run", lambda *_, **__: answers))
         for name in ("init", "shutdown", "is_initialized"):
@@ -908,6 +911,15 @@ def of_ray(
 ) -> Case:
     line = f"run_ray --problem mine.py{address}"
     return Case(line, says, MINE, ray_that(**does), code)
+
+
+def on_processes(says: str, module: Any, name: str, does: Any, code: int = 2) -> Case:
+    """A search on processes of our own where the system refuses something."""
+
+    def given(_: Path, patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(module, name, does)
+
+    return Case("main run --problem mine.py --executor processes", says, MINE, given, code)
 
 
 def build(config: dict[str, Any]) -> Any:
@@ -1015,9 +1027,9 @@ BAD_SETTINGS = [
      {"prior": {"rate": {"mean": 3, "width": 1}}}),
     ("the prior of 'rate' has the width 0, not above 0",
      {"prior": {"rate": {"mean": 0.2, "width": 0}}}),
-    ("a configuration to start with is not of the space: see 'rate' of {'units': 1}",
+    ("a configuration to start with is not of the space: the configuration lacks hyperparameter '",
      {"start": [{"units": 1}]}),
-    ("a configuration to start with has 'units' as 3, which the space does not have",
+    ("a configuration to start with is not of the space: 3 is not a value of hyperparameter 'uni",
      {"start": [{"units": 3, "rate": 0.2, "epochs": 8}]}),
 ]  # fmt: skip
 BAD_OPTUNA = [
@@ -1108,6 +1120,16 @@ OF_PYTHON = [
 
 
 OF_RAY = [
+    Case("main run --executor spark", "argument --executor: invalid choice: 'spark'"),
+    Case("main run --executor processes --address host:6379", "--executor processes trains on "
+         "this machine alone: leave out --address host:6379"),
+    asked("executor takes processes or ray, not 'spark'", executor="spark"),
+    on_processes("no worker process can be started: OSError: no memory", subprocess, "Popen",
+                 raising(OSError("no memory")), 1),
+    on_processes("the data cannot be put where the workers read it: there is no folder for tempo",
+                 shared, "_nameless", list),
+    on_processes("the data cannot be put where the workers read it: OSError: ", shared, "_write",
+                 raising(OSError(errno.ENOSPC, "No space left on device"))),
     of_ray("connected to a Ray already: leave out the address host:6379, or call ray.shutdown()",
            is_initialized=lambda: True),
     of_ray("no Ray answers at host:6379: gave up after 20 seconds",

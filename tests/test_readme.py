@@ -28,7 +28,7 @@ def test_the_example_of_a_problem_is_complete_and_runs(run, tmp_path):
     example = next(block for block in blocks(PAGES["problems"], "python"))
     assert len(example.splitlines()) < 40
     (tmp_path / "wine.py").write_text(example)
-    done = run("run_ray.py", "--problem", "wine.py", "--random", 2, "--sweep", 2, "--out", "r")
+    done = run("tuning", "run", "--problem", "wine.py", "--random", 2, "--sweep", 2, "--out", "r")
     assert done.returncode == 0, done.stderr
     assert load_results("r")["status"].tolist() == ["ok"] * 4
 

@@ -1,6 +1,8 @@
 """What a request comes to where a run is gone on with: nothing counted is ever forgotten."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,3 +50,46 @@ def test_the_command_that_goes_on_says_what_the_manifest_does_not():
     assert go_on_command(Path("r"), request).endswith("--out r --workers 2 --no-cache")
     extended = go_on_command(Path("r"), request, search=True)
     assert extended.endswith("--out r --random 30 --workers 2 --no-cache")
+
+
+def test_a_setting_may_be_of_one_strategy():
+    asked = Request(
+        problem=str(TINY), strategy=["random", "packs", "halving"], trials=4,
+        given={"random.trajectories": True, "packs.members": 3},
+    )  # fmt: skip
+    assert settle(asked).kept == {
+        "random": {"trials": 4, "trajectories": True},
+        "packs": {"trials": 4, "members": 3},
+        "halving": {"trials": 4},
+    }
+    both = Request(problem=str(TINY), strategy=["packs", "halving"], trials=4, given={"ahead": 2})
+    assert {own["ahead"] for own in settle(both).kept.values()} == {2}
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "connected", "on_ray", "address"),
+    [
+        ({}, "", False, False, None),
+        ({}, "", True, True, None),
+        ({}, "host:1", False, True, "host:1"),
+        ({}, "local", False, True, None),
+        ({}, "host:1", True, True, None),
+        ({"address": "host:2"}, "host:1", False, True, "host:2"),
+        ({"executor": "processes"}, "host:1", True, False, None),
+        ({"executor": "ray"}, "", False, True, None),
+    ],
+)
+def test_ray_is_taken_where_there_is_one(asked, named, connected, on_ray, address, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", named)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: connected))
+    request = Request(**asked)
+    assert request.on_ray == on_ray
+    if on_ray:
+        assert request.ray_address == address
+
+
+def test_without_a_ray_none_is_looked_for(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    assert not Request().on_ray
+    assert "ray" not in sys.modules

@@ -135,6 +135,17 @@ def test_a_resume_knows_the_values_again(found):
         )
 
 
+def test_programs_are_told_apart_by_labels_of_values_that_have_no_hash():
+    space = {**ANY, "activation": ["relu", "tanh"]}
+    problem = problem_of(build, space, DATA, name="lists", metric="val_loss", mode="min")
+    packing = worker.probe(problem, load_data(problem), worker.Job(0, "jax"), pack=True).packing
+    assert not packing.reason
+    programs = {packing.program(problem.space[i]) for i in range(problem.space.size)}
+    of_widths = {packing.axes["widths"].class_of(label) for label in ("(3, 2)", "[3]", "(2,)")}
+    assert len(of_widths) == 3
+    assert len(programs) > 3
+
+
 def test_workers_get_the_values(tmp_path):
     results = search(workers=1, trials=3, out=tmp_path / "run")
     assert results.trials["status"].tolist() == ["ok"] * 3, results.trials["error"].tolist()

@@ -93,7 +93,7 @@ def test_a_damaged_file_is_told_of(tmp_path):
 @pytest.mark.slow
 def test_the_command_trains_again_and_shows_it(run, tmp_path):
     problem = PROBLEMS / "tiny.py"
-    done = run("run_ray.py", "--problem", problem, "--random", 2, "--sweep", 4, "--out", "r")
+    done = run("tuning", "run", "--problem", problem, "--random", 2, "--sweep", 4, "--out", "r")
     assert done.returncode == 0, done.stderr
     done = run("analyse.py", "r", "--again", 4)
     assert done.returncode == 0, done.stderr

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from tests.conftest import (
-    PROBLEMS,
     REPOSITORY,
     TINY,
     changed,
@@ -20,6 +19,7 @@ from tests.conftest import (
     packing_of,
     trial_at,
 )
+from tuning import load_problem
 from tuning.engines import reports, vectorized
 from tuning.engines.batches import Split
 from tuning.engines.fit import evaluated
@@ -291,12 +291,14 @@ def test_what_keras_cannot_load_is_kept_as_weights(tmp_path, changes, why):
     assert found == pytest.approx({name: metrics[f"test_{name}"] for name in found}, rel=1e-5)
 
 
-def test_a_registered_class_is_plain_and_the_file_says_what_it_needs():
-    problem, packing = packing_of(PROBLEMS / "lifted.py")
+def test_a_registered_class_is_plain_and_the_file_says_what_it_needs(tmp_path):
+    registered = "    @keras.saving.register_keras_serializable()\n    class Double"
+    own = (OWN[0], OWN[1].replace("    class Double", registered))
+    problem = load_problem(str(changed(tmp_path, own, ("keras.layers.Dropout(0.1)", "Double()"))))
     data = load_data(problem)
     trials = [trial_at(problem, 0)]
     _, (model,) = kept(
-        problem, data, trials, packing, Keep("val_loss", "min", wanted=wanted(trials, "a"))
+        problem, data, trials, UNPACKED, Keep("val_loss", "min", wanted=wanted(trials, "a"))
     )
     assert model.plain
     assert "your code registers" in model.why

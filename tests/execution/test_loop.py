@@ -10,7 +10,9 @@ from tuning import TuningError
 from tuning.execution.cluster import Cluster, ray_cluster
 from tuning.execution.local import LocalExecutor
 from tuning.execution.loop import Progress, search, train_all
+from tuning.execution.processes import ProcessExecutor
 from tuning.execution.ray import RayExecutor
+from tuning.execution.slots import SlotExecutor
 from tuning.execution.table import Memory, OnTable, TableExecutor, answer
 from tuning.execution.worker import Job
 from tuning.packing.packs import Packer
@@ -60,7 +62,10 @@ def cluster():
         yield cluster
 
 
-@pytest.fixture(params=["table 1", "table 3", "local", "ray 1", "ray 2"])
+ON_RAY = [pytest.param(f"ray {n}", marks=pytest.mark.slow) for n in (1, 2)]
+
+
+@pytest.fixture(params=["table 1", "table 3", "local", "processes 1", "processes 2", *ON_RAY])
 def executor(request, problem, table):
     kind, _, workers = request.param.partition(" ")
     if kind == "table":
@@ -68,6 +73,8 @@ def executor(request, problem, table):
         return
     if kind == "local":
         made = LocalExecutor(problem, Job(0, "jax"), engine="auto")
+    elif kind == "processes":
+        made = ProcessExecutor(problem, Job(0, "jax"), engine="auto", workers=int(workers))
     else:
         request.getfixturevalue("cluster")
         own = Cluster(int(workers), int(workers))
@@ -75,7 +82,7 @@ def executor(request, problem, table):
     made.load(load_data(problem))
     made.probe()
     yield made
-    if isinstance(made, RayExecutor):
+    if isinstance(made, SlotExecutor):
         made.close()
 
 

@@ -64,6 +64,7 @@ def heard(process):
         ("raise ValueError", 1, ""),
         ("tell(code=3); os.abort()", 3, ""),  # as a library may, once all is said
         ("tell(cluster='it has lost the cluster'); os._exit(1)", 1, MUTE),
+        ("os._exit(3)", 1, "its driver ended itself, with the exit code 3"),
         ("os.abort()", 1, "its driver was ended by SIGABRT"),
         ("os.kill(os.getpid(), signal.SIGKILL)", 1, "its driver was ended by SIGKILL"),
         ("os.write(2, b'of C++'); sys.stderr.write('of Python')", 7, ""),

@@ -21,14 +21,13 @@ from tuning.runs.best import BEST, model_file
 
 STEADY = PROBLEMS / "steady.py"
 SEARCH = ("--problem", STEADY, "--random", 0, "--sweep", "all")
+ON_PROCESSES, ON_RAY = ("tuning", "run"), ("run_ray.py",)
 OF_THE_MOMENT = ["run", "train_seconds", "worker", "finished_at"]
 
 
-def run_again(out: Path) -> subprocess.CompletedProcess[str]:
+def run_again(out: Path, by: tuple[str, ...] = ON_RAY) -> subprocess.CompletedProcess[str]:
     """The command that goes on with a run."""
-    return subprocess.run(
-        command("run_ray.py", "--out", out), capture_output=True, text=True, check=False
-    )
+    return subprocess.run(command(*by, "--out", out), capture_output=True, text=True, check=False)
 
 
 def check_best(run: Path, *, settled: bool) -> None:
@@ -73,6 +72,13 @@ def standing_still(process: subprocess.Popen[str]) -> Iterator[None]:
         yield
     finally:
         send(signal.SIGCONT)
+
+
+@pytest.fixture(params=[ON_PROCESSES, ON_RAY], ids=["on processes", "on Ray"])
+def by(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """The command that searches."""
+    words: tuple[str, ...] = request.param
+    return words
 
 
 @pytest.fixture

@@ -33,21 +33,21 @@ def whole(tmp_path_factory):
 
 @pytest.mark.faults
 @pytest.mark.parametrize("kills", [3, pytest.param(20, id="twenty times")])
-def test_halving_is_killed_at_any_moment(kills, whole, tmp_path):
+def test_halving_is_killed_at_any_moment(kills, whole, tmp_path, by):
     assert load_results(whole)["trained_epochs"].max() == 3  # some were promoted twice
     chance, killed, runs = random.Random(kills), 0, 0
     while killed < kills:
         out = tmp_path / f"run {runs}"
-        killed += disturb(out, chance, kills - killed)
+        killed += disturb(out, chance, kills - killed, by)
         runs += 1
         check(out, whole)
 
 
-def disturb(out, chance, most):
+def disturb(out, chance, most, by):
     """Goes on with a run until it is whole, and kills its command or workers; how many it did."""
     killed = 0
     while True:
-        process = start(*HALVING, "--out", out)
+        process = start(*HALVING, "--out", out, by=by)
         while killed < most and process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=chance.uniform(1, 10))

@@ -18,18 +18,19 @@ from tests.conftest import command
 from tests.faults.conftest import SEARCH, check_best, run_again
 from tests.integration.test_run_ray import children_of, start, wait_for_rows
 from tuning import load_results
+from tuning.execution.worker_process import NAME
 
 pytestmark = pytest.mark.faults
 
 
-def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check, undisturbed):
+def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check, undisturbed, by):
     moments, runs = random.Random(0), itertools.count()
     out = tmp_path / f"run {next(runs)}"
     counted, killed = 0, 0
     while killed < faults:
-        process = start(*SEARCH, "--out", out)
+        process = start(*SEARCH, "--out", out, by=by)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=moments.uniform(2, 11))
+            process.wait(timeout=moments.uniform(1, 11))
         if process.poll() is None:
             process.kill()
             killed += 1
@@ -45,8 +46,8 @@ def test_the_driver_is_killed_at_any_moment(tmp_path, faults, check, undisturbed
                 counted = 0
     if not (out / "manifest.json").exists():
         assert not out.exists()  # no half-made run
-        subprocess.run(command("run_ray.py", *SEARCH, "--out", out), check=True)
-    done = run_again(out)
+        subprocess.run(command(*by, *SEARCH, "--out", out), check=True)
+    done = run_again(out, by)
     assert done.returncode == 0, done.stderr
     if counted:
         assert f"{counted} trials are counted" in done.stdout
@@ -57,17 +58,18 @@ def workers_of(process) -> list[psutil.Process]:
     found = []
     for child in children_of(process):
         with contextlib.suppress(psutil.Error):
-            if child.name().startswith("ray::") and "train" in child.name():
+            name = child.name()
+            if name == NAME or (name.startswith("ray::") and "train" in name):
                 found.append(child)
     return found
 
 
-def test_workers_are_killed_again_and_again(tmp_path, faults, check):
+def test_workers_are_killed_again_and_again(tmp_path, faults, check, by):
     moments, runs = random.Random(1), itertools.count()
     killed = 0
     while killed < faults:
         out = tmp_path / f"run {next(runs)}"
-        process = start(*SEARCH, "--out", out)
+        process = start(*SEARCH, "--out", out, by=by)
         while process.poll() is None and killed < faults:
             time.sleep(moments.uniform(0.2, 4))
             if workers := workers_of(process):
@@ -98,11 +100,11 @@ def test_a_node_of_the_cluster_is_killed(tmp_path, faults, check):
         check(out)
 
 
-def test_sigterm_ends_it_with_the_command_that_goes_on(tmp_path, faults, check):
+def test_sigterm_ends_it_with_the_command_that_goes_on(tmp_path, faults, check, by):
     """As a batch scheduler sends it: some to the first process, some to all of a job."""
     for i in range(faults):
         out = tmp_path / f"run {i}"
-        process = start(*SEARCH, "--out", out)
+        process = start(*SEARCH, "--out", out, by=by)
         wait_for_rows(out, 10, process)
         if i % 2 == 0:  # all of a job; or its first process
             os.killpg(process.pid, signal.SIGTERM)

@@ -150,7 +150,7 @@ def test_fault_upon_fault(tmp_path, faults, check, undisturbed):
     """
     wanted = 5 * faults
     chance, runs = random.Random(wanted), itertools.count()
-    workers = ["KeptWorker.train", "KeptWorker.probe"]
+    workers = ["RayWorker.train", "RayWorker.probe"]
     kinds = ["command", *PARTS, *workers, "Ctrl-C", "SIGTERM", "SIGTERM to all", "sleep"]
     out = tmp_path / f"run {next(runs)}"
     injected, counted = 0, 0

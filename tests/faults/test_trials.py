@@ -22,13 +22,13 @@ SAID = {
 }
 
 
-def test_each_trouble_costs_its_own_row(tmp_path, faults):
+def test_each_trouble_costs_its_own_row(tmp_path, faults, by):
     for i in range(faults):
         engine = ("auto", "fit")[i % 2]
         out = tmp_path / f"run {i}"
         done = subprocess.run(
             command(
-                "run_ray.py", "--problem", PROBLEMS / "faulty.py", "--random", 0, "--sweep", "all",
+                *by, "--problem", PROBLEMS / "faulty.py", "--random", 0, "--sweep", "all",
                 "--engine", engine, "--backend", "jax", "--out", out,
                 "--trial-timeout", SECONDS, "--trial-memory", MEMORY,
             ),

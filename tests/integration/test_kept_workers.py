@@ -1,89 +1,75 @@
-"""Workers that are kept on a real local Ray: which one trains what, and what it goes on from."""
+"""Workers that are kept, of either kind: which one trains what, and what it goes on from."""
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
-import ray
 
+from tests import idle
 from tests.conftest import TINY
-from tuning.engines.reports import Report
-from tuning.execution import ray as ray_module
-from tuning.execution import worker
-from tuning.execution.cluster import Cluster, ray_cluster
+from tests.integration.executors import new_executor
+from tuning.execution import processes
+from tuning.execution.limits import Limits
 from tuning.execution.loop import train_all
-from tuning.execution.ray import RayExecutor
 from tuning.execution.slots import States
-from tuning.execution.worker import Job, KeptWorker, StateSize
+from tuning.execution.worker import Job, StateSize
 from tuning.packing.axes import Axis, Packing
 from tuning.packing.packs import Pack, Work
 from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
-from tuning.trial import Outcome, Paused, Trial
+from tuning.trial import Paused, Trial
 
-ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import it
-
-SIZE = 50_000  # large enough for the object store
 PACKING = Packing({"width": Axis("structural", "its shape"), "epochs": Axis("fidelity", "")})
+WIDER = Packing(
+    {**PACKING.axes, **{name: Axis("lifted", "") for name in ("pause", "seconds", "eats")}}
+)
 
 
-def trains(problem, data, trials, job, keep=None, *, going_on=None, pauses=False, seconds=None):
-    """Trains nothing: tells from which epoch it would go on, and pauses there."""
-    outcomes, paused = [], {}
-    for trial in trials:
-        if (pause := trial.configuration.get("pause")) is not None:
-            Path(pause).write_text(str(os.getpid()))
-            time.sleep(trial.configuration.get("seconds", 600))
-        training = job.packing.trajectory_of(trial)
-        known = (going_on or {}).get(training)
-        begun = 0 if known is None else known.epochs
-        if known is not None:
-            (found,) = known.variables
-            assert found.shape == (SIZE,)
-            assert (found == begun).all()
-        metrics = {"begun": float(begun), "seconds": -1.0 if seconds is None else seconds}
-        status = "ok" if trial.epochs == trial.meant else "stopped"
-        outcomes.append(Outcome(trial, status, "none", "jax", metrics))
-        if pauses:
-            variables = [np.full(SIZE, trial.epochs, "float32")]
-            paused[training] = Paused(trial.epochs, variables, [], [])
-    yield Report(outcomes)
-    if pauses:
-        yield Report(paused=paused)
+def on_ray(monkeypatch):
+    """Has Ray's workers train nothing."""
+    import ray
 
+    from tuning.execution import ray as module
 
-def lost(training):
-    raise ray.exceptions.ObjectLostError("", None, "")
+    ray.cloudpickle.register_pickle_by_value(idle)  # workers cannot import it
 
+    class Idle(module.RayWorker):
+        def train(self, *what, **options):
+            idle.install()
+            yield from super().train(*what, **options)
 
-@pytest.fixture(scope="module")
-def own_ray():
-    with ray_cluster(workers=2):
-        yield
+    monkeypatch.setattr(module, "_Worker", ray.remote(num_cpus=1)(Idle))
 
 
 @pytest.fixture
-def executor(own_ray, monkeypatch):
-    class Trained(KeptWorker):
-        def train(self, *what, **options):
-            worker.train_prepared = trains
-            yield from super().train(*what, **options)
+def new(cluster, monkeypatch):
+    """Makes executors whose workers train nothing."""
+    if cluster is None:
+        installed = processes.PROGRAM.replace(
+            "serve(", "from tests import idle; idle.install(); serve("
+        )
+        monkeypatch.setattr(processes, "PROGRAM", installed)
+    else:
+        on_ray(monkeypatch)
 
-    monkeypatch.setattr(ray_module, "_Worker", ray.remote(num_cpus=1)(Trained))
-    problem = load_problem(str(TINY))
-    job = Job(0, "jax", packing=PACKING)
-    made = RayExecutor(problem, job, engine="auto", cluster=Cluster(2, 8))
-    made.load(load_data(problem))
-    made.thread_report()
-    yield made
-    made.close()
+    def make(**options):
+        problem = load_problem(str(TINY))
+        executor = new_executor(problem, Job(0, "jax", packing=PACKING, **options), cluster)
+        executor.load(load_data(problem))
+        return executor
+
+    return make
+
+
+@pytest.fixture
+def executor(new):
+    executor = new()
+    executor.thread_report()
+    return executor
 
 
 def trial(number, width=8, epochs=12, since=0, **more):
@@ -98,8 +84,7 @@ def pack(*trials, pauses=False):
 @pytest.fixture
 def own_packing(executor):
     """Every axis that a test's trials have."""
-    axes = {**PACKING.axes, "pause": Axis("lifted", ""), "seconds": Axis("lifted", "")}
-    executor._job = replace(executor._job, packing=Packing(axes))
+    executor._job = replace(executor._job, packing=WIDER)
 
 
 def outcomes_of(executor, *packs):
@@ -136,7 +121,7 @@ def test_a_training_goes_on_from_its_state_on_any_worker(executor):
     both_ready(executor)
     outcomes_of(executor, pack(trial(0, epochs=1), trial(1, 16, epochs=1), pauses=True))
     assert len(executor.states) == 2
-    assert all(isinstance(state, ray.ObjectRef) for _, state in executor.states._states.values())
+    assert not any(isinstance(state, Paused) for _, state in executor.states._states.values())
     trained_by = next(slot for slot in executor._slots if slot.programs)
     executor._empty(trained_by)  # its worker has ended; what it stored has not
     on = outcomes_of(executor, pack(trial(2, epochs=4, since=1), pauses=True))[2]
@@ -152,9 +137,19 @@ def test_a_training_that_does_not_go_on_or_was_lost_begins_anew(executor):
     assert outcomes_of(executor, pack(trial(2, epochs=4)))[2].metrics["begun"] == 0
     earlier = outcomes_of(executor, pack(trial(3, epochs=2, since=1)))[3]
     assert earlier.metrics["begun"] == 0  # than the state that is there
-    for training, (size, _) in [*executor.states._states.items()]:
-        executor.states.remember(size, ray.remote(num_cpus=0)(lost).remote(training))
-    assert outcomes_of(executor, pack(trial(4, 16, since=4)))[4].metrics["begun"] == 0
+
+
+@pytest.mark.parametrize("cluster", [pytest.param("ray", marks=pytest.mark.slow)], indirect=True)
+def test_a_state_that_is_lost_with_its_node_begins_anew(executor):
+    import ray
+
+    def lost():
+        raise ray.exceptions.ObjectLostError("", None, "")
+
+    outcomes_of(executor, pack(trial(0, epochs=4), pauses=True))
+    for size, _ in [*executor.states._states.values()]:
+        executor.states.remember(size, ray.remote(num_cpus=0)(lost).remote())
+    assert outcomes_of(executor, pack(trial(1, since=4)))[1].metrics["begun"] == 0
 
 
 def test_states_take_no_more_than_so_many_bytes():
@@ -220,15 +215,47 @@ def test_only_what_trained_is_blamed_for_a_death(executor, tmp_path):
     assert [(each.trials[0].number, each.deaths) for each in again] == [(0, 1)]
 
 
-def test_a_worker_that_has_no_cpu_yet_is_given_no_pack(own_ray, executor):
+@pytest.mark.parametrize("cluster", [pytest.param("ray", marks=pytest.mark.slow)], indirect=True)
+def test_a_worker_that_has_no_cpu_yet_is_given_no_pack(new, executor):
     both_ready(executor)
-    problem = executor._problem
     executor._empty(executor._slots[1])
-    second = RayExecutor(problem, executor._job, engine="auto", cluster=Cluster(2, 8))
-    try:
-        second.load(load_data(problem))
-        told = outcomes_of(second, *(pack(trial(i)) for i in range(4)))
-        assert len({each.worker for each in told.values()}) == 1
-        assert sorted(slot.ready for slot in second._slots) == [False, True]
-    finally:
-        second.close()
+    second = new()
+    told = outcomes_of(second, *(pack(trial(i)) for i in range(4)))
+    assert len({each.worker for each in told.values()}) == 1
+    assert sorted(slot.ready for slot in second._slots) == [False, True]
+
+
+def test_what_takes_too_long_or_too_much_memory_costs_its_trial(new, tmp_path):
+    executor = new(limits=Limits(seconds=3, memory=10**9))
+    executor._job = replace(executor._job, packing=WIDER)
+    hangs = trial(0, pause=str(tmp_path / "begun"), eats=False)
+    told = outcomes_of(executor, pack(hangs), pack(trial(1, eats=True)), pack(trial(2)))
+    assert [told[i].status for i in range(3)] == ["timeout", "failed", "ok"]
+    assert told[0].error == "it took longer than the 3 s that a trial may take"
+    assert 3 <= told[0].seconds < 60
+    assert told[1].error.startswith("its worker took ")
+    assert ", and may take " in told[1].error
+
+
+@pytest.mark.parametrize("cluster", ["processes"], indirect=True)
+@pytest.mark.usefixtures("own_packing")
+def test_workers_of_two_searches_share_no_cpu(new, executor, tmp_path):
+    """As far as there are CPUs: those beyond are held to none."""
+    second = new()
+    second._job = executor._job
+    for each in (executor, second):
+        both_ready(each)
+        for i in range(2):
+            each.submit(pack(trial(i, pause=str(tmp_path / f"{id(each)} {i}"), seconds=1)))
+    told = []
+    while executor.busy or second.busy:
+        for each in (executor, second):
+            news = each.hear() if each.busy else []
+            told += [outcome.metrics for one in news for outcome in one.report.outcomes]
+    held = [each for each in told if int(each["cpus"]).bit_count() == 1]
+    assert len(told) == 4
+    assert len(held) >= min(len(os.sched_getaffinity(0)), 4)
+    for i, one in enumerate(held):
+        for other in held[i + 1 :]:
+            at_once = one["from"] < other["to"] and other["from"] < one["to"]
+            assert not at_once or one["cpus"] != other["cpus"]

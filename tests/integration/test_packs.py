@@ -1,24 +1,15 @@
-"""Packs by the Ray executor, on a real local Ray of two workers."""
+"""Packs by workers, on processes of our own and on a real local Ray."""
 
 import dataclasses
-import os
 
 import pytest
 
 from tests.conftest import PROBLEMS, TINY, changed
-from tests.integration.test_ray import closed, executor_of, new_run, trained  # noqa: F401
-from tuning.execution.cluster import ray_cluster
+from tests.integration.executors import executor_of, new_run, trained
 from tuning.execution.limits import Limits
 from tuning.execution.loop import Progress, search
 from tuning.runs.table import load_results
 from tuning.samplers import SweepSampler
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
-    os.environ["TUNING_TEST_FOLDER"] = str(tmp_path_factory.mktemp("markers"))
-    with ray_cluster(workers=2) as cluster:
-        yield cluster
 
 
 def test_packs_give_the_same_rows_however_they_are_cut(cluster):

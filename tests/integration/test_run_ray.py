@@ -40,9 +40,9 @@ def wait_for_rows(run: Path, n: int, process: subprocess.Popen) -> None:
     raise AssertionError(f"{n} rows did not come")
 
 
-def start(*arguments: object) -> subprocess.Popen:
+def start(*arguments: object, by: tuple[str, ...] = ("run_ray.py",)) -> subprocess.Popen:
     return subprocess.Popen(
-        command("run_ray.py", *arguments),
+        command(*by, *arguments),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,

@@ -4,9 +4,10 @@ import copy
 import json
 import pickle
 
+import numpy as np
 import pytest
 
-from tests.conftest import PROBLEMS, changed, packing_of
+from tests.conftest import PROBLEMS, TINY, changed, packing_of
 from tuning import load_problem
 from tuning.engines.models import compiled_model
 from tuning.execution.worker import Job, probe
@@ -180,6 +181,28 @@ def test_however_a_configuration_is_read_it_is_noticed(read):
     assert recorded.read == {"a"}
     read(recorded)
     assert recorded.read == {"a", "b"}
+
+
+def test_initial_weights_do_not_depend_on_what_was_compiled_before():
+    """Keras by itself draws them with optimized code, which rounds otherwise."""
+    import jax
+    import keras
+
+    problem = load_problem(str(TINY))
+    wide = {**problem.grid[0], "units": 8}
+
+    def ours():
+        return compiled_model(problem, wide, 3).get_weights()[0]
+
+    def plain():
+        return keras.initializers.GlorotUniform(seed=3)((4, 8))
+
+    def drawn(*functions):
+        jax.clear_caches()
+        return [np.asarray(function()) for function in functions]
+
+    for one, other in zip(drawn(ours, plain), reversed(drawn(plain, ours)), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_initial_weights_do_not_depend_on_dropout():

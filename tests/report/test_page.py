@@ -87,6 +87,7 @@ def test_of_a_part_nothing_is_said_of_the_whole(make_run):
     path = make_run(trials=range(0, 24, 3))
     page = report(path)
     assert headings(page) == [
+        "What a sweep found",
         "What n random trials find",
         "The winner&#39;s curse",
         "By value of each axis",

@@ -10,7 +10,9 @@ from rich.console import Console
 from tests.runs.test_results import manifest, outcome, trial
 from tuning import RunStopped, TuningError
 from tuning.report.analyse import analyse
+from tuning.report.style import COLOURS, looks
 from tuning.runs.run import Run
+from tuning.samplers import strategies
 from tuning.trial import Outcome
 
 
@@ -63,3 +65,44 @@ def test_a_full_disk_is_said_and_leaves_no_half_comparison(run, monkeypatch):
     with pytest.raises(RunStopped, match=r"cannot write .*comparison.csv: the disk is full"):
         analysed(run.path)
     assert not list(run.path.glob("comparison*"))
+
+
+@pytest.mark.parametrize(
+    ("found", "title", "sentence"),
+    [
+        ({"halving": [0.6]}, "What did successive halving find?", "found val_accuracy 0.6000"),
+        (
+            {"random": [0.6, 0.7], "sweep": [0.5, 0.8]},
+            "Which found the best: random search or a sweep?",
+            "At an equal budget of 2 trials, random search reached 0.7000",
+        ),
+        (
+            {"halving": [0.6, 0.7], "packs": [0.8], "own": [0.5, 0.6, 0.9]},
+            "Which found the best: successive halving, own or model-guided packs?",
+            "At an equal budget of 2 epochs, model-guided packs reached 0.8000, successive halving "
+            "reached 0.6000, own reached 0.5000: model-guided packs won, by 0.2000 over successive",
+        ),
+    ],
+)
+def test_a_report_names_the_strategies_that_the_run_has(run, found, title, sentence):
+    for strategy, scores in found.items():
+        for number, score in enumerate(scores):
+            run.count(
+                [(strategy, replace(outcome(2 * number, score), trial=trial(2 * number, number)))]
+            )
+    said = analysed(run.path)
+    assert sentence in said
+    page = (run.path / "report.html").read_text()
+    assert f"<h1>{title}</h1>" in page
+    assert f"<title>tiny: {title[0].lower()}{title[1:]}</title>" in page
+    assert "any 1 (expected)" not in said or "random" in found
+
+
+def test_no_two_strategies_look_the_same():
+    names = [*strategies(), "own", "another"]
+    found = looks(names)
+    assert len(set(found.values())) == len(names)
+    assert len({colour for colour, _ in found.values()}) == len(strategies())
+    some = looks(["random", "halving", "own", "another"])
+    assert len({colour for colour, _ in some.values()}) == 4
+    assert some["random"][0] == COLOURS["random"]

@@ -134,7 +134,7 @@ def test_ctrl_c_while_it_imports_is_no_traceback(script, monkeypatch):
 
 @pytest.mark.slow
 def test_a_run_whose_output_nobody_reads_is_whole(tmp_path):
-    words = command("run_ray.py", "--problem", TINY, "--random", 0, "--sweep", 9, "--out", "r")
+    words = command("tuning", "run", "--problem", TINY, "--random", 0, "--sweep", 9, "--out", "r")
     shell = f'{" ".join(words)} 2>&1 | true; exit "${{PIPESTATUS[0]}}"'
     assert subprocess.run(["bash", "-c", shell], cwd=tmp_path, check=False).returncode == 0
     assert load_results(tmp_path / "r")["trial"].tolist() == list(range(9))

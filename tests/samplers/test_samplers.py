@@ -294,8 +294,49 @@ def test_a_prior_says_where_values_are_drawn(name):
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_learner_with_other_settings_is_another(name):
     assert made(name, n=9).begins_with(made(name, n=9))
-    assert not made(name, n=9).begins_with(made(name, n=8))
+    assert not made(name, n=9).begins_with(made(name, n=10))
     assert not made(name, n=9, members=3).begins_with(made(name, n=9))
+    kind, old, new = strategy(name), {"trials": 8}, {"trials": 9}
+    assert kind.going_on(old, {**new, "members": 3}) == {**new, "members": 3}
+    assert kind.going_on(new, old) == old
+
+
+def begun(jobs):
+    """The trainings that jobs begin, in order."""
+    trials = [trial for job in jobs for trial in job if trial.since == 0]
+    return list(dict.fromkeys(repr({**t.configuration, "epochs": 9}) for t in trials))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_learner_begins_the_same_trainings_however_many_there_are_to_be(name):
+    found, longer = (
+        begun(play(made(name, n=n, space=WIDE, packing=WIDE_PACKED), 2)) for n in (20, 31)
+    )
+    assert (len(found), len(longer)) == (20, 31)
+    assert longer[:20] == found
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_a_search_that_is_extended_keeps_what_it_has(name):
+    def trials(settings):
+        sampler = samplers_of({name: settings}, WIDE, 0)[name]
+        sampler.meet(Packer(WIDE_PACKED, 100, 1), GOAL)
+        jobs = play(sampler, 2)
+        return sampler, [trial for job in jobs for trial in job], len(begun(jobs))
+
+    old, before, _ = trials({"trials": 20})
+    settings = strategy(name).going_on({"trials": 20}, {"trials": 31})
+    new, after, n = trials(settings)
+    assert n == new.n_trials == 31
+    assert after[: len(before)] == before
+    assert new.begins_with(old)
+    assert not old.begins_with(new)
+    again = strategy(name).going_on(settings, {"trials": 40})
+    assert trials(again)[1][: len(after)] == after
+    assert strategy(name).going_on(again, {"trials": 31}) == settings
+    assert strategy(name).going_on(again, again) == again
+    at_once = trials({"trials": 31})[1]
+    assert (after == at_once) == (name == "evolution")  # which has no training go on
 
 
 def test_less_of_a_loss_is_better():
@@ -346,10 +387,13 @@ REFUSED = [
     ({"prior": {"width": {"9": 1}}}, "the prior of 'width' has a weight of '9', which is not a"),
     ({"prior": {"width": {"8": 0, "16": 0}}}, "'width' needs weights of 0 or more, not all 0"),
     ({"prior": {"rate": {"mean": 1, "width": 1}}}, "'rate' has a mean and a width, but it has no"),
-    ({"start": [{"width": 8}]}, "a configuration to start with is not of the space: see 'activ"),
+    (
+        {"start": [{"width": 8}]},
+        "a configuration to start with is not of the space: .* lacks axis 'activ",
+    ),
     (
         {"start": [{"width": 9, "activation": None, "rate": 0.1, "epochs": 2}]},
-        "a configuration to start with has 'width' as 9, which the space does not have",
+        "a configuration to start with is not of the space: 9 is not a value of axis 'width'",
     ),
 ]
 
@@ -404,8 +448,108 @@ def test_packs_draws_where_an_earlier_run_was_good():
     sampler.meet(Packer(packing, 100, 1), GOAL)
     first = sampler.ask(1)
     assert {trial.configuration["optimizer"] for trial in first} == {"c"}
-    with pytest.raises(TuningError, match="'halving' learns nothing from an earlier run"):
-        samplers_of({"halving": {"trials": 4}}, space, 0)["halving"].recall(earlier)
+
+
+def earlier_run(space=WIDE, n=40):
+    """Outcomes of an earlier run, the best first: half of them whole, half stopped."""
+    random = Random(7)
+    trials = [Trial(i, {**space.draw(random), "epochs": 9}, 0, 9) for i in range(n)]
+    whole = [each for each in trials[: n // 2] if by_rate(each) is not None]
+    stopped = [Trial(t.number, t.configuration, 0, 1) for t in trials[n // 2 :]]
+    outcomes = [
+        Outcome(trial, status, "fit", "jax", {"val_accuracy": by_rate(trial)})
+        for own, status in ((whole, "ok"), (stopped, "stopped"))
+        for trial in sorted(own, key=lambda each: -(by_rate(each) or 0))
+        if by_rate(trial) is not None
+    ]
+    assert 5 < sum(each.status == "ok" for each in outcomes) < len(outcomes) - 5
+    return outcomes
+
+
+def warm(name, earlier, **options):
+    options = {"n": 30, "space": WIDE, "packing": WIDE_PACKED, **options}
+    settings = {"trials": options["n"], **options.get("settings", {})}
+    sampler = samplers_of({name: settings}, options["space"], options.get("seed", 0))[name]
+    sampler.recall(earlier)
+    sampler.meet(Packer(options["packing"], 100, 1), GOAL)
+    return sampler
+
+
+def play(sampler, workers):
+    """All jobs of a search by so many workers, which end in the order in which they began."""
+    player, flying = Played(sampler, by_rate), []
+    while True:
+        answer = sampler.ask(1) if len(flying) < workers else None
+        if isinstance(answer, list):
+            player.jobs.append(answer)
+            flying.append(answer)
+        elif answer is FINISHED:
+            return player.jobs
+        else:
+            sampler.tell([player.outcome(each) for each in flying.pop(0)])
+
+
+RECALLING = [name for name in sorted(strategies()) if name in [*LEARNERS, "random"]]
+
+
+@pytest.mark.parametrize("name", RECALLING)
+def test_an_earlier_run_changes_what_is_decided_the_same_with_any_number_of_workers(name):
+    earlier = earlier_run()
+    found = play(warm(name, earlier), 1)
+    assert found == play(warm(name, earlier), 2) == play(warm(name, earlier), 8)
+    assert found != play(warm(name, earlier[:4]), 1)
+    assert found != play(made(name, n=30, space=WIDE, packing=WIDE_PACKED), 1)
+
+
+@pytest.mark.parametrize("name", ["random", "halving", "hyperband", "iepoch"])
+def test_a_strategy_without_a_model_tries_the_best_of_an_earlier_run_first(name):
+    earlier = earlier_run()
+    jobs = play(warm(name, earlier), 1)
+    first = {repr(each.trial.configuration) for each in earlier[:10]}
+    begun = [t for job in jobs for t in job if t.since == 0]
+    begun = list(dict.fromkeys(repr({**t.configuration, "epochs": 9}) for t in begun))
+    assert set(begun[:10]) == first
+    own = [{"layers": 1, "width": 8, "rate": 0.01, "epochs": 9}]
+    some = play(warm(name, earlier, n=4, settings={"start": own}), 1)
+    begun = [t for job in some for t in job if t.since == 0]
+    assert len({repr({**t.configuration, "epochs": 9}) for t in begun}) == 4
+    assert begun[0].configuration["rate"] == 0.01
+
+
+def test_evolution_has_the_best_of_an_earlier_run_as_its_population():
+    earlier = earlier_run()
+    whole = [each.trial.configuration for each in earlier if each.status == "ok"]
+    sampler = warm("evolution", earlier, settings={"population": 5, "sample": 5})
+    child = sampler.ask(1)[0].configuration
+    changed = [name for name in whole[0] if child.get(name) != whole[0][name]]
+    assert len(set(changed) - {"second", "epochs"}) <= 1  # of the best; what it brings with it
+    grows = warm("evolution", earlier, settings={"population": 20, "members": 30})
+    assert len({repr(WIDE_PACKED.program(t.configuration)) for t in grows.ask(1)}) == 1
+    assert [each.worth for each in sampler._population] == sorted(
+        each.worth for each in sampler._population
+    )
+
+
+def test_optuna_has_the_trainings_of_an_earlier_run_in_its_study():
+    earlier = earlier_run()
+    shorter = earlier[0].trial
+    stage = Trial(99, {**shorter.configuration, "epochs": 3}, 0, 3)
+    metrics = {"val_accuracy": by_rate(stage)}
+    earlier.append(Outcome(stage, "ok", "fit", "jax", metrics))
+    study = warm("optuna", earlier)._study
+    states = [trial.state.name for trial in study.trials]
+    assert states.count("COMPLETE") == sum(each.trial.epochs == 9 for each in earlier)
+    assert states.count("PRUNED") == sum(each.trial.epochs == 1 for each in earlier)
+    assert study.best_trial.intermediate_values == {
+        3: by_rate(stage),
+        9: earlier[0].metrics["val_accuracy"],
+    }
+    assert study.best_trial.params["rate"] == shorter.configuration["rate"]
+
+
+def test_a_sweep_learns_nothing_from_an_earlier_run():
+    with pytest.raises(TuningError, match="'sweep' learns nothing from an earlier run"):
+        made("sweep").recall([])
 
 
 LISTS = Space(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rich.console import Console
 
+from tuning.api.settings import known_of
 from tuning.errors import RunStopped, TuningError
 from tuning.runs.best import model_file
 from tuning.runs.columns import Row
@@ -25,7 +26,7 @@ from tuning.runs.manifest import (
 from tuning.runs.run import Run
 from tuning.runs.table import ROWS_AT_ONCE, as_cells, load_curves, load_results, points_of
 from tuning.runs.typed import shown, typed
-from tuning.samplers import every_trial, samplers_of
+from tuning.samplers import Sampler, every_trial, samplers_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,8 +71,7 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
     manifest = replace(first, strategies=strategies, shard="", published=None, format=FORMAT)
     numbers: dict[str, Mapping[int | str, int]] = {
         name: {trial.point: trial.number for trial in every_trial(sampler)}
-        for name, sampler in samplers_of(strategies, manifest.space, manifest.seed).items()
-        if not sampler.learns
+        for name, sampler in _samplers(manifest).items()
     }
     tables = [load_results(folder) for folder in folders]
     keys = [_keys(table, manifest, numbers) for table in tables]
@@ -108,6 +108,17 @@ def merge(runs: Sequence[Path], out: Path, console: Console) -> None:
             f"{shlex.join([*typed('run'), '--out', str(shown(out))])} trains them.",
             soft_wrap=True,
         )
+
+
+def _samplers(manifest: Manifest) -> dict[str, Sampler]:
+    """The strategies of a run that know their trials beforehand."""
+    found = samplers_of(manifest.strategies, manifest.space, manifest.seed)
+    fixed = {name: sampler for name, sampler in found.items() if not sampler.learns}
+    if manifest.warm and fixed:
+        known = known_of(Path(manifest.warm), manifest.problem.metric, manifest.space)
+        for sampler in fixed.values():
+            sampler.recall(known)
+    return fixed
 
 
 def _folders(runs: Iterable[Path]) -> Iterator[Path]:

@@ -60,6 +60,7 @@ def search(
     trial_timeout: float | None = None,
     trial_memory: str | None = None,
     address: str | None = None,
+    executor: str | None = None,
     callbacks: Sequence[Progress] = (),
     cache: bool = True,
     verbose: bool = False,
@@ -113,7 +114,7 @@ def search(
         Where good values are likely: for a hyperparameter's name a mapping of its values to
         weights, or for a range ``{"mean": …, "width": …}``.
     warm : str or Path, optional
-        An earlier run, of whose trials the strategy hears first.
+        An earlier run, of whose trials the strategy hears first: see `docs/strategies.md`.
     settings : mapping, optional
         Further settings of the strategy, by name: see `docs/strategies.md`.
     metric : str
@@ -123,8 +124,8 @@ def search(
     validation_split : float, optional
         The share of the rows of ``(x, y)`` that validates: the last ones, as in Keras' `fit`.
     workers : int, optional
-        Trials that train at once; one a CPU unless told. With 0 this process trains them itself,
-        without Ray: for debugging.
+        Trials that train at once; one a CPU unless told. With 0 this process trains them itself:
+        for debugging.
     engine : {"auto", "fit"}
         Whether to train together what shares a program, or each trial by Keras' own `fit`.
     backend : {"jax", "tensorflow", "torch"}, optional
@@ -142,13 +143,17 @@ def search(
         The memory beyond which a trial is ended, such as ``"4GB"``.
     address : str, optional
         A Ray cluster to join.
+    executor : {"processes", "ray"}, optional
+        Whether trials train in worker processes of this machine, or on Ray. Unless told on Ray if
+        there is an address, here or in the environment's ``RAY_ADDRESS``, or this process is
+        connected to a Ray.
     callbacks : sequence of Progress
         That hear of packs and outcomes.
     cache : bool
         Whether to keep compiled programs, and what was found of models, in the user's cache
         directory.
     verbose : bool
-        Let Ray, TensorFlow and the workers print.
+        Let libraries and the workers print.
 
     Returns
     -------
@@ -203,6 +208,7 @@ def search(
         trial_timeout=trial_timeout,
         trial_memory=trial_memory,
         address=address,
+        executor=executor,
         cache=cache,
         verbose=verbose,
     )

@@ -14,11 +14,11 @@ from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
 from tuning.errors import RunStopped, TuningError, shortened
 from tuning.execution import loop
-from tuning.execution.cluster import ray_cluster
 from tuning.execution.found import Found
 from tuning.execution.local import LocalExecutor
+from tuning.execution.processes import ProcessExecutor
 from tuning.execution.quiet import quiet
-from tuning.execution.ray import RayExecutor
+from tuning.execution.slots import SlotExecutor
 from tuning.execution.worker import Job, Probe
 from tuning.packing.axes import Kind, Packing, scattered_position, shard_position
 from tuning.packing.packs import Packer
@@ -193,7 +193,8 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
         if settings.manifest:
             with status("Opening the run, once no other driver writes it"):
                 run = stack.enter_context(Run.open(settings.out))
-        with status("Starting Ray and Keras" if request.workers != 0 else "Starting Keras"):
+        on_ray = request.on_ray and request.workers != 0
+        with status("Starting Ray and Keras" if on_ray else "Starting Keras"):
             loading = stack.enter_context(_loading(settings.problem, request.verbose))
             executor = stack.enter_context(executor_of(settings, request))
             data, digest = loading.result()
@@ -213,23 +214,39 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
                 run.extend(settings.kept, settings.keep, settings.budget.settings())
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
+            if settings.warm is not None:
+                run.borrow(settings.warm)
         kinds = run.manifest.packing or executor.packer.packing.kinds
         yield Search(_sharded(settings, kinds), run, executor, settings.samplers)
 
 
 @contextlib.contextmanager
 def executor_of(settings: Settings, request: Request) -> Iterator[Trainer]:
-    """The executor: on a Ray of our own, on a cluster, or in this process."""
-    job = _job(settings)
+    """The executor: in processes of its own, on Ray, or in this process."""
+    job, engine = _job(settings), settings.engine
     if request.workers == 0:
-        yield LocalExecutor(settings.problem, job, engine=settings.engine)
+        yield LocalExecutor(settings.problem, job, engine=engine)
         return
-    with ray_cluster(request.address, request.workers, verbose=request.verbose) as cluster:
-        executor = RayExecutor(settings.problem, job, engine=settings.engine, cluster=cluster)
-        try:
-            yield executor
-        finally:
-            executor.close()
+    with contextlib.ExitStack() as stack:
+        if request.on_ray:
+            from tuning.execution.cluster import ray_cluster  # Ray takes its time
+            from tuning.execution.ray import RayExecutor
+
+            where = request.ray_address, request.workers
+            cluster = stack.enter_context(ray_cluster(*where, verbose=request.verbose))
+            executor: SlotExecutor = RayExecutor(
+                settings.problem, job, engine=engine, cluster=cluster
+            )
+        else:
+            executor = ProcessExecutor(
+                settings.problem,
+                job,
+                engine=engine,
+                workers=request.workers,
+                verbose=request.verbose,
+            )
+        stack.callback(executor.close)
+        yield executor
 
 
 def _job(settings: Settings) -> Job:
@@ -243,13 +260,15 @@ def _loading(problem: Problem, verbose: bool) -> Iterator[Future[tuple[Data, str
     def load() -> tuple[Data, str]:
         with quiet(verbose):
             data = load_data(problem)
-        digest = data_fingerprint(data)
-        from tuning.report import analyse  # noqa: F401  pandas takes its time
+        return data, data_fingerprint(data)
 
-        return data, digest
+    def import_report() -> None:  # pandas takes its time, which workers have now to look at models
+        from tuning.report import analyse  # noqa: F401
 
     with ThreadPoolExecutor(1) as executor:
-        yield executor.submit(load)
+        loaded = executor.submit(load)
+        executor.submit(import_report)
+        yield loaded
 
 
 def _sharded(settings: Settings, kinds: dict[str, Kind]) -> Settings:

@@ -7,6 +7,7 @@ import datetime
 import importlib.util
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import platformdirs
 
 from tuning.budget import Budget
-from tuning.errors import TuningError, listed
+from tuning.errors import TuningError, listed, quoted
 from tuning.execution.limits import Limits, bytes_of
 from tuning.execution.quiet import quiet
 from tuning.problem.file import load_problem
@@ -25,15 +26,18 @@ from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest,
 from tuning.runs.outcomes import outcomes_of
 from tuning.runs.table import load_results
 from tuning.samplers import MANY, Sampler, Shard, samplers_of, strategy
+from tuning.samplers.protocol import Goal
 from tuning.space.grid import Grid
 from tuning.space.space import Space
 from tuning.trial import SEEDS, Outcome
 
 DEFAULT_PROBLEM = "mnist_2_vs_7"
+RAY_ADDRESS = "RAY_ADDRESS"  # the variable by which Ray finds a cluster
 DEFAULT_RANDOM = 20
 DEFAULT_TRIALS = 100  # of a strategy that learns, where no budget ends it
 DEFAULT_LEARNER = "packs"
 KEEP = 1  # models of the best trials, for each strategy
+EXECUTORS = ("processes", "ray")
 DEFAULT_SWEEP = {"auto": 1440, "fit": 48}  # three minutes of the built-in problem on two cores
 
 
@@ -77,6 +81,8 @@ class Request:
         The run directory, new or to be gone on with.
     address : str, optional
         A Ray cluster to join.
+    executor : {"processes", "ray"}, optional
+        Whether workers are processes of this machine's own, or Ray's; see `on_ray`.
     trial_timeout : float, optional
         Seconds that a trial may take.
     trial_memory : str, optional
@@ -86,7 +92,7 @@ class Request:
     budget : Budget
         When the search ends, besides when its strategies do; without any limit that of the run.
     warm : Path, optional
-        An earlier run, of which strategies that learn hear first.
+        An earlier run, of which strategies hear first.
     """
 
     problem: str | Problem | None = None
@@ -106,11 +112,31 @@ class Request:
     keep_optimizer: bool = False
     out: Path | None = None
     address: str | None = None
+    executor: str | None = None
     trial_timeout: float | None = None
     trial_memory: str | None = None
     verbose: bool = False
     budget: Budget = field(default_factory=Budget)
     warm: Path | None = None
+
+    @property
+    def on_ray(self) -> bool:
+        """Whether Ray's workers train: as asked, or else where there is a Ray already."""
+        if self.executor is not None:
+            return self.executor == "ray"
+        return bool(self.address or ray_runs() or os.environ.get(RAY_ADDRESS))
+
+    @property
+    def ray_address(self) -> str | None:
+        """The cluster to join: that asked for, or else the one that the environment names."""
+        named = None if ray_runs() else os.environ.get(RAY_ADDRESS)
+        return self.address or (None if named == "local" else named or None)
+
+
+def ray_runs() -> bool:
+    """Whether this process is connected to a Ray."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
 
 
 @dataclass(frozen=True)
@@ -163,6 +189,7 @@ def settle(request: Request) -> Settings:
         raise TuningError(f"--seed takes a number from 0 to {SEEDS - 1:,}, not {request.seed}")
     if request.keep is not None and request.keep < 0:
         raise TuningError(f"--keep takes a number of models from 0, not {request.keep}")
+    _check_executor(request)
     limits = _limits(request)
     shard = None if request.shard is None else Shard.parse(request.shard)
     given = _run_directory(request.out, shard) if request.out else None
@@ -182,10 +209,13 @@ def settle(request: Request) -> Settings:
         if manifest.shard and shard is None:
             shard = Shard.parse(manifest.shard)
     strategies, budget = _search(request, manifest, problem.space, engine)
+    for name in strategies.keys() & manifest.strategies.keys() if manifest else ():
+        assert manifest is not None
+        strategies[name] = strategy(name).going_on(manifest.strategies[name], strategies[name])
     samplers = samplers_of(strategies, problem.space, seed)
     warm = request.warm or (Path(manifest.warm) if manifest and manifest.warm else None)
     if warm is not None:
-        known = known_of(warm, problem)
+        known = known_of(warm, problem.metric, problem.space)
         for sampler in samplers.values():
             sampler.recall(known)
     if not any(sampler.n_trials for sampler in samplers.values()):
@@ -205,6 +235,19 @@ def settle(request: Request) -> Settings:
         problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
         warm, out, manifest,
     )  # fmt: skip
+
+
+def _check_executor(request: Request) -> None:
+    """Refuse an executor that there is not, or that has no address."""
+    if request.executor not in (None, *EXECUTORS):
+        raise TuningError(
+            f"executor takes {' or '.join(EXECUTORS)}, not {quoted(request.executor)}"
+        )
+    if request.executor == "processes" and request.address is not None:
+        raise TuningError(
+            "--executor processes trains on this machine alone: leave out --address "
+            f"{request.address}"
+        )
 
 
 def _problem(request: Request, manifest: Manifest | None, backend: str) -> Problem:
@@ -259,8 +302,20 @@ def _named(
         elif trials is None:
             many = budget and strategy(name).learns
             trials = MANY if many else int(min(DEFAULT_TRIALS, space.size))
-        found[name] = {"trials": trials, **request.given}
+        found[name] = {"trials": trials, **_given_to(name, request.given)}
+    for setting in request.given:
+        if (one := setting.partition("."))[1] and one[0] not in found:
+            raise TuningError(f"--set {setting}: the strategy {one[0]!r} is not searched by")
     return found
+
+
+def _given_to(strategy: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings given to all strategies, and those given to one by its name and a dot."""
+    own = {name: value for name, value in given.items() if "." not in name}
+    prefix = f"{strategy}."
+    return own | {
+        name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)
+    }
 
 
 def _default_points(space: Space, engine: str) -> str:
@@ -291,8 +346,8 @@ def _old_options(
     return found
 
 
-def known_of(run: Path, problem: Problem) -> list[Outcome]:
-    """The outcomes of an earlier run whose configurations are of a problem's space.
+def known_of(run: Path, metric: str, space: Space) -> list[Outcome]:
+    """The outcomes of an earlier run whose configurations are of a space, as `recall` has them.
 
     Raises
     ------
@@ -300,19 +355,25 @@ def known_of(run: Path, problem: Problem) -> list[Outcome]:
         If it is no run, is chosen by another metric, or has no such configuration.
     """
     manifest = read_manifest(run)
-    if manifest.problem.metric != problem.metric:
+    if manifest.problem.metric != metric:
         raise TuningError(
-            f"{run} is chosen by {manifest.problem.metric}, and this search by {problem.metric}"
+            f"{run} is chosen by {manifest.problem.metric}, and this search by {metric}"
         )
+    goal = Goal(metric, manifest.problem.mode)
     found = []
     for outcome in outcomes_of(load_results(run), manifest):
         configuration = manifest.space.values(outcome.trial.configuration)
         with contextlib.suppress(TuningError):
-            own = problem.space.labels(configuration)
+            own = space.labels(configuration)
             found.append(replace(outcome, trial=replace(outcome.trial, configuration=own)))
     if not found:
         raise TuningError(f"no trial of {run} has a configuration of this search's space")
-    return found
+
+    def rank(outcome: Outcome) -> tuple[bool, int, float]:
+        stopped = outcome.status == "stopped"
+        return stopped, -outcome.trial.epochs if stopped else 0, -goal.worth(outcome)
+
+    return sorted(found, key=rank)
 
 
 def _check_budget(budget: Budget, problem: Problem, manifest: Manifest | None) -> None:

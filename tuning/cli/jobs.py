@@ -114,9 +114,10 @@ def request_of(options: Options) -> Request:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """The name and value of a setting that is written as ``NAME=VALUE``."""
+    """The name and value of a setting: ``NAME=VALUE``, or ``STRATEGY.NAME=VALUE``."""
     name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
+    parts = name.split(".")
+    if not equals or len(parts) > 2 or not all(map(str.isidentifier, parts)):
         raise TuningError(f"--set takes NAME=VALUE, such as members=8, not {text!r}")
     try:
         return name, json.loads(value)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import shtab
 
-from tuning.api.settings import DEFAULT_RANDOM, DEFAULT_SWEEP, KEEP
+from tuning.api.settings import DEFAULT_RANDOM, DEFAULT_SWEEP, EXECUTORS, KEEP
 from tuning.errors import TuningError
 from tuning.runs.typed import typed
 
@@ -68,6 +68,11 @@ class Command:
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_executor(_add_search(parser))
+
+
+def _add_search(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Add all options of a search but that of the executor, which goes into the group returned."""
     _add_what(parser)
     add = parser.add_argument_group("the search").add_argument
     add(
@@ -94,14 +99,15 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--set",
         action="append",
         metavar="NAME=VALUE",
-        help="another setting of the strategies that are named, its value as JSON or text",
+        help="another setting of the strategies that are named, its value as JSON or text; of one "
+        "of them STRATEGY.NAME=VALUE, such as random.trajectories=true",
     )
     _complete(
         add(
             "--warm",
             type=_path,
             metavar="RUN",
-            help="an earlier run, of which strategies that learn hear first",
+            help="an earlier run to begin from: all but a sweep use what it found",
         ),
         shtab.DIRECTORY,
     )
@@ -141,7 +147,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep their optimizers' state as well, to train on",
     )
-    _add_how(parser)
+    training = _add_how(parser)
     add = parser.add_argument_group("limits of a trial").add_argument
     add(
         "--trial-timeout",
@@ -153,6 +159,16 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--trial-memory",
         metavar="SIZE",
         help="end a trial whose worker takes more, such as 4GB, and go on with the others",
+    )
+    return training
+
+
+def _add_executor(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--executor",
+        choices=EXECUTORS,
+        help="whether workers are processes of this machine, or Ray's (Ray's if there is an "
+        "--address or RAY_ADDRESS)",
     )
 
 
@@ -179,7 +195,8 @@ def _add_budget(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run_ray(parser: argparse.ArgumentParser) -> None:
-    _add_run(parser)
+    _add_search(parser)
+    parser.set_defaults(executor="ray")
     add = parser.add_argument_group("instead of a search").add_argument
     add("--estimate", action="store_true", help="print what the whole grid would take, and end")
     add("--explain", action="store_true", help="print what shares a program, and end")
@@ -188,7 +205,7 @@ def _add_run_ray(parser: argparse.ArgumentParser) -> None:
 def _add_estimate(parser: argparse.ArgumentParser) -> None:
     _add_what(parser)
     _add_seed(parser, "of the trainings that are timed (0)")
-    _add_how(parser)
+    _add_executor(_add_how(parser))
 
 
 def _add_explain(parser: argparse.ArgumentParser) -> None:
@@ -211,13 +228,14 @@ def _add_seed(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument("--seed", type=int, metavar="S", help=what)
 
 
-def _add_how(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument_group("training").add_argument
+def _add_how(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group("training")
+    add = group.add_argument
     add(
         "--workers",
         type=int,
         metavar="N",
-        help="trials at once, one CPU each (all CPUs); 0: in this process, without Ray",
+        help="trials at once, one CPU each (all CPUs); 0: in this process",
     )
     add(
         "--engine",
@@ -228,8 +246,9 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
         "--backend", choices=BACKENDS, help="what Keras runs on (jax; with --engine fit tensorflow)"
     )
     add("--no-cache", dest="cache", action="store_false", help="keep no compiled programs on disk")
-    add("--address", help="join the Ray cluster there instead of starting one")
-    add("--verbose", action="store_true", help="let Ray, TensorFlow and the workers speak")
+    add("--address", help="join the Ray cluster there")
+    add("--verbose", action="store_true", help="let libraries and the workers speak")
+    return group
 
 
 def _add_analyse(parser: argparse.ArgumentParser) -> None:

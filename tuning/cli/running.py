@@ -240,6 +240,8 @@ def _go_on_command(settings: Settings, request: Request) -> str:
 def go_on_command(out: Path, request: Request, search: bool = False) -> str:
     """The command that goes on with a run, and with the request's search if it is to be said."""
     words = [*typed("run"), "--out", str(shown(out))]
+    if request.executor is not None and "run" in typed("run"):  # not the script, which is on Ray
+        words += ["--executor", request.executor]
     if search and request.strategy is not None:
         for name in request.strategy:
             words += ["--strategy", name]

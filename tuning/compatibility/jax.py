@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
@@ -61,6 +62,33 @@ def kernels_of_tpus_later() -> Iterator[None]:
         yield
     finally:
         del sys.modules[KERNELS_OF_TPUS]
+
+
+@functools.cache
+def _context_of_fast_compiling() -> Any:
+    import jax
+
+    return jax.make_user_context(False)
+
+
+@contextlib.contextmanager
+def compiled_fast() -> Iterator[None]:
+    """Turn off JAX's optimizations for a while.
+
+    Optimized code may round otherwise: it multiplies and adds in one operation. By itself the
+    option does not make JAX compile again what it has compiled with the other value, and numbers
+    would depend on what the process did before. The context has JAX keep the two apart.
+    """
+    import jax
+
+    option = "jax_disable_most_optimizations"
+    before = jax.config.read(option)
+    jax.config.update(option, True)
+    try:
+        with _context_of_fast_compiling()(True):
+            yield
+    finally:
+        jax.config.update(option, before)
 
 
 def parts(value: Any) -> tuple[Any, list[Any]] | None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from tuning.compatibility import jax
 from tuning.compatibility.keras import (
     new_session,
     noise_of_strength_zero_drawn,
@@ -93,12 +94,5 @@ def compiled_fast() -> Iterator[None]:
     if keras.backend.backend() != "jax":
         yield
         return
-    import jax
-
-    option = "jax_disable_most_optimizations"
-    before = jax.config.read(option)
-    jax.config.update(option, True)
-    try:
+    with jax.compiled_fast():
         yield
-    finally:
-        jax.config.update(option, before)

@@ -26,13 +26,13 @@ from ray._private import state as ray_state
 from ray._private import worker as ray_worker
 
 from tuning.errors import RunStopped, TuningError, first_line
+from tuning.execution.slots import IN_FLIGHT
 from tuning.execution.supervisor import tell
 from tuning.execution.threads import own_folder
 
 JOIN_SECONDS = 20
 NODE_SECONDS = 0.02  # between looks for a node that registers; Ray's own are a second apart
 NODE_LOOKS = 1000
-IN_FLIGHT = 4  # a CPU; with 2, trials that train nothing took half as long again
 STORE_BYTES = (256 * 2**20, 2 * 2**30)  # of Ray's object store, at least and at most
 LONGEST_FOLDER = 40  # bytes; a socket's path in it has 64 more, and may have 103 on macOS
 SHORT_FOLDERS = Path("/tmp"), Path("/var/tmp"), Path("/dev/shm")

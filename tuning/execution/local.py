@@ -106,6 +106,11 @@ class LocalExecutor:
         """Whether it has a pack that has not ended."""
         return self._pack is not None
 
+    @property
+    def clock(self) -> float:
+        """Seconds by which the time of a search is counted."""
+        return time.monotonic()
+
     def submit(self, pack: Pack, keep: Keep | None = None) -> None:
         """Take a pack, to be trained while `hear` waits."""
         options: dict[str, Any] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import time
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -45,7 +44,7 @@ class Heard:
 
 
 class Executor(Protocol):
-    """An executor trains packs: `RayExecutor`, `LocalExecutor` or `TableExecutor`."""
+    """Trains packs: `ProcessExecutor`, `RayExecutor`, `LocalExecutor` or `TableExecutor`."""
 
     @property
     def free(self) -> int:
@@ -55,6 +54,11 @@ class Executor(Protocol):
     @property
     def busy(self) -> bool:
         """Whether it has packs that have not ended."""
+        ...
+
+    @property
+    def clock(self) -> float:
+        """Seconds by which the time of a search is counted: the machine's, or simulated ones."""
         ...
 
     def submit(self, pack: Pack, keep: Keep | None = None) -> None:
@@ -218,7 +222,7 @@ def search(
         if why := spending.course.over:
             plan.queue.clear()
         else:
-            plan.refill(executor.free)
+            spending.course.count(plan.refill(executor.free))
         while plan.queue and executor.free > 0:
             pack = plan.next()
             executor.submit(pack, plan.to_keep(pack, keep))
@@ -355,22 +359,17 @@ class _Spending:
         self._record = record
         self._strategies = strategies
         self._executor = executor
-        self._last = self._now()
+        self._last = executor.clock
         if course.budget:
             course.count(record.history(strategies))
 
     def note(self, heard: Iterable[Heard]) -> None:
         """Note the time since the last news, and the epochs that these are of."""
-        spent, now = self.course.spent, self._now()
+        spent, now = self.course.spent, self._executor.clock
         spent.seconds += now - self._last
         spent.epochs += sum(len(each.report.epoch_seconds) for each in heard)
         self._last = now
         self._record.spend(self._strategies, spent)
-
-    def _now(self) -> float:
-        """Seconds by the executor's clock: a simulated one, or the machine's."""
-        clock: float | None = getattr(self._executor, "clock", None)
-        return time.monotonic() if clock is None else clock
 
 
 class _Plan:
@@ -401,14 +400,20 @@ class _Plan:
         """Whether all samplers have finished, and nothing waits."""
         return not self.queue and all(each.finished for each in self._asked)
 
-    def refill(self, free: int) -> None:
+    def refill(self, free: int) -> list[Outcome]:
         """Ask the samplers for more, where there is room; what is counted already stays so.
 
         Parameters
         ----------
         free : int
             Packs that the executor takes now: no more is asked of samplers that learn.
+
+        Returns
+        -------
+        list of Outcome
+            What was counted without training.
         """
+        found: list[Outcome] = []
         more = True
         while more:  # what the record has already may let a sampler go on
             more = False
@@ -430,9 +435,11 @@ class _Plan:
             if kept or copies:
                 copied = self._record.copy(copies) if copies else []
                 self._progress.kept(kept + len(copied))
+                found += [outcome for _, outcome in copied]
                 more |= self._hear(copied)
             for asked in self._asked:
                 asked.tell()
+        return found
 
     def _sort(
         self, asked: _Asked, trials: Iterable[Trial], copies: list[tuple[str, Trial]]

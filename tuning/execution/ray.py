@@ -3,30 +3,114 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from tuning.errors import RunStopped, TuningError, first_line
+from tuning.errors import TuningError, first_line
 from tuning.execution import worker
-from tuning.execution.cluster import IN_FLIGHT, Cluster
-from tuning.execution.slots import RETRIES, Death, Slot, SlotExecutor, Task
-from tuning.packing.axes import Packing
-from tuning.problem.data import Data, n_samples
+from tuning.execution.cluster import Cluster
+from tuning.execution.slots import IN_FLIGHT, Death, Slot, SlotExecutor, Task
+from tuning.execution.worker import KeptWorker, Told
+from tuning.problem.data import Data
 from tuning.problem.problem import Problem
+from tuning.trial import Paused
 
+RECORD_SECONDS = 5
+STATE_SECONDS = 60  # to fetch the state of a paused training; it is trained again otherwise
 GROW_SECONDS = 5.0  # between looks whether a cluster has more CPUs
 OWN_PROCESSES = {"TUNING_WORKER": "1"}
 """An environment of their own gives our actors processes of their own, in which Keras runs on the
 backend that they need, where Ray has others' tasks as well."""
 
-_Worker = ray.remote(num_cpus=1)(worker.KeptWorker)
-_TaskMonitor = ray.remote(num_cpus=0)(worker.TaskMonitor)
+
+class TaskMonitor:
+    """Knows of each attempt to train something when it began and why its worker was ended."""
+
+    def __init__(self) -> None:
+        self._began: dict[int, float] = {}
+        self._reasons: dict[int, str] = {}
+
+    def begin(self, attempt: int) -> None:
+        """An attempt begins."""
+        self._began[attempt] = time.monotonic()
+
+    def record_reason(self, attempt: int, why: str) -> None:
+        """Its worker is about to be ended."""
+        self._reasons[attempt] = why
+
+    def end(self, attempt: int) -> tuple[float, str]:
+        """The seconds since an attempt began, and why its worker was ended; it is forgotten."""
+        began = self._began.pop(attempt, None)
+        seconds = 0.0 if began is None else time.monotonic() - began
+        return seconds, self._reasons.pop(attempt, "")
+
+
+@dataclass(frozen=True)
+class _Watch:
+    """An attempt, as the monitor hears of it from its worker."""
+
+    monitor: Any
+    attempt: int
+
+    def begin(self) -> None:
+        ray.get(self.monitor.begin.remote(self.attempt))
+
+    def record_reason(self, why: str) -> None:
+        with contextlib.suppress(Exception):  # the process ends all the same
+            ray.get(self.monitor.record_reason.remote(self.attempt, why), timeout=RECORD_SECONDS)
+
+    def end(self) -> None:
+        self.monitor.end.remote(self.attempt)
+
+
+class RayWorker(KeptWorker):
+    """A worker process as a Ray actor."""
+
+    def train(
+        self,
+        *what: Any,
+        attempt: int,
+        monitor: Any,
+        going_on: Mapping[Hashable, Any] | None = None,
+        **options: Any,
+    ) -> Iterator[Told | Paused]:
+        """Train a pack, and tell of each report; the states in it come after it, by themselves.
+
+        Parameters
+        ----------
+        *what, **options
+            As `tuning.execution.worker.train` takes them.
+        attempt : int
+            What the monitor knows this task by.
+        monitor : actor handle, optional
+            Of a `TaskMonitor`; needed where the job has limits.
+        going_on : mapping of key to object reference, optional
+            The states of trainings that go on.
+        """
+        if going_on:
+            options["going_on"] = _fetched(going_on)
+        for report in self.reports(*what, watch=_Watch(monitor, attempt), **options):
+            told, states = worker.states_apart(report)
+            yield told
+            yield from (state for state in states)  # a generator, as Ray sends to what yields
+
+
+def _fetched(references: Mapping[Hashable, Any]) -> dict[Hashable, Paused]:
+    """The states of trainings, without those that were lost with a node."""
+    found = {}
+    for training, reference in references.items():
+        with contextlib.suppress(ray.exceptions.RayError):
+            found[training] = ray.get(reference, timeout=STATE_SECONDS)
+    return found
+
+
+_Worker = ray.remote(num_cpus=1)(RayWorker)
+_TaskMonitor = ray.remote(num_cpus=0)(TaskMonitor)
 
 
 class RayExecutor(SlotExecutor):
@@ -48,120 +132,38 @@ class RayExecutor(SlotExecutor):
     """
 
     def __init__(self, problem: Problem, job: worker.Job, *, engine: str, cluster: Cluster) -> None:
-        super().__init__(job, slots=cluster.workers, most=cluster.in_flight)
+        slots, most = cluster.workers, cluster.in_flight
+        super().__init__(problem, job, engine=engine, slots=slots, most=most)
         self._monitor = _new_monitor() if job.limits else None
-        self._may_pack = engine == "auto"
         self._may_grow = cluster.in_flight > cluster.workers
         self._looked = time.monotonic()
-        self._problem = problem
         self._data_ref: Any = None
         self._problem_ref = ray.put(problem)
         own = {"runtime_env": {"env_vars": OWN_PROCESSES}} if cluster.shared else {}
         self._worker = _Worker.options(**own)
         self._start_all()  # they import what they need while the data is loaded
 
-    def load(self, data: Data) -> None:
-        """Copy the problem's data, checked, to Ray's object store, once for all workers."""
-        self._n_train = n_samples(data["train"])
+    def _share(self, data: Data) -> None:
+        """Copy the data to Ray's object store."""
         self._data_ref = ray.put(data)
 
-    def probe(self, known: Packing | None = None) -> worker.Probe:
-        """Look at the problem's models before anything is trained.
+    def _searched(self) -> tuple[Any, Any]:
+        return self._problem_ref, self._data_ref
 
-        Parameters
-        ----------
-        known : Packing, optional
-            What was found before; it is used if a worker sees that it still holds.
+    def _call(self, process: Any, method: str, *what: Any, **options: Any) -> Any:
+        return getattr(process, method).remote(*what, **options)
 
-        Raises
-        ------
-        TuningError
-            If none of a few configurations can be built and scored.
-        """
+    def _result(self, pending: Any) -> Any:
         try:
-            found = self._look(self._may_pack, known)
-            if known is not None and self._may_pack and found.packing != known:
-                found = self._look(self._may_pack)
-        except ray.exceptions.LocalRayletDiedError:
+            return ray.get(pending)
+        except ray.exceptions.LocalRayletDiedError:  # no trial's fault
             raise
         except ray.exceptions.RayError as error:
-            cause = getattr(error, "cause", None)
-            if isinstance(cause, ModuleNotFoundError) and cause.name:
-                raise TuningError(
-                    f"a worker lacks the package {cause.name!r}, which has to be on every node"
-                ) from error
-            raise TuningError(
-                f"no model of problem {self._problem.name!r} can be tried: {_ray_error(error)}"
-            ) from error
-        self._job = worker.after_probe(self._problem, self._job, found)
-        return found
-
-    def _look(self, packs: bool, known: Packing | None = None) -> worker.Probe:
-        """Have the workers that can train look at models, each along its share of the axes.
-
-        What is known already each sees by itself; the first says whether it holds.
-        """
-        n = len(worker.shares(self._problem.space, len(self._slots))) if packs else 1
-        left = deque(range(n))
-        looks: dict[Any, int] = {}
-        found: dict[int, worker.Probe] = {}
-        deaths = 0
-        while len(found) < n:
-            self._start_all()
-            for slot in self._slots:
-                if slot.ready and left:
-                    share = left.popleft(), n
-                    what = self._problem_ref, self._data_ref, self._job, packs, share
-                    slot.pending = slot.process.probe.remote(*what, known=known)
-                    looks[slot.pending] = share[0]
-            pending = {slot.pending: slot for slot in self._slots if slot.pending is not None}
-            for each in self._wait(list(pending), None):
-                slot = pending[each]
-                if each not in looks:
-                    self._came(slot)
-                    continue
-                try:
-                    probe: worker.Probe = ray.get(each)
-                except ray.exceptions.RayActorError:
-                    deaths += 1
-                    if deaths > RETRIES and packs:
-                        return self._look_unpacked()
-                    if deaths > RETRIES:
-                        raise
-                    left.append(looks.pop(each))
-                    self._empty(slot)
-                    continue
-                slot.pending = None
-                found[looks.pop(each)] = probe
-                if probe.error or probe.packing.reason or known is not None:
-                    return probe
-        return worker.joined([found[i] for i in range(n)], self._problem.space)
-
-    def _look_unpacked(self) -> worker.Probe:
-        """A look at one model, after looks at several have ended workers."""
-        reason = "building its models ended a worker"
-        return dataclasses.replace(self._look(packs=False), packing=Packing(reason=reason))
-
-    def _start_all(self) -> None:
-        """Start a process in each slot that has none."""
-        for slot in self._slots:
-            if slot.process is None:
-                slot.process, slot.pending = self._start()
-
-    def thread_report(self) -> dict[str, Any]:
-        """The numbers of threads that a worker's libraries report."""
-        while not any(slot.ready for slot in self._slots):
-            self._start_all()
-            pending = {slot.pending: slot for slot in self._slots}
-            for each in self._wait(list(pending), None):
-                self._came(pending[each])
-        process = next(slot.process for slot in self._slots if slot.ready)
-        report: dict[str, Any] = ray.get(process.thread_report.remote(self._job))
-        return report
+            raise death_of(error) from error
 
     def _start(self) -> tuple[Any, Any]:
         process = self._worker.remote()
-        return process, process.prepare.remote(self._job)
+        return process, self._call(process, "prepare", self._job)
 
     def _end(self, process: Any) -> None:
         with contextlib.suppress(Exception):  # Ray may be gone
@@ -169,8 +171,7 @@ class RayExecutor(SlotExecutor):
 
     def _train(self, process: Any, task: Task, options: dict[str, Any]) -> Any:
         return process.train.remote(
-            self._problem_ref,
-            self._data_ref,
+            *self._searched(),
             task.pack.trials,
             self._job,
             keep=task.keep,
@@ -191,26 +192,10 @@ class RayExecutor(SlotExecutor):
             return told, [next(stream) for _ in told.states]
         except StopIteration:
             return None, []
-        except ray.exceptions.LocalRayletDiedError:  # no trial's fault
-            raise
-        except ray.exceptions.RayError as error:
-            cause = getattr(error, "cause", None)
-            if isinstance(cause, TuningError):
-                raise RunStopped(str(cause)) from error  # it is no trial's fault
-            alive = isinstance(error, ray.exceptions.RayTaskError)
-            own = alive and not isinstance(cause, ray.exceptions.RayError)
-            raise Death(_ray_error(error), alive=alive, own=own) from error
-
-    def _can_train(self, pending: Any) -> bool:
-        try:
-            ray.get(pending)
         except ray.exceptions.LocalRayletDiedError:
             raise
-        except ray.exceptions.RayTaskError:  # what it trains will say so
-            return True
-        except ray.exceptions.RayError:
-            return False
-        return True
+        except ray.exceptions.RayError as error:
+            raise death_of(error) from error
 
     def _grow(self) -> None:
         if not self._may_grow or time.monotonic() - self._looked < GROW_SECONDS:
@@ -242,6 +227,20 @@ def _new_monitor() -> Any:
     """A task monitor on the driver's own node, which lives as long as the driver does."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     return _TaskMonitor.options(scheduling_strategy=here).remote()
+
+
+def death_of(error: ray.exceptions.RayError) -> Death:
+    """What an error of Ray's says of the process that was asked for something."""
+    cause = getattr(error, "cause", None)
+    alive = isinstance(error, ray.exceptions.RayTaskError)
+    missing = isinstance(cause, ModuleNotFoundError) and cause.name
+    return Death(
+        str(cause) if isinstance(cause, TuningError) else _ray_error(error),
+        alive=alive,
+        own=alive and not isinstance(cause, ray.exceptions.RayError),
+        stops=isinstance(cause, TuningError),
+        missing=missing or "",
+    )
 
 
 def _ray_error(error: ray.exceptions.RayError) -> str:

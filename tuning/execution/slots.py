@@ -14,12 +14,17 @@ from typing import Any
 
 from tuning.engines.keeping import Keep
 from tuning.engines.reports import Report
+from tuning.errors import RunStopped, TuningError
+from tuning.execution import worker
 from tuning.execution.loop import Heard
-from tuning.execution.worker import Job, StateSize, Told
+from tuning.execution.worker import Job, Probe, StateSize, Told
 from tuning.packing.axes import Packing
 from tuning.packing.packs import Pack, Packer
+from tuning.problem.data import Data, n_samples
+from tuning.problem.problem import Problem
 from tuning.trial import Outcome, Status, Trial
 
+IN_FLIGHT = 4  # packs a process; with 2, trials that train nothing took half as long again
 RETRIES = 2  # of a trial whose worker or node died while it trained nothing else
 MEMORY_RETRIES = 1  # of a trial that took too much: perhaps what its worker had kept was in it
 QUICK_SECONDS = 0.1  # a pack that took less: the next is sent ahead, so that none is waited for
@@ -28,10 +33,11 @@ REMEMBERED = 8  # programs of a process: it may have them compiled still
 PAUSED_BYTES = 2**30  # of trainings that can go on; beyond, the oldest are trained again
 
 
+@dataclass(eq=False)
 class Death(Exception):
-    """A process ended, or failed, while it trained a pack.
+    """A process ended, or failed, while it did what it was asked for.
 
-    Parameters
+    Attributes
     ----------
     said : str
         How, as one line.
@@ -39,11 +45,17 @@ class Death(Exception):
         Whether the process goes on.
     own : bool
         Whether the pack would fail again.
+    stops : bool
+        Whether it is no trial's fault, and would fail every pack.
+    missing : str
+        The package that it lacks, if that is why.
     """
 
-    def __init__(self, said: str, *, alive: bool = False, own: bool = False) -> None:
-        super().__init__(said)
-        self.said, self.alive, self.own = said, alive, own
+    said: str
+    alive: bool = False
+    own: bool = False
+    stops: bool = False
+    missing: str = ""
 
 
 @dataclass(eq=False)
@@ -174,8 +186,12 @@ class SlotExecutor(ABC):
 
     Parameters
     ----------
+    problem : Problem
     job : Job
-        What is the same for all that the workers do.
+        What is the same for all that the workers do; how configurations share programs is found by
+        `probe`.
+    engine : {"auto", "fit"}
+        Whether to pack what shares a program.
     slots : int
         Processes that train at once.
     most : int
@@ -186,8 +202,10 @@ class SlotExecutor(ABC):
     states : States
     """
 
-    def __init__(self, job: Job, *, slots: int, most: int) -> None:
+    def __init__(self, problem: Problem, job: Job, *, engine: str, slots: int, most: int) -> None:
+        self._problem = problem
         self._job = job
+        self._may_pack = engine == "auto"
         self._most = most
         self._n_train = 0
         self._attempts = itertools.count()
@@ -195,6 +213,50 @@ class SlotExecutor(ABC):
         self._slots = [Slot() for _ in range(slots)]
         self._deadline = math.inf
         self.states = States()
+
+    def load(self, data: Data) -> None:
+        """Give the problem's data, checked, to all workers."""
+        self._n_train = n_samples(data["train"])
+        self._share(data)
+
+    def probe(self, known: Packing | None = None) -> Probe:
+        """Look at the problem's models before anything is trained.
+
+        Parameters
+        ----------
+        known : Packing, optional
+            What was found before; it is used if a worker sees that it still holds.
+
+        Raises
+        ------
+        TuningError
+            If none of a few configurations can be built and scored.
+        """
+        try:
+            found = self._look(self._may_pack, known)
+            if known is not None and self._may_pack and found.packing != known:
+                found = self._look(self._may_pack)
+        except Death as death:
+            if death.missing:
+                raise TuningError(
+                    f"a worker lacks the package {death.missing!r}, which has to be on every node"
+                ) from death
+            raise TuningError(
+                f"no model of problem {self._problem.name!r} can be tried: {death.said}"
+            ) from death
+        self._job = worker.after_probe(self._problem, self._job, found)
+        return found
+
+    def thread_report(self) -> dict[str, Any]:
+        """The numbers of threads that a worker's libraries report."""
+        while not any(slot.ready for slot in self._slots):
+            self._start_all()
+            pending = {slot.pending: slot for slot in self._slots}
+            for each in self._wait(list(pending), None):
+                self._came(pending[each])
+        process = next(slot.process for slot in self._slots if slot.ready)
+        report: dict[str, Any] = self._result(self._call(process, "thread_report", self._job))
+        return report
 
     @property
     def packing(self) -> Packing:
@@ -220,6 +282,11 @@ class SlotExecutor(ABC):
     def busy(self) -> bool:
         """Whether it has packs that have not ended."""
         return bool(self._waiting) or any(slot.tasks for slot in self._slots)
+
+    @property
+    def clock(self) -> float:
+        """Seconds by which the time of a search is counted."""
+        return time.monotonic()
 
     def submit(self, pack: Pack, keep: Keep | None = None) -> None:
         """Begin to train a pack, once a process is free."""
@@ -275,12 +342,34 @@ class SlotExecutor(ABC):
         return heard
 
     @abstractmethod
+    def _share(self, data: Data) -> None:
+        """Copy the data to where all workers read it."""
+
+    @abstractmethod
     def _start(self) -> tuple[Any, Any]:
         """Start a process: the process, and what is ready once it can train."""
 
     @abstractmethod
     def _end(self, process: Any) -> None:
         """End a process, whatever it does."""
+
+    @abstractmethod
+    def _call(self, process: Any, method: str, *what: Any, **options: Any) -> Any:
+        """Have a process do something else than train: what is ready once it has."""
+
+    @abstractmethod
+    def _result(self, pending: Any) -> Any:
+        """The result of what a process has done, or is to do yet.
+
+        Raises
+        ------
+        Death
+            If the process is not there any more, or it failed.
+        """
+
+    @abstractmethod
+    def _searched(self) -> tuple[Any, ...]:
+        """The problem and its data, as a process is given them."""
 
     @abstractmethod
     def _train(self, process: Any, task: Task, options: dict[str, Any]) -> Any:
@@ -301,16 +390,71 @@ class SlotExecutor(ABC):
         """
 
     @abstractmethod
-    def _can_train(self, pending: Any) -> bool:
-        """Whether a process that was started can train; otherwise it is dead."""
-
-    @abstractmethod
     def _heard_of(self, task: Task) -> tuple[float, str]:
         """The seconds that a task trained before its process died, and why, if there are limits."""
 
-    @abstractmethod
-    def _grow(self) -> None:
+    def _grow(self) -> None:  # noqa: B027  a machine has as many CPUs as it had
         """Make room for more processes, if there is now."""
+
+    def _look(self, packs: bool, known: Packing | None = None) -> Probe:
+        """Have the workers that can train look at models, each along its share of the axes.
+
+        What is known already each sees by itself; the first says whether it holds.
+        """
+        n = len(worker.shares(self._problem.space, len(self._slots))) if packs else 1
+        left = deque(range(n))
+        looks: dict[Any, int] = {}
+        found: dict[int, Probe] = {}
+        deaths = 0
+        while len(found) < n:
+            self._start_all()
+            for slot in self._slots:
+                if slot.ready and left:
+                    share = left.popleft(), n
+                    what = *self._searched(), self._job, packs, share
+                    slot.pending = self._call(slot.process, "probe", *what, known=known)
+                    looks[slot.pending] = share[0]
+            pending = {slot.pending: slot for slot in self._slots if slot.pending is not None}
+            for each in self._wait(list(pending), None):
+                slot = pending[each]
+                if each not in looks:
+                    self._came(slot)
+                    continue
+                try:
+                    probe: Probe = self._result(each)
+                except Death as death:
+                    deaths += 1
+                    if death.alive or (deaths > RETRIES and not packs):
+                        raise
+                    if deaths > RETRIES:
+                        return self._look_unpacked()
+                    left.append(looks.pop(each))
+                    self._empty(slot)
+                    continue
+                slot.pending = None
+                found[looks.pop(each)] = probe
+                if probe.error or probe.packing.reason or known is not None:
+                    return probe
+        return worker.joined([found[i] for i in range(n)], self._problem.space)
+
+    def _look_unpacked(self) -> Probe:
+        """A look at one model, after looks at several have ended workers."""
+        reason = "building its models ended a worker"
+        return dataclasses.replace(self._look(packs=False), packing=Packing(reason=reason))
+
+    def _start_all(self) -> None:
+        """Start a process in each slot that has none."""
+        for slot in self._slots:
+            if slot.process is None:
+                slot.process, slot.pending = self._start()
+
+    def _can_train(self, pending: Any) -> bool:
+        """Whether a process that was started can train; otherwise it is dead."""
+        try:
+            self._result(pending)
+        except Death as death:  # if it lives, what it trains will say how it failed
+            return death.alive
+        return True
 
     @property
     def _patience(self) -> float | None:
@@ -408,6 +552,8 @@ class SlotExecutor(ABC):
         try:
             told, states = self._read(task.stream)
         except Death as death:
+            if death.stops:
+                raise RunStopped(death.said) from death
             slot.tasks.popleft()
             report, again = self._after_death(task, death)
             if not death.alive:

@@ -241,7 +241,9 @@ def _ends(process: int) -> bool:
 def _how_it_died(code: int, facts: dict[str, Any]) -> str:
     if code < 0:
         return f"its driver was ended by {signal.Signals(-code).name}"
-    return f"Ray ended its driver, as it does when {facts.get('cluster', 'it has died')}"
+    if "cluster" not in facts:
+        return f"its driver ended itself, with the exit code {code}"
+    return f"Ray ended its driver, as it does when {facts['cluster']}"
 
 
 def _killed_for_memory() -> int:

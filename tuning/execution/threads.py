@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import stat
 import sys
@@ -24,6 +25,10 @@ ONE_THREAD = {
 }
 
 CAN_PIN = hasattr(os, "sched_setaffinity")  # Linux
+QUOTAS = (  # of a container: microseconds of CPU time in a period, and the period
+    ("/sys/fs/cgroup/cpu.max",),
+    ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+)
 _last_owned: list[int] = []
 
 
@@ -113,6 +118,19 @@ def report() -> dict[str, Any]:
             threading.get_inter_op_parallelism_threads(),
         )
     return found
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may keep busy: those it may run on, or as its container allows."""
+    n = len(_allowed_cpus()) if CAN_PIN else os.cpu_count() or 1
+    for files in QUOTAS:
+        with contextlib.suppress(OSError, ValueError):  # there is none, or it is ``max``
+            quota, period = " ".join(
+                Path(file).read_text(encoding="ascii") for file in files
+            ).split()
+            if int(quota) > 0:
+                n = min(n, math.ceil(int(quota) / int(period)))
+    return n
 
 
 @functools.cache

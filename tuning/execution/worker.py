@@ -12,10 +12,10 @@ import os
 import random
 import sys
 import time
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tuning.compatibility.jax import kernels_of_tpus_later
 from tuning.compatibility.keras import let_tensorflow_be
@@ -35,8 +35,6 @@ from tuning.space.space import Configuration, Space
 from tuning.trial import Paused, Trial
 
 PROBES = 8
-RECORD_SECONDS = 5
-STATE_SECONDS = 60  # to fetch the state of a paused training; it is trained again otherwise
 CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
 
 
@@ -183,6 +181,22 @@ def _make_room(cache: Path) -> None:
         excess -= size
 
 
+class Watch(Protocol):
+    """What a worker tells of what it trains, where that has limits."""
+
+    def begin(self) -> None:
+        """It begins."""
+        ...
+
+    def record_reason(self, why: str) -> None:
+        """The process is about to be ended."""
+        ...
+
+    def end(self) -> None:
+        """It has ended within its limits."""
+        ...
+
+
 def train(
     problem: Problem,
     data: Data,
@@ -190,8 +204,7 @@ def train(
     job: Job,
     keep: Keep | None = None,
     *,
-    attempt: int = 0,
-    monitor: Any = None,
+    watch: Watch | None = None,
     **options: Any,
 ) -> Iterator[Report]:
     """Train configurations: those of one program together, or each through `fit`.
@@ -205,10 +218,8 @@ def train(
     job : Job
     keep : Keep, optional
         Which models to keep, and report.
-    attempt : int
-        What the monitor knows this task by.
-    monitor : actor handle, optional
-        Of a `TaskMonitor`; needed where the job has limits.
+    watch : Watch, optional
+        Needed where the job has limits.
     **options
         Of `train_prepared`.
 
@@ -222,16 +233,11 @@ def train(
         if not job.limits:
             yield from train_prepared(problem, data, trials, job, keep, **options)
             return
-        import ray
-
-        def record(why: str) -> None:
-            with contextlib.suppress(Exception):  # it ends all the same
-                ray.get(monitor.record_reason.remote(attempt, why), timeout=RECORD_SECONDS)
-
-        ray.get(monitor.begin.remote(attempt))
-        with held_to(job.limits, len(trials), record):
+        assert watch is not None
+        watch.begin()
+        with held_to(job.limits, len(trials), watch.record_reason):
             yield from train_prepared(problem, data, trials, job, keep, **options)
-        monitor.end.remote(attempt)
+        watch.end()
 
 
 @dataclass(frozen=True)
@@ -260,26 +266,20 @@ class Told:
     Attributes
     ----------
     report : Report
-        Without the states of what is paused.
+        Without the states of what is paused, which are large and not for the driver.
     states : list of StateSize
-        Those that come after it, one by one.
+        Those that come with it, in this order.
     """
 
     report: Report
     states: list[StateSize] = field(default_factory=list)
 
 
-def states_apart(reports: Iterable[Report]) -> Iterator[Told | Paused]:
-    """Tell reports and, by themselves, the states in them, which are large and not for the driver.
-
-    Yields
-    ------
-    Told or Paused
-    """
-    for report in reports:
-        found = sizes(report)
-        yield Told(dataclasses.replace(report, paused={}), [size for size, _ in found])
-        yield from (state for _, state in found)
+def states_apart(report: Report) -> tuple[Told, list[Paused]]:
+    """What to tell of a report, and the states in it."""
+    found = sizes(report)
+    told = Told(dataclasses.replace(report, paused={}), [size for size, _ in found])
+    return told, [state for _, state in found]
 
 
 def sizes(report: Report) -> list[tuple[StateSize, Paused]]:
@@ -291,7 +291,7 @@ def sizes(report: Report) -> list[tuple[StateSize, Paused]]:
 
 
 class KeptWorker:
-    """A worker process that is kept for a search, as a Ray actor: what its driver calls."""
+    """A worker process that is kept for a search: what its driver calls."""
 
     def __init__(self) -> None:
         self._searched: tuple[Problem, Data] | None = None
@@ -309,15 +309,8 @@ class KeptWorker:
         """Look at a problem's models: see `look`."""
         return probe(*what, **options)
 
-    def train(
-        self,
-        problem: Problem,
-        data: Data,
-        *what: Any,
-        going_on: Mapping[Hashable, Any] | None = None,
-        **options: Any,
-    ) -> Iterator[Told | Paused]:
-        """Train a pack: see `train` and `states_apart`.
+    def reports(self, problem: Problem, data: Data, *what: Any, **options: Any) -> Iterator[Report]:
+        """Train a pack: see `train`.
 
         Parameters
         ----------
@@ -326,47 +319,10 @@ class KeptWorker:
             what it has built.
         *what, **options
             As `train` takes them.
-        going_on : mapping of key to object reference, optional
-            The states of trainings that go on.
         """
-        if going_on:
-            options["going_on"] = _fetched(going_on)
         if self._searched is None:
             self._searched = problem, data
-        yield from states_apart(train(*self._searched, *what, **options))
-
-
-def _fetched(references: Mapping[Hashable, Any]) -> dict[Hashable, Paused]:
-    """The states of trainings, without those that were lost with a node."""
-    import ray
-
-    found = {}
-    for training, reference in references.items():
-        with contextlib.suppress(ray.exceptions.RayError):
-            found[training] = ray.get(reference, timeout=STATE_SECONDS)
-    return found
-
-
-class TaskMonitor:
-    """Knows of each attempt to train something when it began and why its worker was ended."""
-
-    def __init__(self) -> None:
-        self._began: dict[int, float] = {}
-        self._reasons: dict[int, str] = {}
-
-    def begin(self, attempt: int) -> None:
-        """An attempt begins."""
-        self._began[attempt] = time.monotonic()
-
-    def record_reason(self, attempt: int, why: str) -> None:
-        """Its worker is about to be ended."""
-        self._reasons[attempt] = why
-
-    def end(self, attempt: int) -> tuple[float, str]:
-        """The seconds since an attempt began, and why its worker was ended; it is forgotten."""
-        began = self._began.pop(attempt, None)
-        seconds = 0.0 if began is None else time.monotonic() - began
-        return seconds, self._reasons.pop(attempt, "")
+        yield from train(*self._searched, *what, **options)
 
 
 def train_prepared(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuning.problems._splits import stratified_rows
 from tuning.space.grid import Configuration, Grid
 
 if TYPE_CHECKING:
@@ -66,19 +67,15 @@ def load_data() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
     The split of the training images is stratified and the same for every seed of a search.
     """
-    from sklearn.model_selection import train_test_split
-
     with np.load(Path(__file__).with_suffix(".npz")) as arrays:
         x, x_test = (_rows(arrays[f"{part}_images"]) for part in ("train", "test"))
         y, y_test = (
             (arrays[f"{part}_digits"] == 7).astype(np.float32) for part in ("train", "test")
         )
-    x_train, x_validation, y_train, y_validation = train_test_split(
-        x, y, test_size=0.2, stratify=y, random_state=0
-    )
+    train, validation = stratified_rows(y, 0.2)
     return {
-        "train": (x_train, y_train),
-        "validation": (x_validation, y_validation),
+        "train": (x[train], y[train]),
+        "validation": (x[validation], y[validation]),
         "test": (x_test, y_test),
     }
 

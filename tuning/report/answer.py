@@ -45,8 +45,18 @@ def answer(
         _random_search(scores, found, n),
         *_chance_of_the_best(scores, n),
         *([_within_noise(scores, noise)] if noise else []),
-        *_at_equal_time(comparison),
+        *_of_others(comparison),
     ]
+
+
+def question(comparison: Comparison, scores: GridScores) -> str:
+    """What the page of a run answers: of a whole grid about random search, else about its own."""
+    if scores.is_whole:
+        return "How good is a random search?"
+    names = [in_sentence(str(strategy)) for strategy in comparison.last.index]
+    if len(names) == 1:
+        return f"What did {names[0]} find?"
+    return f"Which found the best: {', '.join(names[:-1])} or {names[-1]}?"
 
 
 def caveat(scores: GridScores) -> list[str]:
@@ -129,9 +139,9 @@ def comparison_sentences(comparison: Comparison) -> list[str]:
     ]
     if said := _at_equal_time(comparison):
         return [*found, *said]
+    if set(comparison.last.index) != {"random", "sweep"}:
+        return [*found, *_at_equal_epochs(comparison)]
     n = comparison.equal_budget
-    if n == 0 or not {"random", "sweep"} <= set(comparison.last.index):
-        return found
     random, sweep = (comparison.after(strategy, n) for strategy in ("random", "sweep"))
     gain = random[metric] - sweep[metric]
     if np.isnan(gain):
@@ -183,6 +193,15 @@ def _choice(comparison: Comparison, strategy: str) -> str:
     return f" It would choose {which}, of which to expect {comparison.metric} {expected}{test}."
 
 
+def _of_others(comparison: Comparison) -> list[str]:
+    """What strategies found that a whole grid alone does not tell of."""
+    if said := _at_equal_time(comparison):
+        return said
+    if set(comparison.last.index) <= {"random", "sweep"}:
+        return []
+    return _at_equal_epochs(comparison)
+
+
 def _at_equal_time(comparison: Comparison) -> list[str]:
     """Which strategy found the best in the same time, and by how much."""
     metric, up = comparison.metric, comparison.mode == "max"
@@ -190,15 +209,37 @@ def _at_equal_time(comparison: Comparison) -> list[str]:
     seconds = comparison.seconds.get(comparison.manifest.budget.get("as_long_as", ""))
     if len(best) < 2 or seconds is None:
         return []
+    often = _how_often(comparison, str(best.index[0]), str(best.index[1]), seconds)
+    return [f"In {duration(seconds)} each, {_verdict(best)}.", *often]
+
+
+def _at_equal_epochs(comparison: Comparison) -> list[str]:
+    """Which of several strategies found the best with the epochs of the one that trained least."""
+    if len(comparison.last) < 2:
+        return []
+    most = comparison.last["total_epochs"].min()
+    table = comparison.table[comparison.table["total_epochs"] <= most]
+    reached = table.groupby("strategy")[comparison.metric].last().dropna()
+    if len(reached) < 2:
+        return []
+    best = reached.sort_values(ascending=comparison.mode == "min", kind="stable")
+    return [f"At an equal budget of {counted(most, 'epoch')}, {_verdict(best)}."]
+
+
+def _verdict(best: pd.Series[float]) -> str:
+    """What each strategy reached, the best first, and which one won."""
     said = ", ".join(
         f"{title_of(str(name))} reached {number_text(value)}" for name, value in best.items()
     )
     gain = abs(best.iloc[0] - best.iloc[1])
     first, second = (title_of(str(name)) for name in best.index[:2])
     won = f"{first} won, by {number_text(gain)} over {second}"
-    verdict = won if gain else f"{first} and {second} found equally good networks"
-    often = _how_often(comparison, str(best.index[0]), str(best.index[1]), seconds)
-    return [f"In {duration(seconds)} each, {said}: {verdict}.", *often]
+    return f"{said}: {won if gain else f'{first} and {second} found equally good networks'}"
+
+
+def in_sentence(strategy: str) -> str:
+    """A strategy as a sentence names it: ``a sweep``."""
+    return "a sweep" if strategy == "sweep" else title_of(strategy)
 
 
 def _how_often(comparison: Comparison, first: str, second: str, seconds: float) -> list[str]:

@@ -23,7 +23,6 @@ from tuning.analysis.partial_sweep import log_spaced
 from tuning.analysis.run_view import RunView
 from tuning.analysis.seed_noise import Noise, within_noise
 from tuning.report.style import (
-    COLOURS,
     GREY,
     OTHER,
     RANDOM,
@@ -32,6 +31,7 @@ from tuning.report.style import (
     TEST,
     count_scale,
     legend,
+    looks,
     padded,
     trials_scale,
 )
@@ -52,13 +52,15 @@ def best_so_far(ax: Axes, comparison: Comparison) -> None:
     """The best result of each strategy over its trials; those of the first √n may be cut off."""
     metric, most = comparison.metric, 1
     limits: list[float] = []
+    own = looks(map(str, comparison.last.index))
     for strategy, rows in comparison.table.groupby("strategy"):
-        colour = COLOURS.get(str(strategy), GREY)
+        colour, marker = own[str(strategy)]
         trials, best = rows["trials"], rows[metric]
-        ax.step(trials, best, where="post", color=colour, label=title_of(str(strategy)), lw=2)
-        ax.plot(trials.iloc[-1], best.iloc[-1], "o", color=colour)
+        ax.step(trials, best, where="post", color=colour, lw=2)
+        ax.plot(trials.iloc[-1], best.iloc[-1], marker, color=colour)
+        ax.plot([], [], f"-{marker}", color=colour, lw=2, label=title_of(str(strategy)))
         if strategy == "sweep":
-            label = "the sweep's trials in random order (expected)"
+            label = "sweep in random order (expected)"
             ax.plot(trials, rows[f"expected_{metric}"], "--", color=colour, label=label)
         most = max(most, int(trials.max()))
         if (known := best.dropna()).size:

@@ -11,7 +11,7 @@ from tuning.analysis.best_of_n import BestOf
 from tuning.analysis.compare import Comparison
 from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.seed_noise import Noise
-from tuning.report.answer import answer, caveat
+from tuning.report.answer import answer, caveat, question
 from tuning.report.sections import sections
 from tuning.report.terminal import duration
 from tuning.report.text import axis_text, number_text, size_text
@@ -55,11 +55,11 @@ def write_page(
         undefined=jinja2.StrictUndefined,
     )
     html = environment.get_template("report.html.jinja").render(
-        title=f"{scores.manifest.problem.name}: how good is a random search?",
+        question=question(comparison, scores),
         problem=scores.manifest.problem.name,
         answer=[*answer(comparison, scores, found, noise), *caveat(scores)],
         whole=scores.is_whole,
-        sections=sections(scores, found, noise),
+        sections=sections(comparison, scores, found, noise),
         best=_best(scores),
         made=_made(scores, noise),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuning.analysis.best_of_n import BestOf, needed_for
+from tuning.analysis.compare import Comparison
 from tuning.analysis.fidelity import fidelities
 from tuning.analysis.grid_scores import GridScores
 from tuning.analysis.partial_sweep import incumbents, stopped_early
@@ -15,9 +16,10 @@ from tuning.analysis.run_view import scores_of
 from tuning.analysis.seed_noise import Noise, within_noise
 from tuning.analysis.variance import functional_anova
 from tuning.report import figures
-from tuning.report.answer import CONFIDENT, random_trials
+from tuning.report.answer import CONFIDENT, in_sentence, random_trials
 from tuning.report.style import svg
 from tuning.report.text import counted, number_text, percent, size_text
+from tuning.samplers import gives_each_once
 from tuning.space.grid import Grid
 
 
@@ -30,9 +32,12 @@ class Section:
     figures: list[tuple[str, str]]
 
 
-def sections(scores: GridScores, found: BestOf, noise: Noise | None) -> list[Section]:
+def sections(
+    comparison: Comparison, scores: GridScores, found: BestOf, noise: Noise | None
+) -> list[Section]:
     """The sections that the scores support, in the order of the page."""
-    parts = [_random(scores, found)]
+    parts = [] if scores.is_whole else [_strategies(comparison)]
+    parts += [_random(scores, found)]
     if scores.is_whole:
         parts += [_reach(scores)] if scores.top_counts() else []
         parts += [_early(scores, found), _variance(scores)]
@@ -40,6 +45,26 @@ def sections(scores: GridScores, found: BestOf, noise: Noise | None) -> list[Sec
     parts += [_noise(scores, noise)] if noise else []
     parts += _fidelity(scores)
     return [*parts, _axes(scores), *([] if scores.is_whole else [_unsaid(scores)])]
+
+
+def _strategies(comparison: Comparison) -> Section:
+    names = [in_sentence(str(strategy)) for strategy in comparison.last.index]
+    several = len(names) > 1
+    learnt = any(not gives_each_once(str(strategy)) for strategy in comparison.last.index)
+    each = "a training that was stopped at a rung and one that went on are a trial each"
+    return Section(
+        "What each strategy found" if several else f"What {names[0]} found",
+        [
+            f"The best {comparison.metric} so far, after each trial"
+            + (f"; {each}." * learnt or "."),
+        ],
+        [
+            (
+                svg(functools.partial(figures.best_so_far, comparison=comparison)),
+                f"The best {comparison.metric} of {', '.join(names)} after each trial.",
+            )
+        ],
+    )
 
 
 def _random(scores: GridScores, found: BestOf) -> Section:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's colours, told apart with any colour vision.
-COLOURS = {"random": "#0072B2", "sweep": "#D55E00"}
+# Okabe & Ito's colours, told apart with any colour vision; Tol's wine in place of their yellow.
+COLOURS = {
+    "random": "#0072B2",
+    "sweep": "#D55E00",
+    "packs": "#009E73",
+    "halving": "#CC79A7",
+    "hyperband": "#E69F00",
+    "evolution": "#56B4E9",
+    "optuna": "#000000",
+    "iepoch": "#882255",
+}
+MARKERS = "osD^vP*X"
 RANDOM, SWEEP, TEST, OTHER = COLOURS["random"], COLOURS["sweep"], "#009E73", "#CC79A7"
 GREY = "#666666"
 STYLE: Any = {
@@ -38,6 +49,7 @@ ON_PAGE: Any = {
 }
 WIDTH, HEIGHT = 4.4, 3.2  # inches: a figure is read at half of a page, and at the whole of a phone
 MOST_TICKS = 7
+MOST_BELOW = 3  # entries of a legend, one below the other
 LOGARITHMIC = 50  # with more trials than this, their axis is logarithmic
 
 
@@ -85,9 +97,22 @@ def _drawn(draw: Callable[[Axes], None], width: float, height: float) -> Figure:
     return figure
 
 
+def looks(strategies: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """The colour and the marker of each strategy: its own, or one that no other of them has."""
+    names = sorted(strategies, key=lambda name: (name not in COLOURS, name))
+    left = [each for name, each in COLOURS.items() if name not in names] or list(COLOURS.values())
+    others = itertools.cycle(left)
+    colours = [COLOURS.get(name) or next(others) for name in names]
+    return dict(zip(names, zip(colours, itertools.cycle(MARKERS), strict=False), strict=False))
+
+
 def legend(ax: Axes) -> None:
-    """Put the legend above the plot, where no curve is."""
-    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
+    """Put the legend above the plot, where no curve is; many entries side by side."""
+    many = len(ax.get_legend_handles_labels()[1]) > MOST_BELOW
+    ax.legend(
+        frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2,
+        ncols=2 if many else 1, columnspacing=1.2,
+    )  # fmt: skip
 
 
 def trials_scale(ax: Axes, most: int) -> None:

@@ -37,6 +37,7 @@ from tuning.runs.manifest import (
     Manifest,
     atomic_directory,
     cannot_write,
+    differences,
     read_manifest,
     write_text,
 )
@@ -44,6 +45,7 @@ from tuning.samplers import gives_each_once
 from tuning.space.grid import Grid
 from tuning.trial import KeptModel, Outcome, Spent, Trial, epochs, point_of
 
+LENT = ("ok", "stopped", "diverged")  # of a trial that another run has trained as well
 SPENT = "spent.json"
 SPENT_EVERY_SECONDS = 1.0
 
@@ -79,6 +81,8 @@ class Run:
         self.best = self._no_models()
         self._points: dict[str, dict[int, int | str]] = {}
         self._trained: set[Hashable] = set()
+        self._earlier: Path | None = None
+        self._borrowed: set[Hashable] = set()
         self._spent = read_spent(path)
         self._spent_written = time.monotonic()
         self._recover()
@@ -185,8 +189,29 @@ class Run:
         return self._points.get(strategy, {}).get(number)
 
     def has(self, trial: Trial) -> bool:
-        """Whether any strategy has the trial counted, trained as long."""
-        return (trial.point, trial.epochs) in self._trained
+        """Whether any strategy has the trial counted, trained as long; or the run borrowed from."""
+        key = trial.point, trial.epochs
+        return key in self._trained or key in self._borrowed
+
+    def borrow(self, earlier: Path) -> None:
+        """Take trials that another run has for trained, if it is of the same trainings.
+
+        They are copied once they are asked for. It is the same where the problem, its data, the
+        seed and all else are that a resume asks for.
+
+        Raises
+        ------
+        TuningError
+            If it is no run, or its table is damaged.
+        """
+        if differences(read_manifest(earlier), self.manifest):
+            return
+        self._earlier = earlier
+        self._borrowed = {
+            (each.trial.point, each.trial.epochs)
+            for each in self._outcomes_in(earlier)
+            if each.status in LENT
+        }
 
     def outcomes(self, strategy: str) -> dict[int, Outcome]:
         """What is counted for a strategy, by the trials' numbers.
@@ -301,7 +326,7 @@ class Run:
             self.best.settle()
 
     def copy(self, wanted: Sequence[tuple[str, Trial]]) -> list[tuple[str, Outcome]]:
-        """Count trials for a strategy that another strategy has had trained already.
+        """Count trials for a strategy that another strategy, or the earlier run, has trained.
 
         Parameters
         ----------
@@ -313,22 +338,32 @@ class Run:
         list of (str, Outcome)
             What was counted.
         """
-        from tuning.runs.outcomes import outcomes_of
-        from tuning.runs.table import load_curves, load_results, points_of
-
         points = {trial.point for _, trial in wanted}
-        table, curves = load_results(self.path), load_curves(self.path)
-        rows = table[points_of(table, self._space).isin(points)]
-        known = {
-            (each.trial.point, each.trial.epochs): each
-            for each in outcomes_of(rows, self.manifest, curves)
-        }
+        known: dict[Hashable, Outcome] = {}
+        if self._earlier and any((t.point, t.epochs) not in self._trained for _, t in wanted):
+            lent = self._outcomes_in(self._earlier, points)
+            known = {(e.trial.point, e.trial.epochs): e for e in lent if e.status in LENT}
+        for each in self._outcomes_in(self.path, points):
+            known[each.trial.point, each.trial.epochs] = each
         copies = [
             (strategy, replace(known[trial.point, trial.epochs], trial=trial))
             for strategy, trial in wanted
         ]
         self.count(copies)
         return copies
+
+    def _outcomes_in(
+        self, run: Path, points: Collection[Hashable] | None = None
+    ) -> Iterator[Outcome]:
+        """The outcomes of a run like this one; with points those of these, with their curves."""
+        from tuning.runs.outcomes import outcomes_of
+        from tuning.runs.table import load_curves, load_results, points_of
+
+        table = load_results(run)
+        if points is None:
+            return outcomes_of(table, self.manifest)
+        rows = table[points_of(table, self._space).isin(points)]
+        return outcomes_of(rows, self.manifest, load_curves(run))
 
     def share_models(self) -> None:
         """Have a strategy that lacks the model of one of its best trials take another's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Any
 
@@ -10,8 +10,9 @@ from tuning.errors import TuningError, quoted
 from tuning.samplers.protocol import Programs
 from tuning.space.parameters import Float, Int, Parameter
 from tuning.space.space import Space
-from tuning.trial import KERAS_EPOCHS
+from tuning.trial import KERAS_EPOCHS, Outcome
 
+RECALLED = 10  # configurations of an earlier run that are tried first
 TRIES = 300  # draws in a row that are all known, after which a space counts as used up
 
 Likely = Mapping[str, Mapping[str, float]]
@@ -118,6 +119,39 @@ class Drawing:
             elif found and tries > TRIES // 10:
                 break
         return found
+
+
+def configuration_of(space: Space, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration to start with, with labels for values.
+
+    Raises
+    ------
+    TuningError
+        If it is not of the space.
+    """
+    try:
+        return space.labels(given)
+    except TuningError as error:
+        raise TuningError(f"a configuration to start with is not of the space: {error}") from None
+
+
+def best_of(outcomes: Iterable[Outcome], key: Callable[[Mapping[str, Any]], str]) -> list[Any]:
+    """The configurations of an earlier run to try first: its best, of each training one.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+        The best first.
+    key : callable
+        What configurations have in common that are of the same training.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for outcome in outcomes:
+        if outcome.status in ("ok", "stopped"):
+            found.setdefault(key(outcome.trial.configuration), outcome.trial.configuration)
+        if len(found) == RECALLED:
+            break
+    return list(found.values())
 
 
 def longest_epochs(space: Space) -> int:

@@ -72,6 +72,19 @@ class EvolutionSampler(RungSampler):
         """Add the trainings to the population, of which the oldest leave."""
         self._population.extend(self.seen(outcomes))
 
+    def begin_from(self, outcomes: Sequence[Outcome]) -> None:
+        """Take the best whole trainings of an earlier run as the population, the best youngest."""
+        most = self._population.maxlen
+        assert most is not None
+        whole = [
+            each
+            for each in self.seen(outcomes)
+            if each.worth > float("-inf") and each.epochs == self.rungs(each.configuration)[-1]
+        ]
+        best = sorted(whole, key=lambda each: -each.worth)[:most]
+        self._population.extend(reversed(best))
+        self._begun_with = most if best else 0
+
     def _children(self) -> list[dict[str, Any]]:
         contest = self._random.sample(
             list(self._population), min(self._sample, len(self._population))

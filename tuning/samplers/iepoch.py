@@ -55,6 +55,10 @@ class FewEpochsSampler(RungSampler):
         until = self.rungs(chosen[0].configuration)[-1]
         return self.train([each.configuration for each in chosen], chosen[0].epochs, until)
 
+    def extended(self) -> None:
+        """Choose finalists again, when more are drawn."""
+        self._final = None
+
     def learn(self, outcomes: Sequence[Outcome]) -> None:
         """Note what may go on."""
         for seen in self.seen(outcomes):
@@ -65,7 +69,10 @@ class FewEpochsSampler(RungSampler):
     def _choose(self) -> dict[Hashable, list[Seen]]:
         """The finalists, those together that end at the same epoch and share a program."""
         groups: dict[Hashable, list[Seen]] = {}
-        for each in sorted(self._paused, key=lambda seen: -seen.worth)[: self._finalists]:
+        self._paused.sort(key=lambda seen: -seen.worth)
+        chosen = self._paused[: self._finalists]
+        self._paused = self._paused[self._finalists :]
+        for each in chosen:
             end = self.rungs(each.configuration)[-1]
             groups.setdefault((self.program_of(each.configuration), each.epochs, end), []).append(
                 each

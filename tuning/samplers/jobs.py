@@ -13,6 +13,7 @@ from tuning.space.space import Space
 from tuning.trial import Outcome, Trial
 
 MANY = 1_000_000  # trainings: no limit, where a budget ends a search
+AFTER = "after"  # the setting that has the numbers of trials before the search was extended
 AHEAD = 3  # jobs decided before the outcomes of the first of them are heard
 
 
@@ -51,6 +52,10 @@ class JobSampler(Sampler):
     price that it does not know the outcomes of the last few jobs. With more workers than `ahead`
     jobs, several workers share a job.
 
+    The trainings that it begins first are the same however many there are to be. A strategy that
+    has trainings go on takes its last ones further when no more may be begun; if the search is
+    extended, it goes on from there.
+
     Parameters
     ----------
     space : Space
@@ -72,6 +77,8 @@ class JobSampler(Sampler):
         check_whole("trials", trials, 1)
         check_whole("ahead", ahead, 1)
         self.n_trials = trials
+        self._limits = [trials]
+        self._stage = 0
         self.ahead = ahead
         self.settings: dict[str, Any] = {}
         self._space = space
@@ -89,20 +96,40 @@ class JobSampler(Sampler):
     @classmethod
     def from_settings(cls, space: Space, seed: int, settings: Mapping[str, Any]) -> JobSampler:
         """The sampler that the manifest's settings of a strategy mean."""
-        sampler = super().from_settings(space, seed, settings)
+        own = {name: value for name, value in settings.items() if name != AFTER}
+        sampler = super().from_settings(space, seed, own)
         assert isinstance(sampler, JobSampler)
-        sampler.settings = dict(settings)
+        sampler.settings = own
+        sampler._limits = [*settings.get(AFTER, []), sampler.n_trials]
+        for limit in sampler._limits:
+            check_whole(AFTER, limit, 1)
         return sampler
 
-    def begins_with(self, other: Sampler) -> bool:
-        """Whether the other is the same: what is trained last depends on how many trials are left.
+    @classmethod
+    def going_on(cls, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        """The new settings, with the numbers of trials to which the search has gone before."""
+        found = {name: value for name, value in new.items() if name != AFTER}
+        if not cls.pauses or _but_trials(old) != _but_trials(new):
+            return found
+        before = [each for each in [*old.get(AFTER, []), old["trials"]] if each < new["trials"]]
+        return {**found, AFTER: before} if before else found
 
-        So no search is the beginning of a longer one.
+    def begins_with(self, other: Sampler) -> bool:
+        """Whether the other has the same settings, and fewer trials.
+
+        A strategy that has trainings go on has to know of the other's number of trials, as
+        `going_on` notes it.
         """
-        return isinstance(other, JobSampler) and (type(other), other.settings) == (
-            type(self),
-            self.settings,
-        )
+        if not isinstance(other, JobSampler) or type(other) is not type(self):
+            return False
+        if _but_trials(self.settings) != _but_trials(other.settings):
+            return False
+        if not self.pauses:
+            return self.n_trials >= other.n_trials
+        return self._limits[: len(other._limits)] == other._limits
+
+    def extended(self) -> None:
+        """Hear that more trainings may be begun, once there was nothing left to train."""
 
     @abstractmethod
     def next_job(self) -> Sequence[Wanted] | Signal:
@@ -117,8 +144,8 @@ class JobSampler(Sampler):
 
     @property
     def room(self) -> int:
-        """How many trainings may still be begun."""
-        return self.n_trials - self._begun
+        """How many trainings may still be begun now."""
+        return self._limits[self._stage] - self._begun
 
     @property
     def programs(self) -> Programs:
@@ -146,10 +173,13 @@ class JobSampler(Sampler):
         while not self._ended:
             if len(self._jobs) - self._learnt < self.ahead:
                 answer = self.next_job()
-                if isinstance(answer, Signal):
-                    self._ended = answer is FINISHED
-                else:
+                if not isinstance(answer, Signal):
                     return self._trials(answer)
+                if answer is FINISHED and self._stage + 1 < len(self._limits):
+                    self._stage += 1
+                    self.extended()
+                    continue
+                self._ended = answer is FINISHED
             if self._ended or not self._learn_next():
                 break
         return FINISHED if self._ended else WAIT
@@ -195,6 +225,10 @@ class JobSampler(Sampler):
         if self.programs.free_epochs:
             return repr({k: v for k, v in configuration.items() if k != "epochs"})
         return repr(dict(configuration))
+
+
+def _but_trials(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in ("trials", AFTER)}
 
 
 def check_whole(name: str, value: Any, least: int) -> None:

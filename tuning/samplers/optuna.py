@@ -9,7 +9,7 @@ from typing import Any
 
 from tuning.errors import TuningError, quoted
 from tuning.samplers.jobs import Wanted
-from tuning.samplers.protocol import LOSS, Goal, Programs, Signal
+from tuning.samplers.protocol import Signal
 from tuning.samplers.registry import register
 from tuning.samplers.rungs import RungSampler, Seen
 from tuning.space.parameters import Fixed, Float, Int, Parameter
@@ -66,17 +66,27 @@ class OptunaSampler(RungSampler):
         self._by_key: dict[str, Any] = {}
         self._going_on: list[Seen] = []
 
-    def meet(self, programs: Programs, goal: Goal = LOSS) -> None:
-        """Hear how configurations share programs, and what is sought."""
+    def prepare(self) -> None:
+        """Make the study."""
         import optuna
 
-        super().meet(programs, goal)
         directions = optuna.study.StudyDirection
         self._study = optuna.create_study(
             sampler=self._sampler,
             pruner=self._pruner,
-            direction=directions.MAXIMIZE if goal.mode == "max" else directions.MINIMIZE,
+            direction=directions.MAXIMIZE if self.goal.mode == "max" else directions.MINIMIZE,
         )
+
+    def begin_from(self, outcomes: Sequence[Outcome]) -> None:
+        """Add the trainings of an earlier run to the study; those that were stopped as pruned."""
+        reports: dict[str, dict[int, float]] = {}
+        for each in outcomes:
+            if math.isfinite(score := self.goal.score(each)):
+                own = reports.setdefault(self.training(each.trial.configuration), {})
+                own[each.trial.epochs] = score
+        for seen in self.seen(outcomes):
+            if own := reports.get(self.training(seen.configuration), {}):
+                self._study.add_trial(self._as_recalled(seen, own))
 
     def next_job(self) -> Sequence[Wanted] | Signal:
         """Those that the pruner lets go on, or new ones."""
@@ -159,6 +169,20 @@ class OptunaSampler(RungSampler):
             asked[name] = value if ranged else int(parameter.position(value))
         return asked
 
+    def _as_recalled(self, seen: Seen, reports: dict[int, float]) -> Any:
+        """A training of an earlier run as a trial of Optuna."""
+        import optuna
+
+        whole = max(reports) >= self.rungs(seen.configuration)[-1]
+        params = self._as_asked(seen.configuration)
+        return optuna.trial.create_trial(
+            state=optuna.trial.TrialState.COMPLETE if whole else optuna.trial.TrialState.PRUNED,
+            params=params,
+            distributions={name: _distribution(self._space.parameters[name]) for name in params},
+            value=reports[max(reports)],
+            intermediate_values=reports,
+        )
+
     def _as_before(self, key: str) -> dict[str, Any]:
         """What Optuna is told of a configuration that it asks for again."""
         import optuna
@@ -186,18 +210,35 @@ class OptunaSampler(RungSampler):
 
 def _suggest(own: Any, name: str, parameter: Parameter) -> Any:
     """A value of a hyperparameter; of a list of values Optuna chooses the place."""
+    if isinstance(parameter, Fixed):
+        return parameter.value
     if isinstance(parameter, Float):
         return own.suggest_float(name, parameter.low, parameter.high, log=parameter.log)
     if isinstance(parameter, Int):
-        high = parameter.values[-1]
-        if parameter.log and parameter.step == 1:
-            return own.suggest_int(name, parameter.low, high, log=True)
-        return own.suggest_int(name, parameter.low, high, step=parameter.step)
+        log, step = _logarithmic(parameter)
+        return own.suggest_int(name, parameter.low, parameter.values[-1], log=log, step=step)
     values = parameter.values
     assert values is not None
-    if isinstance(parameter, Fixed):
-        return parameter.value
     return values[own.suggest_categorical(name, list(range(len(values))))]
+
+
+def _distribution(parameter: Parameter) -> Any:
+    """What Optuna draws a hyperparameter from: a range, or places in a list of values."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(parameter, Float):
+        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    if isinstance(parameter, Int):
+        log, step = _logarithmic(parameter)
+        return IntDistribution(parameter.low, parameter.values[-1], log=log, step=step)
+    assert parameter.values is not None
+    return CategoricalDistribution(list(range(len(parameter.values))))
+
+
+def _logarithmic(parameter: Int) -> tuple[bool, int]:
+    """Whether Optuna draws whole numbers on a logarithmic scale, and in which steps."""
+    log = parameter.log and parameter.step == 1
+    return log, 1 if log else parameter.step
 
 
 def _made(module: Any, kind: str, name: str, seed: int) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from tuning.errors import TuningError, quoted
 from tuning.samplers.jobs import Wanted
 from tuning.samplers.pool import Candidates, Pool
-from tuning.samplers.protocol import LOSS, Goal, Programs, Signal
+from tuning.samplers.protocol import Signal
 from tuning.samplers.registry import register
 from tuning.samplers.rungs import RungSampler, Seen
 from tuning.space.parameters import Choice
@@ -80,29 +80,25 @@ class PacksSampler(RungSampler):
         self._drawn = 0
         self._compiled: set[Hashable] = set()
         self._orders: dict[str, list[Any]] = {}
-        self._recalled: list[Outcome] = []
 
-    def recall(self, outcomes: Sequence[Outcome]) -> None:
-        """Have the model learn the outcomes of an earlier run first."""
-        self._recalled += outcomes
-
-    def meet(self, programs: Programs, goal: Goal = LOSS) -> None:
-        """Hear how configurations share programs, and what is sought."""
+    def prepare(self) -> None:
+        """Make the model."""
         from tuning.samplers.surrogate import Surrogate
 
-        super().meet(programs, goal)
-        self._model = Surrogate(self._space, self.longest, goal.mode)
+        self._model = Surrogate(self._space, self.longest, self.goal.mode)
         self._pool = Pool(
             self._space, self.drawing, self.programs, self._model.encode, self.training
         )
         self._orders = self._shuffled()
-        if known := self._recalled:
-            self._model.add(
-                [each.trial.configuration for each in known],
-                [min(each.trial.epochs, self.longest) for each in known],
-                [goal.score(each) for each in known],
-            )
-            self._drawn = FIRST  # the model knows the space
+
+    def begin_from(self, outcomes: Sequence[Outcome]) -> None:
+        """Have the model learn the outcomes of an earlier run, so that it knows the space."""
+        self._model.add(
+            [each.trial.configuration for each in outcomes],
+            [min(each.trial.epochs, self.longest) for each in outcomes],
+            [self.goal.score(each) for each in outcomes],
+        )
+        self._drawn = FIRST
 
     def next_job(self) -> Sequence[Wanted] | Signal:
         """Those that go on, of one program; or else a draw. The first draws go before."""
@@ -189,19 +185,18 @@ class PacksSampler(RungSampler):
         rows = np.concatenate([own.rows for _, own in groups])
         values = self._model.sample(rows, self._numbers, TEMPER)
         bar = np.quantile(values, 1 - TOP)
-        most = min(self.members, self.room)
         best: tuple[float, Hashable, list[int]] = (0.0, None, [])
         start = 0
         for program, own in groups:
             each = values[start : start + len(own.rows)]
             start += len(own.rows)
-            hits = min(int((each >= bar).sum()), most)
+            hits = min(int((each >= bar).sum()), self.members)
             compiles = hits if program is None else int(program not in self._compiled)
             seconds = self.compile_seconds * compiles + hits * own.epoch_seconds * self.longest
             if hits and hits / seconds > best[0]:
                 places = np.argsort(-each, kind="stable")[:hits]
                 best = hits / seconds, program, [int(place) for place in places]
-        return best[1:]
+        return best[1], best[2][: self.room]
 
     def _apart(self, first: dict[str, Any]) -> list[dict[str, Any]]:
         """New members of a program, each as far from the others as can be."""

@@ -152,6 +152,17 @@ class Sampler(ABC):
         sampler: Sampler = make(space, seed=seed, **settings)
         return sampler
 
+    @classmethod
+    def going_on(cls, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings by which a run that has the old ones is gone on with, if the new are asked.
+
+        Parameters
+        ----------
+        old, new : mapping
+            As JSON has them.
+        """
+        return dict(new)
+
     def meet(self, programs: Programs, goal: Goal = LOSS) -> None:  # noqa: B027  many need not know
         """Hear how configurations share programs, and what is sought, before the first `ask`."""
 
@@ -169,9 +180,13 @@ class Sampler(ABC):
         """
 
     def recall(self, outcomes: Sequence[Outcome]) -> None:
-        """Hear outcomes of an earlier run, before the first `ask`.
+        """Hear outcomes of an earlier run, before `meet` and the first `ask`.
 
-        Their configurations are of this space; their numbers mean nothing here.
+        Parameters
+        ----------
+        outcomes : sequence of Outcome
+            Of configurations of this space, the best first; those of trainings that were stopped
+            come after all that were trained to the end. Their numbers mean nothing here.
 
         Raises
         ------

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuning.errors import TuningError
+from tuning.samplers.drawing import best_of, configuration_of
 from tuning.samplers.protocol import FINISHED, Sampler, Signal, trial_of
 from tuning.samplers.registry import register
 from tuning.space.grid import Grid
 from tuning.space.space import Configuration, Space
-from tuning.trial import Trial, point_of
+from tuning.trial import Outcome, Trial, point_of
 
 ATTEMPTS = 100  # draws of what was drawn before, until what is left is listed
 LISTED = 1000  # configurations of what is left, of which one is drawn
@@ -80,7 +81,7 @@ class RandomSampler(Sampler):
             raise TuningError(
                 f"cannot draw {trials:,} random configurations: take a number from 0{most}"
             )
-        started = [self._own_part(space.labels(each)) for each in start]
+        started = [self._own_part(configuration_of(space, each)) for each in start]
         self._start = list({point_of(each): each for each in started}.values())
         if len(self._start) > trials:
             raise TuningError(
@@ -99,6 +100,16 @@ class RandomSampler(Sampler):
         numbers = range(self._asked, min(self._asked + n, self.n_trials))
         self._asked = numbers.stop
         return [self._trial(number) for number in numbers] or FINISHED
+
+    def recall(self, outcomes: Sequence[Outcome]) -> None:
+        """Try the best configurations of an earlier run first."""
+
+        def key(configuration: Mapping[str, Any]) -> str:
+            return point_of(self._own_part(dict(configuration)))
+
+        found = [self._own_part(each) for each in best_of(outcomes, key)]
+        new = [each for each in found if each not in self._start]
+        self._start = [*self._start, *new][: self._n_draws]
 
     def begins_with(self, other: Sampler) -> bool:
         """Whether the other draws the same with fewer trials."""

@@ -7,10 +7,10 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tuning.errors import TuningError, quoted
-from tuning.samplers.drawing import Drawing, Likely, longest_epochs
+from tuning.errors import TuningError
+from tuning.samplers.drawing import Drawing, Likely, best_of, configuration_of, longest_epochs
 from tuning.samplers.jobs import AHEAD, JobSampler, Wanted, check_whole
-from tuning.samplers.protocol import Signal
+from tuning.samplers.protocol import LOSS, Goal, Programs, Signal
 from tuning.space.space import Space
 from tuning.trial import Outcome
 from tuning.trial import epochs as epochs_of
@@ -100,7 +100,26 @@ class RungSampler(JobSampler):
         self.members = members
         self._random = random.Random(seed)
         self.drawing = Drawing(space, self._random, prior)
-        self._start = [_of_space(space, configuration) for configuration in start]
+        self._start = [configuration_of(space, configuration) for configuration in start]
+        self._recalled: list[Outcome] = []
+
+    def recall(self, outcomes: Sequence[Outcome]) -> None:
+        """Hear outcomes of an earlier run, the best first."""
+        self._recalled += outcomes
+
+    def meet(self, programs: Programs, goal: Goal = LOSS) -> None:
+        """Hear how configurations share programs, and what is sought."""
+        super().meet(programs, goal)
+        self.prepare()
+        if self._recalled:
+            self.begin_from(self._recalled)
+
+    def prepare(self) -> None:
+        """Make what depends on `programs` and `goal`."""
+
+    def begin_from(self, outcomes: Sequence[Outcome]) -> None:
+        """Begin with what an earlier run found: try its best configurations first."""
+        self._start += best_of(outcomes, self.training)
 
     def next_start(self) -> list[dict[str, Any]]:
         """Configurations to start with that were not tried yet: those of one program."""
@@ -187,26 +206,3 @@ class RungSampler(JobSampler):
     def idle(self) -> Signal:
         """What to answer where there is nothing to train now."""
         return Signal.WAIT if self.waiting else Signal.FINISHED
-
-
-def _of_space(space: Space, configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """A configuration to start with, checked."""
-    own = dict(configuration)
-    drawn = space.draw(random.Random(0), own)
-    if own != drawn:
-        names = [name for name in drawn if name not in own] + [n for n in own if n not in drawn]
-        raise TuningError(
-            f"a configuration to start with is not of the space: see {names[0]!r} of {quoted(own)}"
-        )
-    return {name: _labelled(space, name, own[name]) for name in drawn}
-
-
-def _labelled(space: Space, name: str, value: Any) -> Any:
-    """A value to start with as the space has it: of a range of floats, 1 as 1.0."""
-    try:
-        return space.label(name, value)
-    except TuningError:
-        raise TuningError(
-            f"a configuration to start with has {name!r} as {quoted(value)}, which the space does "
-            "not have"
-        ) from None
