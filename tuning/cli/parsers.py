@@ -14,6 +14,7 @@ import shtab
 
 from tuning.api.settings import DEFAULT_RANDOM, DEFAULT_SWEEP, KEEP
 from tuning.errors import TuningError
+from tuning.runs.manifest import REPEATS
 from tuning.runs.typed import typed
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -136,6 +137,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"models of the best trials to keep, for each strategy ({KEEP})",
     )
+    add(
+        "--finalists",
+        type=int,
+        metavar="N",
+        help="train the N best configurations again with other seeds once the search has ended (0)",
+    )
+    add("--repeats", type=int, metavar="N", help=f"seeds of each finalist ({REPEATS})")
     add(
         "--keep-optimizer",
         action="store_true",
