@@ -7,7 +7,7 @@ import io
 import shutil
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,10 @@ import pandas as pd
 from rich.console import Console
 
 from tuning.analysis.choice import choice_of_all
+from tuning.analysis.finalists import FINALIST, ranked_finalists
 from tuning.analysis.run_view import scores_of
 from tuning.engines.repeat import lines_to_repeat, written
-from tuning.errors import TuningError, first_line
+from tuning.errors import TuningError, first_line, quoted
 from tuning.execution.quiet import quiet
 from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
@@ -28,6 +29,7 @@ from tuning.report.analyse import print_comparison
 from tuning.report.terminal import WIDTH
 from tuning.runs.best import PLAIN, about_model, model_file
 from tuning.runs.columns import configuration_of_row, point_of_row
+from tuning.runs.finalists import FOLDER, load_finalists
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.outcomes import outcomes_of
 from tuning.runs.table import load_curves, load_results, points_of, refuse_empty
@@ -37,6 +39,7 @@ from tuning.trial import Outcome
 if TYPE_CHECKING:
     import keras
 
+TRIALS, FINALISTS = "trials", "finalists"  # among which a choice is made
 SHOWN = 10  # of the best trials, where results show themselves
 
 
@@ -147,6 +150,23 @@ class Results:
         best: pd.DataFrame = ordered[~again].head(n)
         return best
 
+    def finalists(self) -> pd.DataFrame:
+        """The finalists of a search with ``finalists=N``, by their mean over other seeds.
+
+        Returns
+        -------
+        DataFrame
+            The best first: as `tuning.analysis.finalists.ranked_finalists` returns it. No rows
+            without finalists. `tuning.runs.finalists.load_finalists` has their trainings one by
+            one.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        return ranked_finalists(load_finalists(self.path), self.trials, self.manifest)
+
     def configuration(
         self, row: pd.Series[Any] | int, strategy: str | None = None
     ) -> dict[str, Any]:
@@ -181,7 +201,7 @@ class Results:
         problem = self._problem_of("a configuration has values of the problem's file")
         return problem.space.values(configuration)
 
-    def choice(self, strategy: str | None = None) -> pd.Series[Any]:
+    def choice(self, strategy: str | None = None, *, of: str = TRIALS) -> pd.Series[Any]:
         """The trial that the results speak for, and what to expect of it on new data.
 
         The best single score of many is lucky as well as good. This one is chosen by scores that
@@ -192,18 +212,26 @@ class Results:
         ----------
         strategy : str, optional
             Of this one's trials alone; of all unless told.
+        of : {"trials", "finalists"}
+            Whether to choose among all trials, or the finalist with the best mean over its seeds.
 
         Returns
         -------
         Series
             A row of `trials`, and with it ``expected``, what the metric that chooses should be, and
-            ``deviation``, the standard deviation of such trials around that.
+            ``deviation``, the standard deviation of such trials around that; of a finalist that
+            between its seeds.
 
         Raises
         ------
         TuningError
-            If there are fewer than three trials with a result.
+            If there are fewer than three trials with a result, or no finalists.
         """
+        if _is_of_finalists(of):
+            best, metric = self._best_finalist(), self.manifest.problem.metric
+            names = {"expected": f"{metric}_expected", "deviation": f"{metric}_std"}
+            told = {str(name): best[str(name)] for name in self.trials}
+            return pd.Series(told | {name: best[column] for name, column in names.items()})
         rows = self.trials
         if strategy is not None:
             rows = rows[rows["strategy"] == strategy]
@@ -218,6 +246,7 @@ class Results:
         self,
         strategy: str | None = None,
         *,
+        of: str = TRIALS,
         build_model: Callable[[dict[str, Any]], keras.Model] | None = None,
     ) -> keras.Model:
         """The trained model of the best trial, compiled.
@@ -226,6 +255,9 @@ class Results:
         ----------
         strategy : str, optional
             Of this one's trials alone.
+        of : {"trials", "finalists"}
+            Whether the trial with the best score of the search, or the finalist with the best mean
+            over its seeds: of these the model of the best one by validation.
         build_model : callable, optional
             What built it; needed only where Keras cannot load the model by itself and the results
             were opened anew.
@@ -235,6 +267,10 @@ class Results:
         TuningError
             If it was not kept, or cannot be loaded.
         """
+        if _is_of_finalists(of):
+            best = self._best_repeat(self._best_finalist()[FINALIST])
+            name = str(best["strategy"]), int(best["trial"])
+            return self._model(self.path / FOLDER, [name], best, build_model)
         (model,) = self.best_models(1, strategy, build_model=build_model)
         return model
 
@@ -259,7 +295,8 @@ class Results:
         TuningError
             If one was not kept, or cannot be loaded.
         """
-        return [self._model(row, build_model) for _, row in self.best(n, strategy).iterrows()]
+        rows = [row for _, row in self.best(n, strategy).iterrows()]
+        return [self._model(self.path, self._same(row), row, build_model) for row in rows]
 
     def report(self) -> Shown:
         """A report in words and tables: text in a terminal, HTML in a notebook.
@@ -362,24 +399,54 @@ class Results:
             raise TuningError(f"cannot make {path}: {error.strerror or error}") from error
         return Results(path, problem=self._problem)
 
+    def _best_finalist(self) -> pd.Series[Any]:
+        """The row of the finalist with the best mean."""
+        found = self.finalists()
+        if found.empty:
+            raise TuningError(
+                "the run has no finalists: a search with finalists=N trains its N best "
+                "configurations again with other seeds"
+            )
+        best: pd.Series[Any] = found.iloc[0]
+        return best
+
+    def _best_repeat(self, name: str) -> pd.Series[Any]:
+        """The row of the training of a finalist whose model is kept."""
+        rows, problem = load_finalists(self.path), self.manifest.problem
+        own = rows[(rows["strategy"] == name) & np.isfinite(scores_of(rows, problem.metric))]
+        by = [problem.metric, "trial"]
+        best: pd.Series[Any] = own.sort_values(by, ascending=[problem.mode == "min", True]).iloc[0]
+        return best
+
+    def _same(self, row: pd.Series[Any]) -> list[tuple[str, int]]:
+        """The strategies and numbers of a row's trial and of all others of its configuration."""
+        space = self.manifest.space
+        same = self.trials[points_of(self.trials, space) == point_of_row(dict(row), space)]
+        return [(str(name), int(n)) for name, n in same[["strategy", "trial"]].to_numpy()]
+
     def _model(
-        self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
+        self,
+        folder: Path,
+        trials: Sequence[tuple[str, int]],
+        row: pd.Series[Any],
+        build_model: Callable[[dict[str, Any]], keras.Model] | None,
     ) -> keras.Model:
-        """The model that was kept of a row, for whichever strategy."""
+        """The model that was kept in a folder of a row's trial, under one of these names."""
         with quiet():  # what TensorFlow says where it is imported and first used
-            return self._loaded(row, build_model)
+            return self._loaded(folder, trials, row, build_model)
 
     def _loaded(
-        self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
+        self,
+        folder: Path,
+        trials: Sequence[tuple[str, int]],
+        row: pd.Series[Any],
+        build_model: Callable[[dict[str, Any]], keras.Model] | None,
     ) -> keras.Model:
         from tuning.engines.saving import load_kept, load_weights
 
-        space = self.manifest.space
-        same = self.trials[points_of(self.trials, space) == point_of_row(dict(row), space)]
-        trials = [(str(name), int(n)) for name, n in same[["strategy", "trial"]].to_numpy()]
-        known = [about_model(self.path, *trial) for trial in trials]
+        known = [about_model(folder, *trial) for trial in trials]
         for trial, about in zip(trials, known, strict=True):
-            file = model_file(self.path, *trial)
+            file = model_file(folder, *trial)
             if file is None:
                 continue
             if file.suffix == PLAIN:
@@ -426,6 +493,13 @@ class Results:
         problem = self._problem_of("it has no variables before it sees data")
         row: tuple[Any, ...] = map_arrays(lambda array: array[:1], load_data(problem)["train"])
         return row
+
+
+def _is_of_finalists(of: str) -> bool:
+    """Whether a choice is asked for among finalists, and not among trials."""
+    if of not in (TRIALS, FINALISTS):
+        raise TuningError(f"of takes {TRIALS!r} or {FINALISTS!r}, not {quoted(of)}")
+    return of == FINALISTS
 
 
 def _names_alone(lost: Mapping[str, str]) -> str:
