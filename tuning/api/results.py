@@ -19,6 +19,7 @@ from rich.console import Console
 from tuning.analysis.choice import choice_of_all
 from tuning.analysis.finalists import FINALIST, ranked_finalists
 from tuning.analysis.run_view import scores_of
+from tuning.api.ensembles import BEST, check_ensemble, kept_rows, make_ensemble
 from tuning.engines.repeat import lines_to_repeat, written
 from tuning.errors import TuningError, first_line, quoted
 from tuning.execution.quiet import quiet
@@ -29,6 +30,7 @@ from tuning.report.analyse import print_comparison
 from tuning.report.terminal import WIDTH
 from tuning.runs.best import PLAIN, about_model, model_file
 from tuning.runs.columns import configuration_of_row, point_of_row
+from tuning.runs.ensembles import read_ensemble
 from tuning.runs.finalists import FOLDER, load_finalists
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.outcomes import outcomes_of
@@ -133,6 +135,13 @@ class Results:
         TuningError
             If no trial has a result.
         """
+        ranked = self._ranked(strategy)
+        again = points_of(ranked, self.manifest.space).duplicated()
+        best: pd.DataFrame = ranked[~again].head(n)
+        return best
+
+    def _ranked(self, strategy: str | None = None) -> pd.DataFrame:
+        """All trials with a result, the best first."""
         refuse_empty(self.trials, self.path)
         problem, rows = self.manifest.problem, self.trials
         if strategy is not None:
@@ -143,12 +152,10 @@ class Results:
             raise TuningError(
                 f"no trial {whose}has a result: the column error of the table says why"
             )
-        ordered = rows.sort_values(
+        ranked: pd.DataFrame = rows.sort_values(
             [problem.metric, "trial"], ascending=[problem.mode == "min", True], kind="stable"
         )
-        again = points_of(ordered, self.manifest.space).duplicated()
-        best: pd.DataFrame = ordered[~again].head(n)
-        return best
+        return ranked
 
     def finalists(self) -> pd.DataFrame:
         """The finalists of a search with ``finalists=N``, by their mean over other seeds.
@@ -297,6 +304,70 @@ class Results:
         """
         rows = [row for _, row in self.best(n, strategy).iterrows()]
         return [self._model(self.path, self._same(row), row, build_model) for row in rows]
+
+    def ensemble(self, k: int, selection: str = BEST, *, bags: int = 0) -> keras.Model:
+        """One model whose outputs are the means of those of the best models that were kept.
+
+        It is a plain Keras model of the kept ones, which are frozen, and is compiled as they are,
+        so that `evaluate` works. It is written into the run, over an earlier one, as
+        ``ensemble.keras``, which Keras loads without `tuning`; its scores are in `ensemble_scores`
+        and in the report. What the models return is averaged, of several outputs each: where they
+        return logits, the logits.
+
+        Parameters
+        ----------
+        k : int
+            How many of the best models: the search has to have kept as many.
+        selection : {"best", "greedy"}
+            Whether to take each of the k once, or any of them any number of times, by greedy
+            selection with replacement on the validation rows (Caruana et al., ICML 2004). The test
+            rows never select.
+        bags : int
+            Of a greedy selection: how many times to select among half of the models, drawn at
+            random, in place of once among all.
+
+        Raises
+        ------
+        TuningError
+            If fewer were kept, one cannot be loaded, or the data is not there or has changed.
+        RunStopped
+            If the disk does not take it.
+        """
+        check_ensemble(k, selection, bags)
+        source = self.manifest.problem.source
+        if self._problem is None and not source:
+            raise TuningError(
+                "an ensemble is scored on the data, and the run was made by functions: take the "
+                "results that tuning.search returned, or call it again with the same out"
+            )
+        problem = self._problem or load_problem(source)
+        rows = kept_rows(self.path, self._ranked(), self.manifest, k)
+        members = {}
+        for _, row in rows.iterrows():
+            trial = str(row["strategy"]), int(row["trial"])
+            members[trial] = self._model(self.path, [trial], row, None)
+        how: dict[str, Any] = {"selection": selection, "bags": bags}
+        with quiet():
+            return make_ensemble(self.path, members, problem, self.manifest, **how)
+
+    def ensemble_scores(self) -> pd.DataFrame:
+        """The scores of the ensemble that was made last, and of the best single model.
+
+        Returns
+        -------
+        DataFrame
+            The rows ``ensemble`` and ``best``; a column for each metric on validation and, where
+            there is some, on test data. Penalties on weights are in neither loss.
+
+        Raises
+        ------
+        TuningError
+            If none was made.
+        """
+        if (known := read_ensemble(self.path)) is None:
+            raise TuningError("the run has no ensemble: results.ensemble(k) makes one")
+        names = [name for name in self.trials if name in known.scores]  # in the table's order
+        return pd.DataFrame([known.scores, known.best], ["ensemble", "best"], names)
 
     def report(self) -> Shown:
         """A report in words and tables: text in a terminal, HTML in a notebook.

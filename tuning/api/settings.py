@@ -232,7 +232,7 @@ def _problem(request: Request, manifest: Manifest | None, backend: str) -> Probl
         )
     if isinstance(request.problem, Problem):
         return request.problem
-    _select_backend(backend)
+    select_backend(backend)
     with quiet(request.verbose):
         source = manifest.problem.source if manifest else DEFAULT_PROBLEM
         return load_problem(source if request.problem is None else request.problem)
@@ -402,7 +402,7 @@ def cache_directory() -> Path:
     return platformdirs.user_cache_path("tuning") / "xla"
 
 
-def _select_backend(backend: str) -> None:
+def select_backend(backend: str) -> None:
     """Select the backend for the Keras that the problem's file may import."""
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -19,8 +19,8 @@ from tuning.analysis.grid_scores import GridScores, grid_scores
 from tuning.analysis.run_view import RunView, complete_scores
 from tuning.analysis.seed_noise import seed_noise
 from tuning.errors import RunStopped, TuningError
+from tuning.report.after import sentences_after_search
 from tuning.report.answer import answer, random_trials, steadiness_sentence
-from tuning.report.finalists import sentences_after_search
 from tuning.report.tables import axis_table, best_table, comparison_table
 from tuning.report.terminal import print_table, say
 from tuning.report.text import named

@@ -9,12 +9,13 @@ import pandas as pd
 from tuning.analysis.finalists import ranked_finalists
 from tuning.analysis.run_view import RunView
 from tuning.report.text import counted, named, number_text
+from tuning.runs.ensembles import MODEL, Ensemble, read_ensemble
 from tuning.runs.finalists import load_finalists
 from tuning.runs.manifest import Manifest
 
 
 def sentences_after_search(path: Path, results: pd.DataFrame, manifest: Manifest) -> list[str]:
-    """The findings about a run's finalists; none where it has none.
+    """The findings about a run's finalists and its ensemble; none where it has none.
 
     Parameters
     ----------
@@ -25,7 +26,28 @@ def sentences_after_search(path: Path, results: pd.DataFrame, manifest: Manifest
     manifest : Manifest
     """
     repeats = load_finalists(path)
-    return finalist_sentences(ranked_finalists(repeats, results, manifest), manifest)
+    finalists = finalist_sentences(ranked_finalists(repeats, results, manifest), manifest)
+    ensemble = read_ensemble(path)
+    return [*finalists, *([ensemble_sentence(ensemble, manifest)] if ensemble else [])]
+
+
+def ensemble_sentence(ensemble: Ensemble, manifest: Manifest) -> str:
+    """What an ensemble consists of, and what it scores beside the best single model.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    manifest : Manifest
+    """
+    names = RunView(manifest).score_names
+    own, best = (
+        ", ".join(f"{name} {number_text(scores.get(name))}" for name in names)
+        for scores in (ensemble.scores, ensemble.best)
+    )
+    of = f"the {ensemble.asked:,} best models"
+    if ensemble.selection != "best":
+        of = f"{len(ensemble.parts):,} of {of}, greedily selected and weighted on validation data,"
+    return f"The mean of {of} ({MODEL}) has {own}; the best single model has {best}."
 
 
 def finalist_sentences(ranked: pd.DataFrame, manifest: Manifest) -> list[str]:
