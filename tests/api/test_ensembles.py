@@ -99,7 +99,7 @@ def test_models_of_all_strategies_are_taken_each_configuration_once(tmp_path):
 def test_what_cannot_be_made_is_refused(results, make_run):
     with pytest.raises(TuningError, match=r"an ensemble of 9 takes .* keeps 4: search with keep=9"):
         results.ensemble(9)
-    with pytest.raises(TuningError, match="k takes a number of an ensemble from 1, not 0"):
+    with pytest.raises(TuningError, match="k takes a whole number from 1, not 0"):
         results.ensemble(0)
     with pytest.raises(TuningError, match="selection takes 'best' or 'greedy', not 'all'"):
         results.ensemble(2, "all")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from tuning.errors import TuningError, quoted
-from tuning.problem.data import data_fingerprint
+from tuning.problem.data import Data, data_fingerprint
 from tuning.problem.problem import Problem, load_data
 from tuning.runs.best import PLAIN, kept_trials
 from tuning.runs.ensembles import Ensemble, Part, write_ensemble
@@ -35,7 +35,7 @@ def check_ensemble(k: int, selection: str, bags: int) -> None:
     """
     for name, value, least in (("k", k, 1), ("bags", bags, 0)):
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise TuningError(f"{name} takes a number of an ensemble from {least}, not {value!r}")
+            raise TuningError(f"{name} takes a whole number from {least}, not {quoted(value)}")
     if selection not in (BEST, GREEDY):
         raise TuningError(f"selection takes {BEST!r} or {GREEDY!r}, not {quoted(selection)}")
     if bags and selection == BEST:
@@ -72,10 +72,24 @@ def kept_rows(run: Path, ranked: pd.DataFrame, manifest: Manifest, k: int) -> pd
     return found.head(k)
 
 
+def same_data(run: Path, problem: Problem, manifest: Manifest) -> Data:
+    """The data that a run was made with.
+
+    Raises
+    ------
+    TuningError
+        If it cannot be loaded, or has changed.
+    """
+    data = load_data(problem)
+    if data_fingerprint(data) != manifest.problem.fingerprint["data"]:
+        raise TuningError(f"no ensemble of {run} can be scored: the problem's data has changed")
+    return data
+
+
 def make_ensemble(
     run: Path,
     members: Mapping[tuple[str, int], keras.Model],
-    problem: Problem,
+    data: Data,
     manifest: Manifest,
     *,
     selection: str,
@@ -88,24 +102,19 @@ def make_ensemble(
     run : Path
     members : mapping of (str, int) to keras.Model
         By the strategies and numbers of their trials, the best first.
-    problem : Problem
-        For its data: the validation rows select, the test rows never do.
+    data : dict
+        The validation rows select, the test rows never do.
     manifest : Manifest
     selection : {"best", "greedy"}
     bags : int
 
     Raises
     ------
-    TuningError
-        If the data has changed.
     RunStopped
         If the disk does not take it.
     """
     from tuning.engines.ensembles import as_file, averaged, scores_on, taken_greedily
 
-    data = load_data(problem)
-    if data_fingerprint(data) != manifest.problem.fingerprint["data"]:
-        raise TuningError(f"no ensemble of {run} can be scored: the problem's data has changed")
     trials, models = list(members), list(members.values())
     taken = [1] * len(models)
     if selection == GREEDY:

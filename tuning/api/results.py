@@ -19,7 +19,7 @@ from rich.console import Console
 from tuning.analysis.choice import choice_of_all
 from tuning.analysis.finalists import FINALIST, ranked_finalists
 from tuning.analysis.run_view import scores_of
-from tuning.api.ensembles import BEST, check_ensemble, kept_rows, make_ensemble
+from tuning.api.ensembles import BEST, check_ensemble, kept_rows, make_ensemble, same_data
 from tuning.engines.repeat import lines_to_repeat, written
 from tuning.errors import TuningError, first_line, quoted
 from tuning.execution.quiet import quiet
@@ -334,6 +334,7 @@ class Results:
             If the disk does not take it.
         """
         check_ensemble(k, selection, bags)
+        rows = kept_rows(self.path, self._ranked(), self.manifest, k)
         source = self.manifest.problem.source
         if self._problem is None and not source:
             raise TuningError(
@@ -341,14 +342,14 @@ class Results:
                 "results that tuning.search returned, or call it again with the same out"
             )
         problem = self._problem or load_problem(source)
-        rows = kept_rows(self.path, self._ranked(), self.manifest, k)
+        data = same_data(self.path, problem, self.manifest)
         members = {}
         for _, row in rows.iterrows():
             trial = str(row["strategy"]), int(row["trial"])
             members[trial] = self._model(self.path, [trial], row, None)
         how: dict[str, Any] = {"selection": selection, "bags": bags}
         with quiet():
-            return make_ensemble(self.path, members, problem, self.manifest, **how)
+            return make_ensemble(self.path, members, data, self.manifest, **how)
 
     def ensemble_scores(self) -> pd.DataFrame:
         """The scores of the ensemble that was made last, and of the best single model.

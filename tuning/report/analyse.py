@@ -56,10 +56,10 @@ def print_comparison(path: Path, console: Console, *, write: bool = True) -> Non
     if scores and scores.is_whole:
         found = best_of(scores.values, scores.mode, scores.tests, most=random_trials(scores))
     comparison = compare(results, manifest, load_curves(path), _seconds(path))
+    after = sentences_after_search(path, results, manifest)
     if write:
         _write(path, comparison)
     said = answer(comparison, scores, found, None)
-    after = sentences_after_search(path, results, manifest)
     _print(results, comparison, [*said, *after], console)
 
 
