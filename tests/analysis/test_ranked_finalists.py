@@ -71,6 +71,13 @@ def test_means_that_only_seeds_tell_apart_are_expected_to_be_the_same():
     assert found[f"{METRIC}_expected"].tolist() == pytest.approx([0.9, 0.5])
 
 
+def test_a_finalist_whose_scores_are_far_apart_says_little_of_the_others():
+    each = {0: [0.990, 0.992, 0.991], 1: [0.988, 0.991, 0.990], 2: [0.99, 0.5, 0.99]}
+    found = ranked_finalists(repeats(each), FOUND, MANIFEST)
+    assert found["index"][0] == 0
+    assert 0.9895 < found[f"{METRIC}_expected"][0] < found[f"{METRIC}_mean"][0]
+
+
 @pytest.mark.parametrize("each", [{0: [0.9, 0.8]}, {0: [0.9], 1: [0.8]}])
 def test_what_cannot_be_corrected_is_the_mean(each):
     found = ranked_finalists(repeats(each), FOUND, MANIFEST)

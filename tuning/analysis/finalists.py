@@ -21,8 +21,9 @@ def ranked_finalists(
 
     Finalists all of whose trainings came to a result stand before the others. A finalist's
     expectation is its mean, moved towards the mean of all finalists by the share of the variance
-    between means that the seeds alone explain: the best of several means is lucky, too (James &
-    Stein, Fourth Berkeley Symposium, 1961).
+    between means that the seeds alone explain: the best of several means is lucky, too. The
+    variance is that of a random-effects model (DerSimonian & Laird, Controlled Clinical Trials 7,
+    1986), in which a finalist whose scores are far apart counts little.
 
     Parameters
     ----------
@@ -80,15 +81,29 @@ def _told(own: pd.DataFrame, view: RunView) -> dict[str, Any]:
 
 
 def _expected(told: pd.DataFrame, metric: str) -> np.ndarray:
-    """The means, each moved towards the mean of all as far as seeds alone explain the distance."""
+    """The means, each moved towards the mean of all as far as seeds alone explain the distance.
+
+    As the variance of so few seeds is not well known, that of a finalist is taken to be halfway
+    between its own and the median of all.
+    """
     means, counts = told[f"{metric}_mean"].to_numpy(float), told[f"{metric}_count"].to_numpy(float)
-    free = np.maximum(counts - 1, 0)
-    within = free * np.nan_to_num(told[f"{metric}_std"].to_numpy(float)) ** 2
-    if np.isfinite(means).sum() < 2 or not free.sum():
+    variances = told[f"{metric}_std"].to_numpy(float) ** 2
+    if np.isfinite(variances).sum() < 2:
         return means
-    errors = within.sum() / free.sum() / np.maximum(counts, 1)  # variances of the means
-    between = max(0.0, float(np.nanvar(means, ddof=1) - errors[counts > 0].mean()))
-    total = between + errors
-    share = np.divide(between, total, out=np.zeros_like(total), where=total > 0)
-    centre = np.nanmean(means)
-    return np.asarray(centre + share * (means - centre))
+    middle = np.nanmedian(variances)
+    own = np.where(np.isfinite(variances), variances, middle)
+    errors = (own + middle) / 2 / np.maximum(counts, 1)  # variances of the means
+    known = np.isfinite(means)
+    if not errors[known].all():
+        return means
+    weights = known / errors
+    far = weights * (np.where(known, means, 0) - _weighted(means, weights)) ** 2
+    spread = weights.sum() - (weights**2).sum() / weights.sum()
+    between = max(0.0, float((far.sum() - known.sum() + 1) / spread))
+    centre = _weighted(means, known / (between + errors))
+    return np.asarray(centre + between / (between + errors) * (means - centre))
+
+
+def _weighted(values: np.ndarray, weights: np.ndarray) -> float:
+    """The weighted mean, without those that are NaN."""
+    return float(np.nansum(values * weights) / weights.sum())
