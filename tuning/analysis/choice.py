@@ -183,7 +183,7 @@ def _expected(
     away = scale.forward(smooth) - values
     better = values >= np.median(values)
     noise = scale.forward(smooth + spread / 2) - scale.forward(smooth - spread / 2)
-    noise = noise[better & np.isfinite(noise)]
+    noise = noise[better & np.isfinite(spread)]
     share = OWN_SHARE
     if len(noise) and (errors := float(np.mean(away[better] ** 2))):
         share = min(1.0, max(0.0, 1 - float(np.mean(noise**2)) / errors))
