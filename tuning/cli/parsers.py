@@ -301,8 +301,9 @@ def _add_ensemble(parser: argparse.ArgumentParser) -> None:
         "--selection",
         choices=(BEST, GREEDY),
         default=BEST,
-        help="take each of them once (default), or by greedy selection on the validation rows, "
-        "any number of times",
+        metavar="HOW",
+        help="best: take each of them once (default); greedy: any number of times, by a greedy "
+        "selection on the validation rows",
     )
     add(
         "--bags",
