@@ -35,7 +35,7 @@ import pytest
 import ray
 
 from tests.conftest import command
-from tests.made import Climber, write_run, write_run_of_space
+from tests.made import Climber, outcome_of, write_run, write_run_of_space
 from tuning import Fixed, Float, Grid, Int, Space, errors, samplers
 from tuning.api import public
 from tuning.cli import commands as cli
@@ -51,6 +51,8 @@ from tuning.problem import problem
 from tuning.problem.data import data_fingerprint
 from tuning.runs import lock
 from tuning.runs.best import BestModels
+from tuning.runs.ensembles import Ensemble, write_ensemble
+from tuning.runs.finalists import FinalistsTable
 from tuning.runs.publish import publish
 from tuning.runs.run import Run
 from tuning.trial import KeptModel, Outcome, Trial
@@ -643,6 +645,12 @@ OF_OPTIONS = [
     Case("run_ray --problem mine.py --sweep 2 --warm run",
          "the strategy 'sweep' learns nothing from an earlier run", MINE,
          made(score=lambda *_: 0.5, axes={"units": [1, 2]})),
+    Case("run_ray --finalists -1", "--finalists takes a number of configurations from 0, not -1"),
+    Case("run_ray --repeats 0", "--repeats takes a number of other seeds from 1, not 0"),
+    Case("run_ray --problem mine.py --repeats 3",
+         "--repeats are of finalists: say by --finalists how many there are", MINE),
+    Case("run_ray --problem mine.py --shard 1/2 --finalists 3 --random 2 --sweep 0",
+         "--finalists are the best of a whole search: merge its shards, and go on with that", MINE),
     Case("run_ray --stop-after 0", "--stop-after takes a number from 1, not 0"),
     Case("run_ray --epochs-total 0", "--epochs-total takes a number from 1, not 0"),
     Case("run_ray --random 0 --sweep 0", "nothing to search: both --random and --sweep are 0"),
@@ -701,6 +709,7 @@ OF_RUNS = [
         ('"format": 3', '"format": 1', "it lacks 'search'"),
         ('"format": 3', '"format": 1, "search": {}', "its search lacks 'random'"),
         ('"keep": 1', '"keep": -1', "its keep is -1"),
+        ('"n": 0', '"n": -1', "its finalists are -1 with 5 seeds each"),
         ('"budget": {}', '"budget": {"money": 3}', "a budget has no 'money'"),
         ('"budget": {}', '"budget": {"time": -1}', "--time takes a duration above 0, such as 60s"),
         ('"sweep": {\n      "points": "all",\n      "order": "grid"\n    }',
@@ -827,6 +836,13 @@ OF_FILES = [
          given=full_disk("curves.csv", own())),
     Case(GO_ON, "run was taken over by process 7 on elsewhere", code=1,
          given=own(then=taken_over)),
+    Case(GO_ON, "run/finalists.csv is damaged: its first line does not name the run's columns",
+         code=1, given=own(lambda about: about["finalists"].update(n=1),
+                           lambda folder, _: (folder / "run" / "finalists.csv").write_text("x"))),
+    Case("analyse run", "run/finalists.csv is damaged in row 1 or behind it: delete it, and the sa",
+         given=lambda folder, _: (write_run(folder) / "finalists.csv").write_text("x\ny\n")),
+    Case("analyse run", "run/ensemble.json is damaged, so make the ensemble again: TypeError: ",
+         given=lambda folder, _: (write_run(folder) / "ensemble.json").write_text("[3]")),
     searched("cannot make the run wrong.py/run: Not a directory", "", "--out wrong.py/run"),
     Case("run_ray --out " + 300 * "a", ": File name too long"),
     *(Case("analyse run", says, given=edited("run/trials.csv", old, new)) for old, new, says in [
@@ -982,6 +998,31 @@ def with_weights(folder: Path, _: pytest.MonkeyPatch) -> None:
     best.write([model])
 
 
+def with_a_model(make: Given) -> Given:
+    """A run that keeps a file as the model of its first trial."""
+
+    def given(folder: Path, patch: pytest.MonkeyPatch) -> None:
+        make(folder, patch)
+        model = KeptModel(Trial(0, {}, 0, index=0), (("sweep", 0),), True, b"junk")
+        BestModels(folder / "run", 1, "val_accuracy", "max").write([model])
+
+    return given
+
+
+def with_finalists(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A run whose table of finalists has no rows yet."""
+    made()(folder, patch)
+    header = (folder / "run" / "trials.csv").read_text().splitlines(keepends=True)[0]
+    (folder / "run" / "finalists.csv").write_text(header)
+
+
+def counted_again(_: Path) -> None:
+    """A training of a finalist is counted."""
+    with Run.open(Path("run")) as run, FinalistsTable(run) as table:
+        trial = Trial(0, run.manifest.grid[0], 1, 1, 0)
+        table.count([(table.name(trial.point), outcome_of(trial, 0.5))])
+
+
 def share(_: Path) -> None:
     """Another strategy takes the model that a run's sweep has kept."""
     with Run.open(Path("run")) as run:
@@ -1039,6 +1080,29 @@ BAD_OPTUNA = [
 
 OF_PYTHON = [
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
+    of_results("of takes 'trials' or 'finalists', not 'x'", lambda results: results.choice(of="x")),
+    of_results("the run has no finalists: a search with finalists=N trains its N best configurat",
+               lambda results: results.best_model(of="finalists")),
+    of_results("k takes a whole number from 1, not 0", lambda results: results.ensemble(0)),
+    of_results("selection takes 'best' or 'greedy', not 3", lambda results: results.ensemble(1, 3)),
+    of_results("bags are of the selection 'greedy': 'best' takes each model once",
+               lambda results: results.ensemble(1, bags=2)),
+    of_results("takes as many models that Keras loads by itself, and run keeps 0 (of 1 it has weig",
+               lambda results: results.ensemble(1), with_weights),
+    of_results("an ensemble is scored on the data, and the run was made by functions: take the",
+               lambda results: results.ensemble(1), with_a_model(made(source=""))),
+    of_results("no ensemble of run can be scored: the problem's data has changed",
+               lambda results: results.ensemble(1), with_a_model(
+                   own(lambda about: about["problem"]["fingerprint"].update(data="d")))),
+    of_results("the run has no ensemble: results.ensemble(k) makes one",
+               lambda results: results.ensemble_scores()),
+    python("cannot write ensemble.keras: the disk is full",
+           lambda _: write_ensemble(Path(), b"model", Ensemble("best", 1, [], {}, {})),
+           full_disk("ensemble.keras.draft", lambda *_: None), 1),
+    python("cannot write run/finalists.csv: Is a directory", counted_again,
+           lambda *given: [made()(*given), a_folder("run/finalists.csv")(*given)]),
+    python("cannot write run/finalists.csv: the disk is full", counted_again,
+           full_disk("finalists.csv", with_finalists), 1),
     of_results("too few trials have a result to choose by", lambda results: results.choice(),
                made(trials=[0, 1])),
     asked("time takes a duration above 0, such as 60s, not -1 s", time=-1),

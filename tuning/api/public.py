@@ -56,6 +56,8 @@ def search(
     backend: str | None = None,
     out: str | Path | None = None,
     keep: int = KEEP,
+    finalists: int | None = None,
+    repeats: int | None = None,
     keep_optimizer: bool = False,
     trial_timeout: float | None = None,
     trial_memory: str | None = None,
@@ -135,6 +137,12 @@ def search(
         Without it they are in a temporary one, deleted with the results unless these are saved.
     keep : int
         How many models of the best trials to keep.
+    finalists : int, optional
+        How many of the best configurations to train again with other seeds once the search has
+        ended, whatever ended it: see `Results.finalists`. None unless told; of a run that is gone
+        on with, as many as before.
+    repeats : int, optional
+        With how many other seeds; 5 unless told.
     keep_optimizer : bool
         Whether with their optimizer's state, to go on training.
     trial_timeout : float, optional
@@ -204,6 +212,8 @@ def search(
         backend=backend or _own_backend(workers),
         out=temporary / problem.name if temporary is not None else Path(str(out)),
         keep=keep,
+        finalists=finalists,
+        repeats=repeats,
         keep_optimizer=keep_optimizer,
         trial_timeout=trial_timeout,
         trial_memory=trial_memory,

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tuning.api.finalists import train_finalists
 from tuning.api.settings import Request, Settings, refuse_another
 from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
@@ -95,7 +96,7 @@ class Search:
         return sum(sampler.n_trials for sampler in self.settings.samplers.values())
 
     def go(self, progress: loop.Progress, optimizer: bool = False) -> str:
-        """Train and count all that is missing.
+        """Train and count all that is missing, and then the finalists.
 
         Parameters
         ----------
@@ -139,6 +140,10 @@ class Search:
             for report in loop.train_all(self.executor, [packer.pack([trial])], again):
                 self.run.keep(report.models)
         self.run.best.settle()
+        try:
+            train_finalists(self.run, self.executor, packer, progress, keep)
+        except TuningError as error:
+            raise RunStopped(str(error)) from error
         return "" if self.settings.budget.as_long_as else why
 
     def _parts(self) -> Iterator[tuple[dict[str, Sampler], Budget]]:
@@ -211,7 +216,9 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
             settings.budget.check_target(manifest.problem.metric, manifest.problem.mode)
             if run is not None:
                 refuse_another(settings.out, run.manifest, manifest)
-                run.extend(settings.kept, settings.keep, settings.budget.settings())
+                run.extend(
+                    settings.kept, settings.keep, settings.budget.settings(), settings.finalists
+                )
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
             if settings.warm is not None:
@@ -347,4 +354,5 @@ def _manifest(settings: Settings, digest: str, probe: Probe, splits: list[str]) 
         packing=probe.packing.kinds,
         budget=settings.budget.settings(),
         warm="" if settings.warm is None else str(settings.warm),
+        finalists=settings.finalists,
     )

@@ -22,7 +22,14 @@ from tuning.execution.quiet import quiet
 from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem
 from tuning.runs.columns import trial_columns
-from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
+from tuning.runs.manifest import (
+    MANIFEST,
+    Finalists,
+    Manifest,
+    differences,
+    make_manifest,
+    read_manifest,
+)
 from tuning.runs.outcomes import outcomes_of
 from tuning.runs.table import load_results
 from tuning.samplers import MANY, Sampler, Shard, samplers_of, strategy
@@ -93,6 +100,10 @@ class Request:
         When the search ends, besides when its strategies do; without any limit that of the run.
     warm : Path, optional
         An earlier run, of which strategies hear first.
+    finalists : int, optional
+        How many of the best configurations to train again afterwards; 0 for none.
+    repeats : int, optional
+        With how many other seeds.
     """
 
     problem: str | Problem | None = None
@@ -118,6 +129,8 @@ class Request:
     verbose: bool = False
     budget: Budget = field(default_factory=Budget)
     warm: Path | None = None
+    finalists: int | None = None
+    repeats: int | None = None
 
     @property
     def on_ray(self) -> bool:
@@ -152,6 +165,7 @@ class Settings:
     shard : Shard, optional
     budget : Budget
     warm : Path, optional
+    finalists : Finalists
     manifest : Manifest, optional
         Of the run that is gone on with; None for a new one.
     """
@@ -168,6 +182,7 @@ class Settings:
     limits: Limits
     budget: Budget
     warm: Path | None
+    finalists: Finalists
     out: Path
     manifest: Manifest | None
 
@@ -191,6 +206,7 @@ def settle(request: Request) -> Settings:
         raise TuningError(f"--keep takes a number of models from 0, not {request.keep}")
     _check_executor(request)
     limits = _limits(request)
+    _check_finalists(request)
     shard = None if request.shard is None else Shard.parse(request.shard)
     given = _run_directory(request.out, shard) if request.out else None
     manifest = _existing(given)
@@ -231,9 +247,10 @@ def settle(request: Request) -> Settings:
     old_keep = manifest.keep if manifest else KEEP
     keep = old_keep if request.keep is None else request.keep
     _check_budget(budget, problem, manifest)
+    finalists = _finalists(request, manifest, shard)
     return Settings(
         problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
-        warm, out, manifest,
+        warm, finalists, out, manifest,
     )  # fmt: skip
 
 
@@ -258,7 +275,7 @@ def _problem(request: Request, manifest: Manifest | None, backend: str) -> Probl
         )
     if isinstance(request.problem, Problem):
         return request.problem
-    _select_backend(backend)
+    select_backend(backend)
     with quiet(request.verbose):
         source = manifest.problem.source if manifest else DEFAULT_PROBLEM
         return load_problem(source if request.problem is None else request.problem)
@@ -409,6 +426,29 @@ def _limits(request: Request) -> Limits:
     return Limits(seconds, None if memory is None else bytes_of(memory))
 
 
+def _check_finalists(request: Request) -> None:
+    """Refuse numbers of finalists and repeats that there cannot be."""
+    if request.finalists is not None and request.finalists < 0:
+        raise TuningError(
+            f"--finalists takes a number of configurations from 0, not {request.finalists}"
+        )
+    if request.repeats is not None and not 1 <= request.repeats < SEEDS:
+        raise TuningError(f"--repeats takes a number of other seeds from 1, not {request.repeats}")
+
+
+def _finalists(request: Request, manifest: Manifest | None, shard: Shard | None) -> Finalists:
+    """The finalists asked for, or the run's."""
+    old = manifest.finalists if manifest else Finalists()
+    n = old.n if request.finalists is None else request.finalists
+    if request.repeats is not None and not n:
+        raise TuningError("--repeats are of finalists: say by --finalists how many there are")
+    if n and shard is not None:
+        raise TuningError(
+            "--finalists are the best of a whole search: merge its shards, and go on with that run"
+        )
+    return Finalists(n, old.repeats if request.repeats is None else request.repeats)
+
+
 def _engine_and_backend(request: Request, manifest: Manifest | None) -> tuple[str, str]:
     """The engine and backend: packs on JAX, unless another one is asked for."""
     backend = request.backend or (manifest.backend if manifest else None)
@@ -423,7 +463,7 @@ def cache_directory() -> Path:
     return platformdirs.user_cache_path("tuning") / "xla"
 
 
-def _select_backend(backend: str) -> None:
+def select_backend(backend: str) -> None:
     """Select the backend for the Keras that the problem's file may import."""
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -231,7 +231,11 @@ def _go_on_command(settings: Settings, request: Request) -> str:
     """The command that goes on with a search, at this moment."""
     try:
         there = read_manifest(settings.out)
-        extended = settings.kept != there.strategies or settings.budget.settings() != there.budget
+        extended = (
+            settings.kept != there.strategies
+            or settings.budget.settings() != there.budget
+            or settings.finalists != there.finalists
+        )
     except TuningError:  # there is no run yet
         extended = False
     return go_on_command(settings.out, request, extended)
@@ -252,7 +256,7 @@ def go_on_command(out: Path, request: Request, search: bool = False) -> str:
             option = {"epochs": "epochs-total"}.get(name, name.replace("_", "-"))
             words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
     options = ("workers", "address", "trial_timeout", "trial_memory")
-    searched = ("trials", "random", "sweep", "sweep_order", "warm")
+    searched = ("trials", "random", "sweep", "sweep_order", "warm", "finalists", "repeats")
     for option in (*(searched if search else ()), *options):
         if (value := getattr(request, option)) is not None:
             words += [f"--{option.replace('_', '-')}", str(value)]
