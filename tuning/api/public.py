@@ -58,6 +58,8 @@ def search(
     keep: int = KEEP,
     finalists: int | None = None,
     repeats: int | None = None,
+    folds: Any = None,
+    groups: Any = None,
     keep_optimizer: bool = False,
     trial_timeout: float | None = None,
     trial_memory: str | None = None,
@@ -142,7 +144,15 @@ def search(
         ended, whatever ended it: see `Results.finalists`. None unless told; of a run that is gone
         on with, as many as before.
     repeats : int, optional
-        With how many other seeds; 5 unless told.
+        With how many other seeds each finalist is trained, 5 unless told. Without finalists, with
+        how many seeds each trial is trained, whose scores are then means; 1 unless told.
+    folds : int, splitter or iterable of (array, array), optional
+        Cross-validation, in place of validation rows: the number of folds, a splitter of
+        scikit-learn, or the rows that each fold trains and validates. The scores of a trial are
+        the means of its folds; `Results.parts` has each. The models that are kept are trained on
+        all rows.
+    groups : array, shape (rows,), optional
+        With `folds`: rows of one group are never in training and validation of one fold.
     keep_optimizer : bool
         Whether with their optimizer's state, to go on training.
     trial_timeout : float, optional
@@ -181,8 +191,9 @@ def search(
     >>> results.best_model().evaluate(x_test, y_test)  # doctest: +SKIP
     """
     problem = problem_of(
-        build_model, space, load_data, metric=metric, mode=mode, validation_split=validation_split
-    )
+        build_model, space, load_data, metric=metric, mode=mode, validation_split=validation_split,
+        folds=folds, groups=groups,
+    )  # fmt: skip
     try:
         budget = Budget(
             time=seconds_of(time) if isinstance(time, str) else time,

@@ -34,6 +34,7 @@ from tuning.runs.ensembles import read_ensemble
 from tuning.runs.finalists import FOLDER, load_finalists
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.outcomes import outcomes_of
+from tuning.runs.parts import load_parts
 from tuning.runs.table import load_curves, load_results, points_of, refuse_empty
 from tuning.runs.typed import shown
 from tuning.trial import Outcome
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     import keras
 
 TRIALS, FINALISTS = "trials", "finalists"  # among which a choice is made
+OF_TRIAL = ("strategy", "trial")
 SHOWN = 10  # of the best trials, where results show themselves
 
 
@@ -98,12 +100,37 @@ class Results:
     def trials(self) -> pd.DataFrame:
         """One row a trial, as `tuning.load_results` returns it.
 
+        Where a trial is trained on several folds or with several seeds its scores are means;
+        ``…_sd`` is the standard deviation of each among them, and ``parts`` says how many they are.
+
         Raises
         ------
         TuningError
             If the table is damaged.
         """
-        return load_results(self.path)
+        table = load_results(self.path)
+        return table if self.parts.empty else table.merge(self._spread(), "left", [*OF_TRIAL])
+
+    @cached_property
+    def parts(self) -> pd.DataFrame:
+        """One row for each fold and seed of each trial, as `tuning.runs.parts.load_parts` has them.
+
+        Empty where a trial is one training.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        return load_parts(self.path)
+
+    def _spread(self) -> pd.DataFrame:
+        """The number of each trial's parts, and the standard deviation of each score among them."""
+        columns = list(self.parts)
+        names = columns[columns.index("status") + 1 : columns.index("train_seconds")]
+        groups = self.parts.groupby([*OF_TRIAL])
+        deviations = groups[names].std(ddof=1).add_suffix("_sd")
+        return deviations.assign(parts=groups.size()).reset_index()
 
     @cached_property
     def curves(self) -> pd.DataFrame:

@@ -103,7 +103,9 @@ class Request:
     finalists : int, optional
         How many of the best configurations to train again afterwards; 0 for none.
     repeats : int, optional
-        With how many other seeds.
+        With how many other seeds; without finalists, with how many seeds to train each trial.
+    folds : int, optional
+        How many folds to cut the rows into, in place of what the problem says.
     """
 
     problem: str | Problem | None = None
@@ -131,6 +133,7 @@ class Request:
     warm: Path | None = None
     finalists: int | None = None
     repeats: int | None = None
+    folds: int | None = None
 
     @property
     def on_ray(self) -> bool:
@@ -166,6 +169,10 @@ class Settings:
     budget : Budget
     warm : Path, optional
     finalists : Finalists
+    repeats : int
+        Seeds that each trial is trained with.
+    folds : int
+        Of the data; 0 until it is loaded.
     manifest : Manifest, optional
         Of the run that is gone on with; None for a new one.
     """
@@ -183,6 +190,8 @@ class Settings:
     budget: Budget
     warm: Path | None
     finalists: Finalists
+    repeats: int
+    folds: int
     out: Path
     manifest: Manifest | None
 
@@ -211,7 +220,10 @@ def settle(request: Request) -> Settings:
     given = _run_directory(request.out, shard) if request.out else None
     manifest = _existing(given)
     engine, backend = _engine_and_backend(request, manifest)
-    problem = _problem(request, manifest, backend)
+    problem = _in_folds(_problem(request, manifest, backend), request, manifest)
+    finalists = _finalists(request, manifest, shard)
+    repeats = _repeats(request, manifest, finalists)
+    _check_copies(problem, repeats, finalists, shard)
     trial_columns(problem.space.parameters, ["loss"])
     old_seed = manifest.seed if manifest else 0
     seed = old_seed if request.seed is None else request.seed
@@ -220,6 +232,7 @@ def settle(request: Request) -> Settings:
             problem, manifest.problem.fingerprint, manifest.metrics,
             better=(manifest.problem.mode, manifest.judge), splits=manifest.splits,
             seed=seed, engine=engine, backend=backend, strategies=manifest.strategies,
+            folds=manifest.folds, repeats=repeats,
         )  # fmt: skip
         refuse_another(given, manifest, asked_for)
         if manifest.shard and shard is None:
@@ -247,10 +260,9 @@ def settle(request: Request) -> Settings:
     old_keep = manifest.keep if manifest else KEEP
     keep = old_keep if request.keep is None else request.keep
     _check_budget(budget, problem, manifest)
-    finalists = _finalists(request, manifest, shard)
     return Settings(
         problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
-        warm, finalists, out, manifest,
+        warm, finalists, repeats, 0, out, manifest,
     )  # fmt: skip
 
 
@@ -433,20 +445,49 @@ def _check_finalists(request: Request) -> None:
             f"--finalists takes a number of configurations from 0, not {request.finalists}"
         )
     if request.repeats is not None and not 1 <= request.repeats < SEEDS:
-        raise TuningError(f"--repeats takes a number of other seeds from 1, not {request.repeats}")
+        raise TuningError(f"--repeats takes a number of seeds from 1, not {request.repeats}")
 
 
 def _finalists(request: Request, manifest: Manifest | None, shard: Shard | None) -> Finalists:
     """The finalists asked for, or the run's."""
     old = manifest.finalists if manifest else Finalists()
     n = old.n if request.finalists is None else request.finalists
-    if request.repeats is not None and not n:
-        raise TuningError("--repeats are of finalists: say by --finalists how many there are")
     if n and shard is not None:
         raise TuningError(
             "--finalists are the best of a whole search: merge its shards, and go on with that run"
         )
-    return Finalists(n, old.repeats if request.repeats is None else request.repeats)
+    own = request.repeats if n else None
+    return Finalists(n, old.repeats if own is None else own)
+
+
+def _in_folds(problem: Problem, request: Request, manifest: Manifest | None) -> Problem:
+    """The problem with as many folds as are asked for, or as the run has where it says none."""
+    folds = request.folds
+    if folds is None and problem.folds is None and manifest and manifest.folds:
+        folds = manifest.folds
+    return problem if folds is None else replace(problem, folds=folds)
+
+
+def _repeats(request: Request, manifest: Manifest | None, finalists: Finalists) -> int:
+    """The seeds of each trial: those asked for, unless they are of finalists, or the run's."""
+    old = manifest.repeats if manifest else 1
+    return old if request.repeats is None or finalists.n else request.repeats
+
+
+def _check_copies(
+    problem: Problem, repeats: int, finalists: Finalists, shard: Shard | None
+) -> None:
+    """Refuse what cannot be done with folds or repeats."""
+    if problem.folds is None and repeats == 1:
+        return
+    if shard is not None:
+        raise TuningError("a shard trains each trial once: leave out --folds and --repeats")
+    if problem.folds is not None and finalists.n:
+        raise TuningError(
+            "--finalists are trained on the problem's own training rows: leave out folds"
+        )
+    if "fold" in problem.space.parameters:
+        raise TuningError("an axis cannot be called 'fold': the results have such a column")
 
 
 def _engine_and_backend(request: Request, manifest: Manifest | None) -> tuple[str, str]:

@@ -150,7 +150,13 @@ def _add_search(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         metavar="N",
         help="train the N best configurations again with other seeds once the search has ended (0)",
     )
-    add("--repeats", type=int, metavar="N", help=f"seeds of each finalist ({REPEATS})")
+    add(
+        "--repeats",
+        type=int,
+        metavar="N",
+        help=f"seeds of each finalist ({REPEATS}); without finalists, of each trial (1)",
+    )
+    add("--folds", type=int, metavar="K", help="validate each trial on K folds of the rows")
     add(
         "--keep-optimizer",
         action="store_true",

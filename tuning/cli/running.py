@@ -256,7 +256,7 @@ def go_on_command(out: Path, request: Request, search: bool = False) -> str:
             option = {"epochs": "epochs-total"}.get(name, name.replace("_", "-"))
             words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
     options = ("workers", "address", "trial_timeout", "trial_memory")
-    searched = ("trials", "random", "sweep", "sweep_order", "warm", "finalists", "repeats")
+    searched = ("trials", "random", "sweep", "sweep_order", "warm", "finalists", "repeats", "folds")
     for option in (*(searched if search else ()), *options):
         if (value := getattr(request, option)) is not None:
             words += [f"--{option.replace('_', '-')}", str(value)]

@@ -21,6 +21,11 @@ def folds_of(data: Mapping[str, Any]) -> tuple[Fold, ...]:
     return tuple(data.get(FOLDS, ()))
 
 
+def without_folds(data: Data) -> Data:
+    """All rows as both training and validation data, for a model that is to learn from all."""
+    return {name: parts for name, parts in data.items() if name != FOLDS}
+
+
 def rows_of(data: Mapping[str, Any], split: str, fold: int | None) -> np.ndarray | None:
     """The rows of a split that a fold takes; None for all as they stand.
 
@@ -37,9 +42,7 @@ def rows_of(data: Mapping[str, Any], split: str, fold: int | None) -> np.ndarray
     return folds[fold][split == "validation"]
 
 
-def in_folds(
-    data: Data, how: Any, seed: int, groups: np.ndarray | None = None, *, where: str
-) -> Data:
+def in_folds(data: Data, how: Any, groups: np.ndarray | None = None, *, where: str) -> Data:
     """The data cut into folds, each of which validates rows that the others train.
 
     The rows are those of training, and of validation behind them if there are any; test data stays
@@ -50,11 +53,9 @@ def in_folds(
     data : dict
         Checked.
     how : int, splitter or iterable of (array of int, array of int)
-        The number of folds: rows are shuffled, and each fold has its share of every class if the
-        target has classes, each with a row for every fold. Or a splitter of scikit-learn, such as
-        `sklearn.model_selection.TimeSeriesSplit`. Or the rows themselves.
-    seed : int
-        Of the shuffling.
+        The number of folds: rows are shuffled, always in the same way, and each fold has its share
+        of every class if the target has classes, each with a row for every fold. Or a splitter of
+        scikit-learn, such as `sklearn.model_selection.TimeSeriesSplit`. Or the rows themselves.
     groups : array, shape (rows,), optional
         Rows of one group are never in training and in validation of one fold.
     where : str
@@ -70,7 +71,7 @@ def in_folds(
     if groups is not None and len(groups) != n:
         raise TuningError(f"{where}: groups has {len(groups):,} rows, and the data {n:,}")
     try:
-        pairs = [tuple(map(np.asarray, pair)) for pair in _pairs(whole, how, seed, groups)]
+        pairs = [tuple(map(np.asarray, pair)) for pair in _pairs(whole, how, groups)]
     except TuningError:
         raise
     except Exception as error:  # of the splitter, or what is none
@@ -82,23 +83,19 @@ def in_folds(
     return cut | {split: data[split] for split in ("test",) if split in data}
 
 
-def _pairs(
-    parts: tuple[Arrays, ...], how: Any, seed: int, groups: np.ndarray | None
-) -> Iterable[Any]:
+def _pairs(parts: tuple[Arrays, ...], how: Any, groups: np.ndarray | None) -> Iterable[Any]:
     """The rows that train and validate, of each fold."""
     n = n_samples(parts)
     classes = _classes(parts[1])
     if isinstance(how, int) and not isinstance(how, bool):
-        how = _splitter(how, n, seed, classes, groups)
+        how = _splitter(how, n, classes, groups)
     if not hasattr(how, "split"):
         return list(how)
     target = np.zeros(n) if classes is None else classes
     return list(how.split(np.zeros((n, 1)), target, groups))
 
 
-def _splitter(
-    k: int, n: int, seed: int, classes: np.ndarray | None, groups: np.ndarray | None
-) -> Any:
+def _splitter(k: int, n: int, classes: np.ndarray | None, groups: np.ndarray | None) -> Any:
     """The splitter of scikit-learn that a number of folds stands for."""
     from sklearn import model_selection
 
@@ -110,7 +107,7 @@ def _splitter(
         kind = "GroupKFold" if classes is None else "StratifiedGroupKFold"
     else:
         kind = "KFold" if classes is None else "StratifiedKFold"
-    return getattr(model_selection, kind)(k, shuffle=True, random_state=seed)
+    return getattr(model_selection, kind)(k, shuffle=True, random_state=0)
 
 
 def _classes(target: Arrays) -> np.ndarray | None:

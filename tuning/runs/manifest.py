@@ -176,6 +176,10 @@ class Manifest:
         The limits of the search, by name.
     warm : str
         The path of the earlier run that strategies heard of first; empty without.
+    folds : int
+        That rows are cut into for cross-validation; 0 where the data has splits of its own.
+    repeats : int
+        Seeds that each trial is trained with, the run's and those behind it.
     finalists : Finalists
     """
 
@@ -198,6 +202,8 @@ class Manifest:
     published: Published | None = None
     budget: dict[str, Any] = field(default_factory=dict)
     warm: str = ""
+    folds: int = 0
+    repeats: int = 1
     finalists: Finalists = Finalists()
 
     @cached_property
@@ -459,8 +465,13 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     except TuningError as error:
         yield str(error)
     yield from _budget_faults(manifest)
-    for name, number, end in (("seed", manifest.seed, SEEDS), ("keep", manifest.keep, math.inf)):
-        if not 0 <= number < end:
+    for name, number, least, end in (
+        ("seed", manifest.seed, 0, SEEDS),
+        ("keep", manifest.keep, 0, math.inf),
+        ("folds", manifest.folds, 0, math.inf),
+        ("repeats", manifest.repeats, 1, SEEDS),
+    ):
+        if not least <= number < end:
             yield f"its {name} is {number}"
     if problem.metric.removeprefix("val_") not in metrics or "loss" not in metrics:
         yield f"its metrics are {', '.join(map(repr, metrics))}"
@@ -513,7 +524,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     found = []
     was, is_now = old.problem, new.problem
     for one, other, names in (
-        (old, new, ("seed", "engine", "backend", "metrics")),
+        (old, new, ("seed", "engine", "backend", "metrics", "folds", "repeats")),
         (was, is_now, ("name", "metric", "mode")),
     ):
         for name in names:

@@ -372,6 +372,10 @@ class Run:
         rows = table[points_of(table, self._space).isin(points)]
         return outcomes_of(rows, self.manifest, load_curves(run))
 
+    def completed(self, counted: Sequence[tuple[str, Outcome]]) -> list[Outcome]:
+        """The outcomes themselves: each is a trial."""
+        return [outcome for _, outcome in counted]
+
     def share_models(self) -> None:
         """Have a strategy that lacks the model of one of its best trials take another's.
 
