@@ -53,6 +53,7 @@ from tuning.runs import lock
 from tuning.runs.best import BestModels
 from tuning.runs.ensembles import Ensemble, write_ensemble
 from tuning.runs.finalists import FinalistsTable
+from tuning.runs.parts import Parts, load_parts
 from tuning.runs.publish import publish
 from tuning.runs.run import Run
 from tuning.trial import KeptModel, Outcome, Trial
@@ -167,6 +168,11 @@ def load_data():
     {code}
 """,
     )
+
+
+def in_folds(says: str, folds: str) -> Case:
+    """A problem file whose rows are cut as the expression says."""
+    return explained(says, f"folds = {folds}")
 
 
 def searched(says: str, more: str = "", options: str = "") -> Case:
@@ -365,6 +371,24 @@ def load_data():
     explained("load_data() of problem 'wrong' has to return a dict of train and validation", """
 def load_data():
     return {"train": 1, "test": 2}
+"""),
+    in_folds("cannot be cut into folds: TypeError", "3.5"),
+    in_folds("is cut into no folds", "[]"),
+    in_folds("fold 0 is not a pair of rows to train and to validate", "[(np.arange(3),)]"),
+    in_folds("fold 1 has no numbers of rows to validate", "[([0, 1], [2]), ([0, 1], [])]"),
+    in_folds("fold 0 has a row to train that is not in the data", "[([0, 9], [2])]"),
+    explained("folds are cut from the rows of train and validation together, which are not of one",
+              """
+folds = 2
+def load_data():
+    y = np.zeros((4, 1), "float32")
+    return {"train": (np.zeros((4, 2)), y), "validation": (np.zeros((4, 3)), y)}
+"""),
+    explained("groups has 3 rows, and the data 8", """
+folds = 2
+def load_data():
+    part = np.zeros((4, 2), "float32"), np.zeros((4, 1), "float32")
+    return {"train": part, "validation": part, "groups": [1, 2, 3]}
 """),
     fed("has to be (x, y), (x, y, sample_weight), a keras", "(1, 2, 3, 4)"),
     fed("x: its arrays have different lengths, [2, 4] (a list of arrays is",
@@ -646,9 +670,15 @@ OF_OPTIONS = [
          "the strategy 'sweep' learns nothing from an earlier run", MINE,
          made(score=lambda *_: 0.5, axes={"units": [1, 2]})),
     Case("run_ray --finalists -1", "--finalists takes a number of configurations from 0, not -1"),
-    Case("run_ray --repeats 0", "--repeats takes a number of other seeds from 1, not 0"),
-    Case("run_ray --problem mine.py --repeats 3",
-         "--repeats are of finalists: say by --finalists how many there are", MINE),
+    Case("run_ray --repeats 0", "--repeats takes a number of seeds from 1, not 0"),
+    Case("run_ray --problem mine.py --repeats 3 --shard 1/2 --random 2 --sweep 0",
+         "a shard trains each trial once: leave out --folds and --repeats", MINE),
+    Case("run_ray --problem mine.py --folds 2 --finalists 3",
+         "--finalists are trained on the problem's own training rows: leave out folds", MINE),
+    Case("run_ray --problem mine.py --folds 2", "an axis cannot be called 'fold': the results have",
+         {"mine.py": f"{PROBLEM}\ngrid = Grid({{'fold': [1, 2], 'units': [1, 2]}})"}),
+    Case("run_ray --problem mine.py --folds 9", "folds takes a number from 2 to the 8 rows, not 9",
+         MINE),
     Case("run_ray --problem mine.py --shard 1/2 --finalists 3 --random 2 --sweep 0",
          "--finalists are the best of a whole search: merge its shards, and go on with that", MINE),
     Case("run_ray --stop-after 0", "--stop-after takes a number from 1, not 0"),
@@ -1016,6 +1046,26 @@ def with_finalists(folder: Path, patch: pytest.MonkeyPatch) -> None:
     (folder / "run" / "finalists.csv").write_text(header)
 
 
+def with_parts(damaged: str = "") -> Given:
+    """A run whose tables of parts have no rows yet, or one that is none."""
+
+    def given(folder: Path, patch: pytest.MonkeyPatch) -> None:
+        edited("run/manifest.json", '"repeats": 1,', '"repeats": 2,')(folder, patch)
+        with Run.open(folder / "run") as run:
+            Parts(run).__exit__(None, None, None)
+        if damaged:
+            with (folder / "run" / damaged).open("a") as file:
+                file.write("x\n")
+
+    return given
+
+
+def parts_counted(_: Path) -> None:
+    """A part of a trial is counted."""
+    with Run.open(Path("run")) as run, Parts(run) as parts:
+        parts.count([("random", outcome_of(Trial(0, run.manifest.grid[0], 0, 1, 0), 0.5))])
+
+
 def counted_again(_: Path) -> None:
     """A training of a finalist is counted."""
     with Run.open(Path("run")) as run, FinalistsTable(run) as table:
@@ -1080,6 +1130,16 @@ BAD_OPTUNA = [
 
 OF_PYTHON = [
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
+    asked("groups are of folds: say how many folds there are", groups=[1, 2]),
+    asked("give folds or validation_split, not both", folds=2, validation_split=0.5),
+    python("run/parts.csv is damaged in row 1 or behind it", lambda _: load_parts("run"),
+           with_parts("parts.csv")),
+    python("run/part_curves.csv is damaged in row 1 or behind it", lambda _: load_parts("run"),
+           with_parts("part_curves.csv")),
+    python("cannot write run/parts.csv: Is a directory", parts_counted,
+           lambda *given: [made()(*given), a_folder("run/parts.csv")(*given)]),
+    python("cannot write run/parts.csv: the disk is full", parts_counted,
+           full_disk("parts.csv", with_parts()), 1),
     of_results("of takes 'trials' or 'finalists', not 'x'", lambda results: results.choice(of="x")),
     of_results("the run has no finalists: a search with finalists=N trains its N best configurat",
                lambda results: results.best_model(of="finalists")),

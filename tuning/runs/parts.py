@@ -64,8 +64,8 @@ class Parts:
         self._opened: dict[str, dict[int, Outcome]] = {}
         self._new: list[Counted] = []
         try:
-            self._curves = _opened(run.path / PART_CURVES, self._curve_columns)
             self._rows = _opened(run.path / PARTS, self._columns)
+            self._curves = _opened(run.path / PART_CURVES, self._curve_columns)
         except OSError as error:
             raise TuningError(cannot_write(run.path / PARTS, error)) from error
         for strategy, outcome in read_parts(run.path, run.manifest):
