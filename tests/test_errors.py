@@ -1130,6 +1130,10 @@ BAD_OPTUNA = [
 
 OF_PYTHON = [
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
+    of_results("a trial of this run is the mean of 2 trainings, which no few lines repeat",
+               lambda results: results.how_to_repeat(0), with_parts()),
+    Case("analyse run --again 3", "--again takes a run whose trials are one training each, and run",
+         given=with_parts()),
     asked("groups are of folds: say how many folds there are", groups=[1, 2]),
     asked("give folds or validation_split, not both", folds=2, validation_split=0.5),
     python("run/parts.csv is damaged in row 1 or behind it", lambda _: load_parts("run"),

@@ -23,6 +23,7 @@ from tuning.errors import RunStopped, TuningError
 from tuning.execution import worker
 from tuning.execution.quiet import quiet
 from tuning.execution.supervisor import tell
+from tuning.problem.folds import folds_of
 from tuning.problem.problem import load_data
 from tuning.report.terminal import duration, print_table, say
 from tuning.report.text import size_text
@@ -104,7 +105,8 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
             data = load_data(problem)
         executor.load(data)
         executor.probe()
-        found = estimate(executor, problem, settings.seed)
+        copies = max(1, len(folds_of(data))) * settings.repeats
+        found = estimate(executor, problem, settings.seed, copies)
         workers = executor.workers or 1
     console.print(f"Problem {problem.name}: the whole grid")
     for table in estimate_tables(found, workers):
