@@ -16,7 +16,7 @@ from tuning.runs.manifest import read_manifest
 from tuning.trial import epochs
 
 BUILT_IN = ["digits_cnn", "diabetes_mlp", "digits_two_inputs", "digits_gru"]
-LONGEST = ("digits_cnn", "digits_gru")
+LONGEST = ("digits_cnn", "digits_gru", "digits_two_inputs")
 NOISE = ("dropout", "noise", "dropout_1", "dropout_2")
 
 

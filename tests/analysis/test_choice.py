@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tests.made import manifest_of
-from tuning.analysis.choice import best_by_choice, choice_of_all, choices
+from tuning.analysis.choice import _some, best_by_choice, choice_of_all, choices
 from tuning.runs.columns import columns_of, curve_columns
 
 METRIC = "val_accuracy"
@@ -98,3 +98,15 @@ def test_as_many_as_are_asked_for_are_the_best_each_configuration_once():
     two = trials.iloc[[3, 7]]
     assert best_by_choice(two, curves, MANIFEST, 3)["index"].tolist() == [7, 3]
     assert best_by_choice(trials.iloc[:0], curves, MANIFEST, 3).empty
+
+
+def test_of_many_trials_the_best_and_a_sample_are_judged(monkeypatch):
+    whole = choices(*tables(TRUE, 0), MANIFEST)["random"]
+    monkeypatch.setattr("tuning.analysis.choice.JUDGED", 8)
+    trials, curves = tables(TRUE, 0)
+    places, fair = _some(trials, MANIFEST)
+    assert set(trials[METRIC].nlargest(4).index) <= set(places)
+    assert places[fair].tolist() == [0, 6, 12, 19]
+    found = choices(trials, curves, MANIFEST)["random"]
+    assert found.row["index"] in places
+    assert abs(found.expected - whole.expected) < 0.02

@@ -93,10 +93,11 @@ def test_the_process_of_the_user_keeps_what_is_its_own(tmp_path):
     assert (random.random(), np.random.rand(), float(keras.random.uniform(()))) == expected
     assert keras.layers.Dense(2).name == 'dense_1' and mine.name == 'dense'
     assert ray.is_initialized() and ray.get(ray.put(3)) == 3
-    again = tuning.search(build_model, space, data, trials=2, seed=1)
+    again = tuning.search(build_model, space, data, trials=2, seed=1, workers=1)
     assert len(again.trials) == 2
     """
-    code = SCRIPT + textwrap.dedent(before) + SEARCH + textwrap.dedent(after) + EVALUATE
+    first = SEARCH.replace("trials=6", "trials=3, workers=1")
+    code = SCRIPT + textwrap.dedent(before) + first + textwrap.dedent(after) + EVALUATE
     python(tmp_path, code, KERAS_BACKEND="tensorflow")
 
 
@@ -175,7 +176,10 @@ def test_an_interrupted_script_ends_and_goes_on(tmp_path):
     ("change", "says"),
     [
         ({"seed=0": "strategy='radnom'"}, "no strategy 'radnom': did you mean 'random'"),
-        ({"seed=0": "metric='val_acuracy'"}, "judged by 'val_acuracy', but its models report"),
+        (
+            {"seed=0": "metric='val_acuracy', workers=0"},
+            "judged by 'val_acuracy', but its models report",
+        ),
         ({"seed=0": "workers=-1"}, "TuningError: workers takes a number from 0, not -1"),
         ({"seed=0": "start=[{'units': 8}]"}, "the configuration lacks axis"),
         (

@@ -50,6 +50,12 @@ def test_the_command_that_goes_on_says_what_the_manifest_does_not():
     assert go_on_command(Path("r"), request).endswith("--out r --workers 2 --no-cache")
     extended = go_on_command(Path("r"), request, search=True)
     assert extended.endswith("--out r --random 30 --workers 2 --no-cache")
+    assert go_on_command(Path("r"), Request(executor="ray")).endswith("--out r --executor ray")
+
+
+def test_the_script_goes_on_by_itself_on_ray(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["scripts/run_ray.py"])
+    assert go_on_command(Path("r"), Request(executor="ray")).endswith("run_ray.py --out r")
 
 
 def test_a_setting_may_be_of_one_strategy():

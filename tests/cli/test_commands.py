@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -94,11 +95,17 @@ def test_help_fits_a_terminal_and_has_examples(name, tuning):
     ],
 )
 def test_an_error_begins_with_what_was_typed(line, says, tuning):
-    for program in ("tuning", f"{sys.executable} -m tuning"):
-        done = tuning(*line.split(), program=program)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith(says)
-        assert done.stderr.count("\n") == 1
+    done = tuning(*line.split())
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(says)
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("line", ["rum", "run --nonsense"])
+def test_an_error_is_the_same_of_a_module(line, tuning):
+    done = tuning(*line.split(), program=f"{sys.executable} -m tuning")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == tuning(*line.split()).stderr
 
 
 def test_alone_it_helps(tuning):
@@ -131,6 +138,7 @@ def test_how_to_go_on_is_said_as_the_program_was_called(program, goes_on, tuning
     try:
         while not _rows(tmp_path / "r" / "trials.csv"):
             assert process.poll() is None, process.stderr and process.stderr.read()
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         said = process.stderr.read()

@@ -13,6 +13,7 @@ from tests.plain import train_plainly
 from tuning.engines.fit import score_names
 from tuning.engines.models import compiled_model
 from tuning.execution.worker import PROBES, Job, probe
+from tuning.packing.axes import Packing
 from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
 
@@ -110,11 +111,11 @@ def test_averaged_weights_are_scored_when_training_has_ended(averaged, tmp_path)
         ('config["learning_rate"]', f'config["learning_rate"], {averaged}'),
         ("keras.layers.Dropout(0.1),", ""),
     )
-    problem, packing = packing_of(path)
+    problem = load_problem(str(path))
     data = load_data(problem)
     trial = problem.grid.index({**problem.grid[3], "epochs": 2})
     alone = fit(problem, data, trial, 0)
-    (packed,) = train_pack(problem, data, [trial], 0, packing)
+    (packed,) = train_pack(problem, data, [trial], 0, Packing())
     plain = train_plainly(problem, data, trial, 0)
     assert packed.engine == "vectorized"
     assert alone.metrics == pytest.approx(plain, rel=1e-4, abs=1e-6)

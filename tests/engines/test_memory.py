@@ -16,7 +16,7 @@ from tuning.execution.worker import Job, probe, train
 from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
 
-MANY_UNITS = ('"units": [2, 8]', '"units": range(2, 12)')
+MANY_UNITS = ('"units": [2, 8]', '"units": [2, 5, 8]')
 KEPT = ("Jaxpr", "Program", "Trace", "Sequential", "Functional")  # one of each would be a program's
 
 
@@ -32,7 +32,7 @@ def test_nothing_piles_up_with_the_programs_trained(engine, tmp_path, monkeypatc
         job = Job(0, "jax", packing=probe(problem, data, job, pack=True).packing)
         rates = (0.001, 0.1)
     counts = []
-    for i in range(4):
+    for i in range(3):
         chosen = problem.grid[0] | {"units": 3 * i + 2}
         indices = [problem.grid.index(chosen | {"learning_rate": rate}) for rate in rates]
         trials = [trial_at(problem, index) for index in indices]

@@ -12,7 +12,7 @@ import pytest
 from tests import idle
 from tests.conftest import TINY
 from tests.integration.executors import new_executor
-from tuning.execution import processes
+from tuning.execution import processes, slots
 from tuning.execution.limits import Limits
 from tuning.execution.loop import train_all
 from tuning.execution.slots import States
@@ -115,6 +115,30 @@ def test_a_pack_goes_to_the_worker_that_had_its_program(executor):
         workers.setdefault(width, set()).add(outcome.worker)
     assert len(workers[8]) == len(workers[16]) == 1
     assert workers[8] != workers[16]
+
+
+@pytest.mark.usefixtures("own_packing")
+def test_an_idle_worker_gives_back_its_cpu_and_another_is_started(
+    executor, cluster, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(slots, "IDLE_SECONDS", 0.5)
+    executor._gives_back = True
+    both_ready(executor)
+    waits = [trial(0, pause=str(tmp_path / "a"), seconds=4)]
+    assert outcomes_of(executor, pack(*waits))[0].status == "ok"
+    assert [slot.process is None for slot in executor._slots].count(True) == 1
+    if cluster is not None:
+        import ray
+
+        until(lambda: ray.available_resources().get("CPU", 0) == 1)
+    long = {"pause": str(tmp_path / "b"), "seconds": 15}
+    found = outcomes_of(executor, pack(trial(1, **long)), pack(trial(2, 16)))
+    assert found[1].worker != found[2].worker
+    executor._gives_back = False
+    executor._start_all()
+    both_ready(executor)
+    outcomes_of(executor, pack(trial(3, pause=str(tmp_path / "c"), seconds=2)))
+    assert all(slot.ready for slot in executor._slots)
 
 
 def test_a_training_goes_on_from_its_state_on_any_worker(executor):

@@ -110,6 +110,15 @@ def test_workers_are_told_apart_and_out_of_reach_of_signals_to_the_driver(none):
     assert not any(map(psutil.pid_exists, pids_of(executor)))
 
 
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the system cannot tell of an end")
+def test_a_worker_that_dies_is_missed_though_what_it_forked_lives_on(none, tmp_path):
+    forks = "import keras, os, time\n    if os.fork() == 0: time.sleep(600)\n    os._exit(3)\n"
+    path = changed(tmp_path, ("    import keras\n", f"    {forks}"))
+    _, executor = executor_of(path, none, engine="auto")
+    with pytest.raises(TuningError, match="its worker process died"):
+        executor.probe()
+
+
 def test_workers_that_cannot_start_are_given_up(none, monkeypatch):
     monkeypatch.setattr(processes, "PROGRAM", "import os; os._exit(1)")
     _, executor = executor_of(TINY, none, engine="auto")

@@ -22,6 +22,7 @@ from tuning.space.space import Space
 
 OWN_SHARE = 0.5  # of a trial's own score against the model's, where there are no curves
 MOST = 4_000  # trials that the model learns from
+JUDGED = 50_000  # trials whose expectation is computed: of more the best, and a sample
 FEWEST = 3  # below which there is nothing to choose by
 
 
@@ -115,10 +116,25 @@ def _with_expectation(
     if len(scored) < FEWEST:
         none: pd.DataFrame = scored.iloc[:0].assign(expected=0.0, deviation=0.0)
         return none
+    fair = np.ones(len(scored), bool)
+    if len(scored) > JUDGED:
+        places, fair = _some(scored, manifest)
+        scored = scored.iloc[places]
     smooth, spread = _smoothed(scored, curves, metric)
-    expected, deviation = _expected(scored, smooth, spread, manifest)
+    expected, deviation = _expected(scored, smooth, spread, fair, manifest)
     found: pd.DataFrame = scored.assign(expected=expected, deviation=deviation)
     return found
+
+
+def _some(rows: pd.DataFrame, manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
+    """The places of the best trials of each strategy and of a sample, and which are the sample."""
+    scores = pd.Series(_judged(rows, manifest.problem.metric))
+    strategies = rows["strategy"].to_numpy()
+    ranks = scores.groupby(strategies).rank(ascending=manifest.problem.mode == "min")
+    best = ranks.to_numpy() <= JUDGED // 2 // max(1, len(set(strategies)))
+    sample = np.unique(np.linspace(0, len(rows) - 1, JUDGED // 2).astype(int))
+    places = np.union1d(np.flatnonzero(best), sample)
+    return places, np.isin(places, sample)
 
 
 def _chosen(rows: pd.DataFrame, manifest: Manifest) -> Choice | None:
@@ -163,25 +179,30 @@ def _smoothed(
 
 
 def _expected(
-    rows: pd.DataFrame, smooth: np.ndarray, spread: np.ndarray, manifest: Manifest
+    rows: pd.DataFrame,
+    smooth: np.ndarray,
+    spread: np.ndarray,
+    fair: np.ndarray,
+    manifest: Manifest,
 ) -> tuple[pd.Series, float]:
     """What each trial's score is expected to be, and how far scores are from that.
 
     A trial's own score counts against the model's the more, the less it is noise: its share is one
     less the variance between epochs over that of the model's errors, as James and Stein shrink
-    means (Fourth Berkeley Symposium, 1961).
+    means (Fourth Berkeley Symposium, 1961). What is said of all trials is by those that are `fair`.
     """
     space, mode = manifest.space, manifest.problem.mode
     lengths = rows[TRAINED].tolist()
     model = Surrogate(space, max(1, *lengths), mode)
-    taken = np.unique(np.linspace(0, len(rows) - 1, min(MOST, len(rows))).astype(int))
+    known = np.flatnonzero(fair)
+    taken = known[np.unique(np.linspace(0, len(known) - 1, min(MOST, len(known))).astype(int))]
     learnt = _configurations(rows.iloc[taken], space)
     model.add(learnt, [lengths[i] for i in taken], smooth[taken].tolist())
     parts = (rows.iloc[i : i + ROWS_AT_ONCE] for i in range(0, len(rows), ROWS_AT_ONCE))
     encoded = np.concatenate([model.encode(_configurations(part, space)) for part in parts])
     scale, values = model.scale, model.mean(encoded, lengths)
     away = scale.forward(smooth) - values
-    better = values >= np.median(values)
+    better = fair & (values >= np.median(values[fair]))
     noise = scale.forward(smooth + spread / 2) - scale.forward(smooth - spread / 2)
     noise = noise[better & np.isfinite(spread)]
     share = OWN_SHARE

@@ -55,11 +55,14 @@ class Cluster:
         the next is at hand.
     shared : bool
         Whether it is the caller's own, who may have other things done by its processes.
+    own : bool
+        Whether it was started for this search alone.
     """
 
     workers: int
     in_flight: int
     shared: bool = False
+    own: bool = False
 
 
 @contextlib.contextmanager
@@ -139,7 +142,7 @@ def ray_cluster(
     try:
         cpus = _cpus(f"the Ray cluster at {address}")
         if workers is None or address is None:
-            yield Cluster(cpus, IN_FLIGHT * cpus)
+            yield Cluster(cpus, IN_FLIGHT * cpus, own=address is None)
         else:
             yield Cluster(workers, workers)
     except ray.exceptions.RayError as error:

@@ -90,6 +90,9 @@ class Process:
     ----------
     connection : Connection
         The pipe to it.
+    ends : list
+        What has news when it has told something, or has ended: the pipe, and a descriptor of the
+        process, where the system has such, as a process that it has forked may hold the pipe.
     dead : bool
         Whether it has ended, and all it has told was received.
 
@@ -120,6 +123,9 @@ class Process:
             raise RunStopped(f"no worker process can be started: {first_line(error)}") from error
         finally:
             its.close()
+        self.ends: list[Any] = [self.connection]
+        with contextlib.suppress(AttributeError, OSError):  # Linux alone has them
+            self.ends.append(os.pidfd_open(self._process.pid))
 
     def call(self, method: str, what: Sequence[Any], options: dict[str, Any]) -> Call:
         """Ask it for something, after what it has to do already."""
@@ -131,7 +137,10 @@ class Process:
         return call
 
     def receive(self) -> None:
-        """Take the next message, once there is one or the process has ended."""
+        """Take the next message, where one of its ends has news."""
+        if not self.connection.poll():  # it has ended, and had no more to tell
+            self.dead = True
+            return
         try:
             number, message = pickle.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
@@ -144,6 +153,8 @@ class Process:
     def end(self) -> None:
         """End it, and what it has started, whatever it does."""
         self.connection.close()
+        for descriptor in self.ends[1:]:
+            os.close(descriptor)
         with contextlib.suppress(OSError):
             os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -184,7 +195,11 @@ class ProcessExecutor(SlotExecutor):
         self._files = SharedFiles()
         self._place: Place | None = None
         self._verbose = verbose
-        self._start_all()  # they import what they need while the data is loaded
+        try:
+            self._start_all()  # they import what they need while the data is loaded
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End all processes."""
@@ -222,12 +237,12 @@ class ProcessExecutor(SlotExecutor):
         until = math.inf if seconds is None else time.monotonic() + seconds
         while not (ready := [each for each in streams if each.ready]):
             left = max(0.0, until - time.monotonic())
-            processes = {each.process.connection: each.process for each in streams}
-            heard = connection.wait(list(processes), None if math.isinf(left) else left)
+            ends = {end: each.process for each in streams for end in each.process.ends}
+            heard = connection.wait(list(ends), None if math.isinf(left) else left)
             if not heard:
                 return []
-            for each, process in processes.items():
-                if each in heard:
+            for end, process in ends.items():
+                if end in heard:
                     process.receive()
         return ready
 

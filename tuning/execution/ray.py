@@ -116,7 +116,8 @@ _TaskMonitor = ray.remote(num_cpus=0)(TaskMonitor)
 class RayExecutor(SlotExecutor):
     """Trains packs of one problem on a running Ray, in an actor a CPU.
 
-    The actors have their CPUs until `close`. One that has not got its CPU yet, or has not imported
+    The actors have their CPUs until `close`; on a Ray that others may use, one that has nothing to
+    train for `IDLE_SECONDS` ends before. One that has not got its CPU yet, or has not imported
     Keras, is given no pack; on a cluster that gets more CPUs, there are more actors. Paused
     trainings are in Ray's object store: those on a node that is lost are trained again.
 
@@ -137,6 +138,7 @@ class RayExecutor(SlotExecutor):
         self._monitor = _new_monitor() if job.limits else None
         self._may_grow = cluster.in_flight > cluster.workers
         self._looked = time.monotonic()
+        self._gives_back = not cluster.own
         self._data_ref: Any = None
         self._problem_ref = ray.put(problem)
         own = {"runtime_env": {"env_vars": OWN_PROCESSES}} if cluster.shared else {}

@@ -27,6 +27,7 @@ from tuning.trial import Outcome, Status, Trial
 IN_FLIGHT = 4  # packs a process; with 2, trials that train nothing took half as long again
 RETRIES = 2  # of a trial whose worker or node died while it trained nothing else
 MEMORY_RETRIES = 1  # of a trial that took too much: perhaps what its worker had kept was in it
+IDLE_SECONDS = 10.0  # after which a process gives its CPU back, where others may use it
 QUICK_SECONDS = 0.1  # a pack that took less: the next is sent ahead, so that none is waited for
 SENT_AHEAD = 4  # packs that a process has at once where they are quick
 REMEMBERED = 8  # programs of a process: it may have them compiled still
@@ -100,6 +101,8 @@ class Slot:
         The first of them trains.
     programs : list
         Those trained last, the latest at the end.
+    idle : float
+        Since when it trains nothing, on the monotonic clock, if it does not.
     quick : bool
         Whether the last pack took so little time that the next had better be sent ahead.
     """
@@ -110,6 +113,7 @@ class Slot:
     tasks: deque[Task] = field(default_factory=deque)
     programs: list[Hashable] = field(default_factory=list)
     quick: bool = False
+    idle: float = 0.0
 
     @property
     def ready(self) -> bool:
@@ -212,6 +216,7 @@ class SlotExecutor(ABC):
         self._waiting: deque[tuple[Pack, Keep | None]] = deque()
         self._slots = [Slot() for _ in range(slots)]
         self._deadline = math.inf
+        self._gives_back = False
         self.states = States()
 
     def load(self, data: Data) -> None:
@@ -327,6 +332,7 @@ class SlotExecutor(ABC):
         while not heard:
             self._grow()
             self._dispatch()
+            self._give_back()
             told_by: dict[Any, Slot] = {
                 task.stream: slot for slot in self._slots for task in slot.tasks
             }
@@ -459,8 +465,18 @@ class SlotExecutor(ABC):
     @property
     def _patience(self) -> float | None:
         """The seconds after which to look at other things than news."""
-        left = self._deadline - time.monotonic()
-        return max(0.0, left) if self._waiting and left < math.inf else None
+        if self._waiting:
+            left = self._deadline - time.monotonic()
+            return max(0.0, left) if left < math.inf else None
+        idle = any(slot.ready and not slot.tasks for slot in self._slots)
+        return IDLE_SECONDS if self._gives_back and idle else None
+
+    def _give_back(self) -> None:
+        """End processes that have trained nothing for a while, if others may use their CPUs."""
+        late = time.monotonic() - IDLE_SECONDS
+        for slot in self._slots if self._gives_back and not self._waiting else ():
+            if slot.ready and not slot.tasks and slot.idle < late:
+                self._empty(slot)
 
     def _overdue(self) -> list[Heard]:
         """The packs that have not begun, if it is too late for them."""
@@ -472,9 +488,11 @@ class SlotExecutor(ABC):
 
     def _dispatch(self) -> None:
         """Start processes where there are none, and give them packs."""
+        coming = sum(slot.process is not None and not slot.tasks for slot in self._slots)
         for slot in self._slots:
-            if self._waiting and slot.process is None:
+            if coming < len(self._waiting) and slot.process is None:
                 slot.process, slot.pending = self._start()
+                coming += 1
         while self._waiting and (free := self._free_slot()):
             place = self._place_for(free)
             pack, keep = self._waiting[place]
@@ -529,7 +547,7 @@ class SlotExecutor(ABC):
     def _came(self, slot: Slot) -> None:
         """A process can train, or has died before; after a few, the next pack says why."""
         if self._can_train(slot.pending):
-            slot.pending, slot.deaths = None, 0
+            slot.pending, slot.deaths, slot.idle = None, 0, time.monotonic()
             return
         slot.deaths += 1
         if slot.deaths > RETRIES:
@@ -576,6 +594,7 @@ class SlotExecutor(ABC):
         """A slot's first task has ended."""
         now = time.monotonic()
         slot.quick = now - slot.tasks.popleft().begun < QUICK_SECONDS
+        slot.idle = now
         if slot.tasks:
             slot.tasks[0].begun = now
 

@@ -26,7 +26,7 @@ from tuning.report.terminal import print_table, say
 from tuning.report.text import named
 from tuning.runs.manifest import Manifest, cannot_write, chosen_by, read_manifest, write_text
 from tuning.runs.run import read_spent
-from tuning.runs.table import as_csv, load_again, load_curves, load_results, refuse_empty
+from tuning.runs.table import as_csv, load_again, load_judged, load_results, refuse_empty
 from tuning.runs.typed import shown
 
 SAID = {"timeout": "took too long"}  # instead of a status that is no verb
@@ -55,7 +55,7 @@ def print_comparison(path: Path, console: Console, *, write: bool = True) -> Non
     found = None
     if scores and scores.is_whole:
         found = best_of(scores.values, scores.mode, scores.tests, most=random_trials(scores))
-    comparison = compare(results, manifest, load_curves(path), _seconds(path))
+    comparison = compare(results, manifest, load_judged(path), _seconds(path))
     after = sentences_after_search(path, results, manifest)
     if write:
         _write(path, comparison)
@@ -132,7 +132,7 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     results, manifest = load_tables(path)
     again = [grid_scores(*load_tables(other)) for other in others]
     scores = _scores(results, manifest)
-    comparison = compare(results, manifest, load_curves(path), _seconds(path))
+    comparison = compare(results, manifest, load_judged(path), _seconds(path))
     if scores is None:
         _write(path, comparison)
         _print(results, comparison, answer(comparison, None, None, None), console)

@@ -7,6 +7,7 @@ import io
 import math
 import shlex
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -128,15 +129,43 @@ def load_curves(path: str | Path) -> pd.DataFrame:
         is not one; of a published run also if rows are missing; of an old run also if its trials
         are damaged.
     """
+    return _curves(path, read_manifest(path))
+
+
+def load_judged(path: str | Path) -> pd.DataFrame:
+    """The learning curves of a run, with no more columns than a choice needs.
+
+    Returns
+    -------
+    DataFrame
+        As `load_curves`, of which ``run``, ``seed`` and the losses may be left out.
+
+    Raises
+    ------
+    TuningError
+        As `load_curves`, for these columns.
+    """
     manifest = read_manifest(path)
-    file, table = _read(Path(path), CURVES, manifest)
+    if manifest.format == 1:  # which finds a trial by its place in the grid
+        return _curves(path, manifest)
+    return _curves(path, manifest, ("strategy", "trial", "epoch", manifest.problem.metric))
+
+
+def _curves(
+    path: str | Path, manifest: Manifest, only: Collection[str] | None = None
+) -> pd.DataFrame:
+    """The learning curves of a run; with all of the columns, or with some only."""
+    file, table = _read(Path(path), CURVES, manifest, only)
     columns = curve_columns(manifest.problem.metric)
+    if only is not None:
+        columns = [name for name in columns if name in only]
     keys = ["strategy", "index" if manifest.format == 1 else "trial"]
     _check_columns(table, [name for name in columns if name in keys or name != "trial"], file)
     integers = ["trial", "index", "seed", "epoch"]
     if not isinstance(manifest.space, Grid):
         integers.remove("index")
-        _to_no_index(table, file)
+        if "index" in columns:
+            _to_no_index(table, file)
     _to_integers(table, [name for name in integers if name in table], file)
     _to_numbers(table, columns[columns.index("epoch") + 1 :], file)
     again = table.duplicated([*keys, "epoch"])
@@ -230,14 +259,18 @@ def as_csv(table: pd.DataFrame) -> str:
     )
 
 
-def _read(path: Path, name: str, manifest: Manifest) -> tuple[Path, pd.DataFrame]:
+def _read(
+    path: Path, name: str, manifest: Manifest, only: Collection[str] | None = None
+) -> tuple[Path, pd.DataFrame]:
     """Read a table of a run in any of its forms, with the columns' names of today."""
-    file, table = _read_any(path, name)
+    file, table = _read_any(path, name, only)
     return file, table.rename(columns=OLD_NAMES) if manifest.format == 1 else table
 
 
-def _read_any(path: Path, name: str) -> tuple[Path, pd.DataFrame]:
-    """Read a table of a run in any of its forms; cells of CSV as text."""
+def _read_any(
+    path: Path, name: str, only: Collection[str] | None = None
+) -> tuple[Path, pd.DataFrame]:
+    """Read a table of a run in any of its forms, or some of its columns; cells of CSV as text."""
     import pandas as pd
 
     stem = Path(name).stem
@@ -245,12 +278,14 @@ def _read_any(path: Path, name: str) -> tuple[Path, pd.DataFrame]:
     file = next((path / form for form in forms if (path / form).exists()), path / name)
     try:
         if file.suffix == ".parquet":
-            return file, pd.read_parquet(file)
+            return file, pd.read_parquet(file, columns=None if only is None else [*only])
         content = file.read_bytes()
         if file.suffix == ".gz":
             content = gzip.decompress(content)
-        whole = content[: content.rfind(b"\n") + 1]  # a driver may be writing the last line
-        return file, pd.read_csv(io.BytesIO(whole), dtype=str, keep_default_na=False)
+        end = content.rfind(b"\n") + 1  # a driver may be writing the last line
+        whole = io.BytesIO(content if end == len(content) else content[:end])
+        takes = None if only is None else lambda name: name in only
+        return file, pd.read_csv(whole, dtype=str, keep_default_na=False, usecols=takes)
     except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
         why = getattr(error, "strerror", None) or first_line(error)
         raise TuningError(f"{file} cannot be read as a table: {why}") from error
