@@ -1069,6 +1069,8 @@ BAD_OPTUNA = [
 OF_PYTHON = [
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
     of_results("of takes 'trials' or 'finalists', not 'x'", lambda results: results.choice(of="x")),
+    of_results("finalists are those of all strategies together: leave out strategy",
+               lambda results: results.best_model("random", of="finalists")),
     of_results("the run has no finalists: a search with finalists=N trains its N best configurat",
                lambda results: results.best_model(of="finalists")),
     of_results("k takes a whole number from 1, not 0", lambda results: results.ensemble(0)),

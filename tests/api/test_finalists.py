@@ -65,11 +65,15 @@ class Heard(Progress):
     """Hears what progress is told, and interrupts at a report of finalists."""
 
     def __init__(self, interrupts=False):
-        self.begins, self.finalists, self.kept_rows = [], 0, []
+        self.begins, self.finalists, self.kept_rows, self.packs = [], 0, [], []
         self._interrupts = interrupts
 
     def begun(self, trials, course, *, learns):
         self.begins.append(trials)
+        self.packs.append([])
+
+    def planned(self, pack):
+        self.packs[-1].append(pack)
 
     def kept(self, rows):
         self.kept_rows.append(rows)
@@ -92,6 +96,9 @@ def same_rows(one, other):
 def test_the_best_are_trained_with_other_seeds_and_ranked_by_their_means(results, heard):
     assert heard.begins == [6, 9]
     assert heard.finalists == 9
+    packs = heard.packs[-1]
+    assert sum(len(pack.trials) for pack in packs) == 9
+    assert len(packs) == len({trial.configuration["units"] for p in packs for trial in p.trials})
     each = load_finalists(results.path)
     assert sorted(zip(each["strategy"], each["seed"], strict=True)) == [
         (f"finalist_{i}", seed) for i in range(3) for seed in SEEDS
