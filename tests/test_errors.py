@@ -1145,6 +1145,8 @@ OF_PYTHON = [
     python("cannot write run/parts.csv: the disk is full", parts_counted,
            full_disk("parts.csv", with_parts()), 1),
     of_results("of takes 'trials' or 'finalists', not 'x'", lambda results: results.choice(of="x")),
+    of_results("finalists are those of all strategies together: leave out strategy",
+               lambda results: results.best_model("random", of="finalists")),
     of_results("the run has no finalists: a search with finalists=N trains its N best configurat",
                lambda results: results.best_model(of="finalists")),
     of_results("k takes a whole number from 1, not 0", lambda results: results.ensemble(0)),

@@ -8,12 +8,15 @@ import pytest
 from rich.console import Console
 
 import tuning
+from tests.made import AXES, outcome_of
 from tuning import TuningError
 from tuning.api.settings import Request
 from tuning.cli.running import go_on_command
 from tuning.execution.loop import Progress
 from tuning.report.analyse import analyse
-from tuning.runs.finalists import load_finalists
+from tuning.runs.finalists import FinalistsTable, load_finalists
+from tuning.runs.run import Run
+from tuning.trial import Trial
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -21,6 +24,7 @@ X = np.random.default_rng(0).normal(size=(96, 3)).astype("float32")
 Y = (X.sum(axis=1) > 0).astype("float32")
 DATA = {"train": (X[:32], Y[:32]), "validation": (X[32:64], Y[32:64]), "test": (X[64:], Y[64:])}
 SPACE = {"units": [2, 3], "rate": [0.03, 0.1, 0.3], "epochs": [1, 3]}
+GRID = tuning.Grid(AXES)
 SEEDS = [1, 2, 3]
 KEY = ["strategy", "trial"]
 SCORES = ["val_loss", "val_accuracy", "test_loss", "test_accuracy", "train_loss", "train_accuracy"]
@@ -61,11 +65,15 @@ class Heard(Progress):
     """Hears what progress is told, and interrupts at a report of finalists."""
 
     def __init__(self, interrupts=False):
-        self.begins, self.finalists, self.kept_rows = [], 0, []
+        self.begins, self.finalists, self.kept_rows, self.packs = [], 0, [], []
         self._interrupts = interrupts
 
     def begun(self, trials, course, *, learns):
         self.begins.append(trials)
+        self.packs.append([])
+
+    def planned(self, pack):
+        self.packs[-1].append(pack)
 
     def kept(self, rows):
         self.kept_rows.append(rows)
@@ -88,6 +96,9 @@ def same_rows(one, other):
 def test_the_best_are_trained_with_other_seeds_and_ranked_by_their_means(results, heard):
     assert heard.begins == [6, 9]
     assert heard.finalists == 9
+    packs = heard.packs[-1]
+    assert sum(len(pack.trials) for pack in packs) == 9
+    assert len(packs) == len({trial.configuration["units"] for p in packs for trial in p.trials})
     each = load_finalists(results.path)
     assert sorted(zip(each["strategy"], each["seed"], strict=True)) == [
         (f"finalist_{i}", seed) for i in range(3) for seed in SEEDS
@@ -147,6 +158,23 @@ def test_an_interrupted_search_finishes_its_finalists_and_trains_none_twice(tmp_
     heard = Heard()
     searched(tmp_path / "run", **six, callbacks=[heard])
     assert heard.finalists == 0
+
+
+def test_finalists_that_were_not_counted_yet_get_the_names_that_they_had(make_run):
+    def counted(table, *points):
+        for point in points:
+            trial = Trial(0, GRID[point], 1, 1, point)
+            table.count([(table.names[point], outcome_of(trial, 0.5))])
+
+    with Run.open(make_run()) as run:
+        with FinalistsTable(run) as table:
+            names = [table.name(point) for point in (7, 5, 3, 9)]
+            counted(table, 9, 5)
+        assert names == [f"finalist_{i}" for i in range(4)]
+        with FinalistsTable(run) as table:
+            assert [table.name(point) for point in (7, 5, 3, 9)] == names
+            assert table.has("finalist_3", 1)
+            assert not table.has("finalist_0", 1)
 
 
 def test_more_repeats_and_finalists_are_added_to_those_that_there_are(tmp_path):

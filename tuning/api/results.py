@@ -245,7 +245,7 @@ class Results:
         Parameters
         ----------
         strategy : str, optional
-            Of this one's trials alone; of all unless told.
+            Of this one's trials alone; of all unless told. Finalists are of all.
         of : {"trials", "finalists"}
             Whether to choose among all trials, or the finalist with the best mean over its seeds.
 
@@ -261,7 +261,7 @@ class Results:
         TuningError
             If there are fewer than three trials with a result, or no finalists.
         """
-        if _is_of_finalists(of):
+        if _is_of_finalists(of, strategy):
             best, metric = self._best_finalist(), self.manifest.problem.metric
             names = {"expected": f"{metric}_expected", "deviation": f"{metric}_std"}
             told = {str(name): best[str(name)] for name in self.trials}
@@ -301,7 +301,7 @@ class Results:
         TuningError
             If it was not kept, or cannot be loaded.
         """
-        if _is_of_finalists(of):
+        if _is_of_finalists(of, strategy):
             best = self._best_repeat(self._best_finalist()[FINALIST])
             name = str(best["strategy"]), int(best["trial"])
             return self._model(self.path / FOLDER, [name], best, build_model)
@@ -598,10 +598,12 @@ class Results:
         return row
 
 
-def _is_of_finalists(of: str) -> bool:
+def _is_of_finalists(of: str, strategy: str | None) -> bool:
     """Whether a choice is asked for among finalists, and not among trials."""
     if of not in (TRIALS, FINALISTS):
         raise TuningError(f"of takes {TRIALS!r} or {FINALISTS!r}, not {quoted(of)}")
+    if of == FINALISTS and strategy is not None:
+        raise TuningError("finalists are those of all strategies together: leave out strategy")
     return of == FINALISTS
 
 

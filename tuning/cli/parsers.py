@@ -426,8 +426,8 @@ ESTIMATE = Command(
 MAKE_ENSEMBLE = Command(
     "ensemble",
     "make one model that averages the best ones of a run",
-    "Write ensemble.keras into a run: a plain Keras model that averages the outputs of\n"
-    "the best models that the run keeps. Its scores stand in the report.",
+    "Write ensemble.keras into a run: a plain Keras model that averages the outputs\n"
+    "of the best models that the run keeps. Its scores stand in the report.",
     (
         ("results/wine --k 5", "of the five best, where the search had --keep 5 or more"),
         ("results/wine --k 20 --selection greedy", "of those that are best together"),

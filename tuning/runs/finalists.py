@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -96,8 +97,15 @@ class FinalistsTable:
         self._file.close()
 
     def name(self, point: int | str) -> str:
-        """What the finalist of a configuration is called; a new one gets the next number."""
-        return self.names.setdefault(point, f"{NAME}{len(self.names)}")
+        """What the finalist of a configuration is called; a new one gets the first free number.
+
+        So names are given as before where a run was interrupted that had counted some.
+        """
+        if point not in self.names:
+            used = set(self.names.values())
+            free = (name for number in itertools.count() if (name := f"{NAME}{number}") not in used)
+            self.names[point] = next(free)
+        return self.names[point]
 
     def has(self, name: str, seed: int) -> bool:
         """Whether a finalist's training with a seed is counted."""
