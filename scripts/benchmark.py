@@ -15,7 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 PARTS = (
     "peers", "rates", "roofline", "proof", "packs", "parity", "memory", "driver", "workers",
-    "scale", "start", "kept", "costs", "strategies", "live", "race", "digits",
+    "scale", "start", "kept", "costs", "strategies", "live", "race", "digits", "finalists",
+    "folds",
 )  # fmt: skip
 COLUMNS = ("part", "who", "what", "round", "value", "unit", "machine")
 CPUS = 2  # of the machine whose times are told

@@ -35,7 +35,7 @@ import pytest
 import ray
 
 from tests.conftest import command
-from tests.made import Climber, write_run, write_run_of_space
+from tests.made import Climber, outcome_of, write_run, write_run_of_space
 from tuning import Fixed, Float, Grid, Int, Space, errors, samplers
 from tuning.api import public
 from tuning.cli import commands as cli
@@ -51,6 +51,9 @@ from tuning.problem import problem
 from tuning.problem.data import data_fingerprint
 from tuning.runs import lock
 from tuning.runs.best import BestModels
+from tuning.runs.ensembles import Ensemble, write_ensemble
+from tuning.runs.finalists import FinalistsTable
+from tuning.runs.parts import Parts, load_parts
 from tuning.runs.publish import publish
 from tuning.runs.run import Run
 from tuning.trial import KeptModel, Outcome, Trial
@@ -165,6 +168,11 @@ def load_data():
     {code}
 """,
     )
+
+
+def in_folds(says: str, folds: str) -> Case:
+    """A problem file whose rows are cut as the expression says."""
+    return explained(says, f"folds = {folds}")
 
 
 def searched(says: str, more: str = "", options: str = "") -> Case:
@@ -363,6 +371,24 @@ def load_data():
     explained("load_data() of problem 'wrong' has to return a dict of train and validation", """
 def load_data():
     return {"train": 1, "test": 2}
+"""),
+    in_folds("cannot be cut into folds: TypeError", "3.5"),
+    in_folds("is cut into no folds", "[]"),
+    in_folds("fold 0 is not a pair of rows to train and to validate", "[(np.arange(3),)]"),
+    in_folds("fold 1 has no numbers of rows to validate", "[([0, 1], [2]), ([0, 1], [])]"),
+    in_folds("fold 0 has a row to train that is not in the data", "[([0, 9], [2])]"),
+    explained("folds are cut from the rows of train and validation together, which are not of one",
+              """
+folds = 2
+def load_data():
+    y = np.zeros((4, 1), "float32")
+    return {"train": (np.zeros((4, 2)), y), "validation": (np.zeros((4, 3)), y)}
+"""),
+    explained("groups has 3 rows, and the data 8", """
+folds = 2
+def load_data():
+    part = np.zeros((4, 2), "float32"), np.zeros((4, 1), "float32")
+    return {"train": part, "validation": part, "groups": [1, 2, 3]}
 """),
     fed("has to be (x, y), (x, y, sample_weight), a keras", "(1, 2, 3, 4)"),
     fed("x: its arrays have different lengths, [2, 4] (a list of arrays is",
@@ -643,6 +669,18 @@ OF_OPTIONS = [
     Case("run_ray --problem mine.py --sweep 2 --warm run",
          "the strategy 'sweep' learns nothing from an earlier run", MINE,
          made(score=lambda *_: 0.5, axes={"units": [1, 2]})),
+    Case("run_ray --finalists -1", "--finalists takes a number of configurations from 0, not -1"),
+    Case("run_ray --repeats 0", "--repeats takes a number of seeds from 1, not 0"),
+    Case("run_ray --problem mine.py --repeats 3 --shard 1/2 --random 2 --sweep 0",
+         "a shard trains each trial once: leave out --folds and --repeats", MINE),
+    Case("run_ray --problem mine.py --folds 2 --finalists 3",
+         "--finalists are trained on the problem's own training rows: leave out folds", MINE),
+    Case("run_ray --problem mine.py --folds 2", "an axis cannot be called 'fold': the results have",
+         {"mine.py": f"{PROBLEM}\ngrid = Grid({{'fold': [1, 2], 'units': [1, 2]}})"}),
+    Case("run_ray --problem mine.py --folds 9", "folds takes a number from 2 to the 8 rows, not 9",
+         MINE),
+    Case("run_ray --problem mine.py --shard 1/2 --finalists 3 --random 2 --sweep 0",
+         "--finalists are the best of a whole search: merge its shards, and go on with that", MINE),
     Case("run_ray --stop-after 0", "--stop-after takes a number from 1, not 0"),
     Case("run_ray --epochs-total 0", "--epochs-total takes a number from 1, not 0"),
     Case("run_ray --random 0 --sweep 0", "nothing to search: both --random and --sweep are 0"),
@@ -701,6 +739,7 @@ OF_RUNS = [
         ('"format": 3', '"format": 1', "it lacks 'search'"),
         ('"format": 3', '"format": 1, "search": {}', "its search lacks 'random'"),
         ('"keep": 1', '"keep": -1', "its keep is -1"),
+        ('"n": 0', '"n": -1', "its finalists are -1 with 5 seeds each"),
         ('"budget": {}', '"budget": {"money": 3}', "a budget has no 'money'"),
         ('"budget": {}', '"budget": {"time": -1}', "--time takes a duration above 0, such as 60s"),
         ('"sweep": {\n      "points": "all",\n      "order": "grid"\n    }',
@@ -827,6 +866,13 @@ OF_FILES = [
          given=full_disk("curves.csv", own())),
     Case(GO_ON, "run was taken over by process 7 on elsewhere", code=1,
          given=own(then=taken_over)),
+    Case(GO_ON, "run/finalists.csv is damaged: its first line does not name the run's columns",
+         code=1, given=own(lambda about: about["finalists"].update(n=1),
+                           lambda folder, _: (folder / "run" / "finalists.csv").write_text("x"))),
+    Case("analyse run", "run/finalists.csv is damaged in row 1 or behind it: delete it, and the sa",
+         given=lambda folder, _: (write_run(folder) / "finalists.csv").write_text("x\ny\n")),
+    Case("analyse run", "run/ensemble.json is damaged, so make the ensemble again: TypeError: ",
+         given=lambda folder, _: (write_run(folder) / "ensemble.json").write_text("[3]")),
     searched("cannot make the run wrong.py/run: Not a directory", "", "--out wrong.py/run"),
     Case("run_ray --out " + 300 * "a", ": File name too long"),
     *(Case("analyse run", says, given=edited("run/trials.csv", old, new)) for old, new, says in [
@@ -982,6 +1028,51 @@ def with_weights(folder: Path, _: pytest.MonkeyPatch) -> None:
     best.write([model])
 
 
+def with_a_model(make: Given) -> Given:
+    """A run that keeps a file as the model of its first trial."""
+
+    def given(folder: Path, patch: pytest.MonkeyPatch) -> None:
+        make(folder, patch)
+        model = KeptModel(Trial(0, {}, 0, index=0), (("sweep", 0),), True, b"junk")
+        BestModels(folder / "run", 1, "val_accuracy", "max").write([model])
+
+    return given
+
+
+def with_finalists(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A run whose table of finalists has no rows yet."""
+    made()(folder, patch)
+    header = (folder / "run" / "trials.csv").read_text().splitlines(keepends=True)[0]
+    (folder / "run" / "finalists.csv").write_text(header)
+
+
+def with_parts(damaged: str = "") -> Given:
+    """A run whose tables of parts have no rows yet, or one that is none."""
+
+    def given(folder: Path, patch: pytest.MonkeyPatch) -> None:
+        edited("run/manifest.json", '"repeats": 1,', '"repeats": 2,')(folder, patch)
+        with Run.open(folder / "run") as run:
+            Parts(run).__exit__(None, None, None)
+        if damaged:
+            with (folder / "run" / damaged).open("a") as file:
+                file.write("x\n")
+
+    return given
+
+
+def parts_counted(_: Path) -> None:
+    """A part of a trial is counted."""
+    with Run.open(Path("run")) as run, Parts(run) as parts:
+        parts.count([("random", outcome_of(Trial(0, run.manifest.grid[0], 0, 1, 0), 0.5))])
+
+
+def counted_again(_: Path) -> None:
+    """A training of a finalist is counted."""
+    with Run.open(Path("run")) as run, FinalistsTable(run) as table:
+        trial = Trial(0, run.manifest.grid[0], 1, 1, 0)
+        table.count([(table.name(trial.point), outcome_of(trial, 0.5))])
+
+
 def share(_: Path) -> None:
     """Another strategy takes the model that a run's sweep has kept."""
     with Run.open(Path("run")) as run:
@@ -1039,6 +1130,45 @@ BAD_OPTUNA = [
 
 OF_PYTHON = [
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
+    of_results("a trial of this run is the mean of 2 trainings, which no few lines repeat",
+               lambda results: results.how_to_repeat(0), with_parts()),
+    Case("analyse run --again 3", "--again takes a run whose trials are one training each, and run",
+         given=with_parts()),
+    asked("groups are of folds: say how many folds there are", groups=[1, 2]),
+    asked("give folds or validation_split, not both", folds=2, validation_split=0.5),
+    python("run/parts.csv is damaged in row 1 or behind it", lambda _: load_parts("run"),
+           with_parts("parts.csv")),
+    python("run/part_curves.csv is damaged in row 1 or behind it", lambda _: load_parts("run"),
+           with_parts("part_curves.csv")),
+    python("cannot write run/parts.csv: Is a directory", parts_counted,
+           lambda *given: [made()(*given), a_folder("run/parts.csv")(*given)]),
+    python("cannot write run/parts.csv: the disk is full", parts_counted,
+           full_disk("parts.csv", with_parts()), 1),
+    of_results("of takes 'trials' or 'finalists', not 'x'", lambda results: results.choice(of="x")),
+    of_results("finalists are those of all strategies together: leave out strategy",
+               lambda results: results.best_model("random", of="finalists")),
+    of_results("the run has no finalists: a search with finalists=N trains its N best configurat",
+               lambda results: results.best_model(of="finalists")),
+    of_results("k takes a whole number from 1, not 0", lambda results: results.ensemble(0)),
+    of_results("selection takes 'best' or 'greedy', not 3", lambda results: results.ensemble(1, 3)),
+    of_results("bags are of the selection 'greedy': 'best' takes each model once",
+               lambda results: results.ensemble(1, bags=2)),
+    of_results("takes as many models that Keras loads by itself, and run keeps 0 (of 1 it has weig",
+               lambda results: results.ensemble(1), with_weights),
+    of_results("an ensemble is scored on the data, and the run was made by functions: take the",
+               lambda results: results.ensemble(1), with_a_model(made(source=""))),
+    of_results("no ensemble of run can be scored: the problem's data has changed",
+               lambda results: results.ensemble(1), with_a_model(
+                   own(lambda about: about["problem"]["fingerprint"].update(data="d")))),
+    of_results("the run has no ensemble: results.ensemble(k) makes one",
+               lambda results: results.ensemble_scores()),
+    python("cannot write ensemble.keras: the disk is full",
+           lambda _: write_ensemble(Path(), b"model", Ensemble("best", 1, [], {}, {})),
+           full_disk("ensemble.keras.draft", lambda *_: None), 1),
+    python("cannot write run/finalists.csv: Is a directory", counted_again,
+           lambda *given: [made()(*given), a_folder("run/finalists.csv")(*given)]),
+    python("cannot write run/finalists.csv: the disk is full", counted_again,
+           full_disk("finalists.csv", with_finalists), 1),
     of_results("too few trials have a result to choose by", lambda results: results.choice(),
                made(trials=[0, 1])),
     asked("time takes a duration above 0, such as 60s, not -1 s", time=-1),

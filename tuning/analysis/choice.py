@@ -16,7 +16,7 @@ import pandas as pd
 from tuning.analysis.run_view import scores_of
 from tuning.runs.columns import TRAINED, configuration_of_row
 from tuning.runs.manifest import Manifest
-from tuning.runs.table import ROWS_AT_ONCE
+from tuning.runs.table import ROWS_AT_ONCE, points_of
 from tuning.samplers.surrogate import Surrogate
 from tuning.space.space import Space
 
@@ -75,6 +75,36 @@ def choice_of_all(results: pd.DataFrame, curves: pd.DataFrame, manifest: Manifes
         As for `choices`.
     """
     return _chosen(_with_expectation(results, curves, manifest), manifest)
+
+
+def best_by_choice(
+    results: pd.DataFrame, curves: pd.DataFrame, manifest: Manifest, n: int
+) -> pd.DataFrame:
+    """The trials of which to expect most, the best first, each configuration once.
+
+    Parameters
+    ----------
+    results, curves, manifest
+        As for `choices`.
+    n : int
+        How many at most.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `results` of trials that were trained to their end; by their own scores where fewer
+        than three trials have a result.
+    """
+    rows, by = _with_expectation(results, curves, manifest), "expected"
+    if rows.empty:
+        by = manifest.problem.metric
+        rows = results[np.isfinite(scores_of(results, by))]
+    ended = rows[rows["status"] == "ok"]
+    ascending = manifest.problem.mode == "min"
+    ordered = ended.sort_values(by, ascending=ascending, kind="stable")
+    once = ordered[~points_of(ordered, manifest.space).duplicated()]
+    best: pd.DataFrame = once[list(results)].head(n)
+    return best
 
 
 def _with_expectation(
@@ -174,7 +204,7 @@ def _expected(
     away = scale.forward(smooth) - values
     better = fair & (values >= np.median(values[fair]))
     noise = scale.forward(smooth + spread / 2) - scale.forward(smooth - spread / 2)
-    noise = noise[better & np.isfinite(noise)]
+    noise = noise[better & np.isfinite(spread)]
     share = OWN_SHARE
     if len(noise) and (errors := float(np.mean(away[better] ** 2))):
         share = min(1.0, max(0.0, 1 - float(np.mean(noise**2)) / errors))

@@ -44,6 +44,8 @@ class Estimate:
         a program, the trials and their epochs.
     drawn : list of Trial
         Of a space that is no grid, those that it is about.
+    copies : int
+        Trainings of each configuration, on folds and with seeds.
     """
 
     space: Space
@@ -52,6 +54,7 @@ class Estimate:
     starts: int
     trained_epochs: int
     drawn: list[Trial] = field(default_factory=list)
+    copies: int = 1
 
     @property
     def configurations(self) -> int:
@@ -62,8 +65,8 @@ class Estimate:
     def epochs(self) -> int:
         """The epochs of all configurations together."""
         if isinstance(self.space, Grid):
-            return total_epochs(self.space)
-        return sum(trial.epochs for trial in self.drawn)
+            return total_epochs(self.space) * self.copies
+        return sum(trial.epochs for trial in self.drawn) * self.copies
 
     @property
     def what(self) -> str:
@@ -124,8 +127,16 @@ def timed_trials(grid: Grid, seed: int) -> list[Trial]:
     return [trial_at(grid, i, number, seed) for number, i in enumerate(dict.fromkeys(indices))]
 
 
-def estimate(executor: Trainer, problem: Problem, seed: int) -> Estimate:
+def estimate(executor: Trainer, problem: Problem, seed: int, copies: int = 1) -> Estimate:
     """Time a few configurations, each on one CPU thread.
+
+    Parameters
+    ----------
+    executor : Trainer
+    problem : Problem
+    seed : int
+    copies : int
+        Trainings of each configuration, on folds and with seeds.
 
     Raises
     ------
@@ -152,14 +163,14 @@ def estimate(executor: Trainer, problem: Problem, seed: int) -> Estimate:
     ]
     packing = executor.packer.packing
     drawn = [] if isinstance(space, Grid) else drawn_trials(space, seed)
-    found = Estimate(space, epochs, float(np.mean(starts)), 0, 0, drawn)
+    found = Estimate(space, epochs, float(np.mean(starts)), 0, 0, drawn, copies)
     if packing.reason:
-        n_starts, trained = found.configurations, found.epochs
-    elif isinstance(space, Grid):
+        return replace(found, starts=found.configurations * copies, trained_epochs=found.epochs)
+    if isinstance(space, Grid):
         n_starts, _, trained = packing.count(space)
     else:
         n_starts, _, trained = packing.count_of([trial.configuration for trial in drawn])
-    return replace(found, starts=n_starts, trained_epochs=trained)
+    return replace(found, starts=n_starts, trained_epochs=trained * copies)
 
 
 def values_text(parameter: Parameter) -> str:

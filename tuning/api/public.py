@@ -56,6 +56,10 @@ def search(
     backend: str | None = None,
     out: str | Path | None = None,
     keep: int = KEEP,
+    finalists: int | None = None,
+    repeats: int | None = None,
+    folds: Any = None,
+    groups: Any = None,
     keep_optimizer: bool = False,
     trial_timeout: float | None = None,
     trial_memory: str | None = None,
@@ -135,6 +139,20 @@ def search(
         Without it they are in a temporary one, deleted with the results unless these are saved.
     keep : int
         How many models of the best trials to keep.
+    finalists : int, optional
+        How many of the best configurations to train again with other seeds once the search has
+        ended, whatever ended it: see `Results.finalists`. None unless told; of a run that is gone
+        on with, as many as before.
+    repeats : int, optional
+        With how many other seeds each finalist is trained, 5 unless told. Without finalists, with
+        how many seeds each trial is trained, whose scores are then means; 1 unless told.
+    folds : int, splitter or iterable of (array, array), optional
+        Cross-validation, in place of validation rows: the number of folds, a splitter of
+        scikit-learn, or the rows that each fold trains and validates. The scores of a trial are
+        the means of its folds; `Results.parts` has each. The models that are kept are trained on
+        all rows.
+    groups : array, shape (rows,), optional
+        With `folds`: rows of one group are never in training and validation of one fold.
     keep_optimizer : bool
         Whether with their optimizer's state, to go on training.
     trial_timeout : float, optional
@@ -173,8 +191,9 @@ def search(
     >>> results.best_model().evaluate(x_test, y_test)  # doctest: +SKIP
     """
     problem = problem_of(
-        build_model, space, load_data, metric=metric, mode=mode, validation_split=validation_split
-    )
+        build_model, space, load_data, metric=metric, mode=mode, validation_split=validation_split,
+        folds=folds, groups=groups,
+    )  # fmt: skip
     try:
         budget = Budget(
             time=seconds_of(time) if isinstance(time, str) else time,
@@ -204,6 +223,8 @@ def search(
         backend=backend or _own_backend(workers),
         out=temporary / problem.name if temporary is not None else Path(str(out)),
         keep=keep,
+        finalists=finalists,
+        repeats=repeats,
         keep_optimizer=keep_optimizer,
         trial_timeout=trial_timeout,
         trial_memory=trial_memory,

@@ -7,7 +7,7 @@ import io
 import shutil
 import warnings
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,11 @@ import pandas as pd
 from rich.console import Console
 
 from tuning.analysis.choice import choice_of_all
+from tuning.analysis.finalists import FINALIST, ranked_finalists
 from tuning.analysis.run_view import scores_of
+from tuning.api.ensembles import BEST, check_ensemble, kept_rows, make_ensemble, same_data
 from tuning.engines.repeat import lines_to_repeat, written
-from tuning.errors import TuningError, first_line
+from tuning.errors import TuningError, first_line, quoted
 from tuning.execution.quiet import quiet
 from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
@@ -28,8 +30,11 @@ from tuning.report.analyse import print_comparison
 from tuning.report.terminal import WIDTH
 from tuning.runs.best import PLAIN, about_model, model_file
 from tuning.runs.columns import configuration_of_row, point_of_row
+from tuning.runs.ensembles import read_ensemble
+from tuning.runs.finalists import FOLDER, load_finalists
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.outcomes import outcomes_of
+from tuning.runs.parts import copies_of, load_parts
 from tuning.runs.table import load_curves, load_results, points_of, refuse_empty
 from tuning.runs.typed import shown
 from tuning.trial import Outcome
@@ -37,6 +42,8 @@ from tuning.trial import Outcome
 if TYPE_CHECKING:
     import keras
 
+TRIALS, FINALISTS = "trials", "finalists"  # among which a choice is made
+OF_TRIAL = ("strategy", "trial")
 SHOWN = 10  # of the best trials, where results show themselves
 
 
@@ -93,12 +100,37 @@ class Results:
     def trials(self) -> pd.DataFrame:
         """One row a trial, as `tuning.load_results` returns it.
 
+        Where a trial is trained on several folds or with several seeds its scores are means;
+        ``…_sd`` is the standard deviation of each among them, and ``parts`` says how many they are.
+
         Raises
         ------
         TuningError
             If the table is damaged.
         """
-        return load_results(self.path)
+        table = load_results(self.path)
+        return table if self.parts.empty else table.merge(self._spread(), "left", [*OF_TRIAL])
+
+    @cached_property
+    def parts(self) -> pd.DataFrame:
+        """One row for each fold and seed of each trial, as `tuning.runs.parts.load_parts` has them.
+
+        Empty where a trial is one training.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        return load_parts(self.path)
+
+    def _spread(self) -> pd.DataFrame:
+        """The number of each trial's parts, and the standard deviation of each score among them."""
+        columns = list(self.parts)
+        names = columns[columns.index("status") + 1 : columns.index("train_seconds")]
+        groups = self.parts.groupby([*OF_TRIAL])
+        deviations = groups[names].std(ddof=1).add_suffix("_sd")
+        return deviations.assign(parts=groups.size()).reset_index()
 
     @cached_property
     def curves(self) -> pd.DataFrame:
@@ -130,6 +162,13 @@ class Results:
         TuningError
             If no trial has a result.
         """
+        ranked = self._ranked(strategy)
+        again = points_of(ranked, self.manifest.space).duplicated()
+        best: pd.DataFrame = ranked[~again].head(n)
+        return best
+
+    def _ranked(self, strategy: str | None = None) -> pd.DataFrame:
+        """All trials with a result, the best first."""
         refuse_empty(self.trials, self.path)
         problem, rows = self.manifest.problem, self.trials
         if strategy is not None:
@@ -140,12 +179,27 @@ class Results:
             raise TuningError(
                 f"no trial {whose}has a result: the column error of the table says why"
             )
-        ordered = rows.sort_values(
+        ranked: pd.DataFrame = rows.sort_values(
             [problem.metric, "trial"], ascending=[problem.mode == "min", True], kind="stable"
         )
-        again = points_of(ordered, self.manifest.space).duplicated()
-        best: pd.DataFrame = ordered[~again].head(n)
-        return best
+        return ranked
+
+    def finalists(self) -> pd.DataFrame:
+        """The finalists of a search with ``finalists=N``, by their mean over other seeds.
+
+        Returns
+        -------
+        DataFrame
+            The best first: as `tuning.analysis.finalists.ranked_finalists` returns it. No rows
+            without finalists. `tuning.runs.finalists.load_finalists` has their trainings one by
+            one.
+
+        Raises
+        ------
+        TuningError
+            If the table is damaged.
+        """
+        return ranked_finalists(load_finalists(self.path), self.trials, self.manifest)
 
     def configuration(
         self, row: pd.Series[Any] | int, strategy: str | None = None
@@ -181,7 +235,7 @@ class Results:
         problem = self._problem_of("a configuration has values of the problem's file")
         return problem.space.values(configuration)
 
-    def choice(self, strategy: str | None = None) -> pd.Series[Any]:
+    def choice(self, strategy: str | None = None, *, of: str = TRIALS) -> pd.Series[Any]:
         """The trial that the results speak for, and what to expect of it on new data.
 
         The best single score of many is lucky as well as good. This one is chosen by scores that
@@ -191,19 +245,27 @@ class Results:
         Parameters
         ----------
         strategy : str, optional
-            Of this one's trials alone; of all unless told.
+            Of this one's trials alone; of all unless told. Finalists are of all.
+        of : {"trials", "finalists"}
+            Whether to choose among all trials, or the finalist with the best mean over its seeds.
 
         Returns
         -------
         Series
             A row of `trials`, and with it ``expected``, what the metric that chooses should be, and
-            ``deviation``, the standard deviation of such trials around that.
+            ``deviation``, the standard deviation of such trials around that; of a finalist that
+            between its seeds.
 
         Raises
         ------
         TuningError
-            If there are fewer than three trials with a result.
+            If there are fewer than three trials with a result, or no finalists.
         """
+        if _is_of_finalists(of, strategy):
+            best, metric = self._best_finalist(), self.manifest.problem.metric
+            names = {"expected": f"{metric}_expected", "deviation": f"{metric}_std"}
+            told = {str(name): best[str(name)] for name in self.trials}
+            return pd.Series(told | {name: best[column] for name, column in names.items()})
         rows = self.trials
         if strategy is not None:
             rows = rows[rows["strategy"] == strategy]
@@ -218,6 +280,7 @@ class Results:
         self,
         strategy: str | None = None,
         *,
+        of: str = TRIALS,
         build_model: Callable[[dict[str, Any]], keras.Model] | None = None,
     ) -> keras.Model:
         """The trained model of the best trial, compiled.
@@ -226,6 +289,9 @@ class Results:
         ----------
         strategy : str, optional
             Of this one's trials alone.
+        of : {"trials", "finalists"}
+            Whether the trial with the best score of the search, or the finalist with the best mean
+            over its seeds: of these the model of the best one by validation.
         build_model : callable, optional
             What built it; needed only where Keras cannot load the model by itself and the results
             were opened anew.
@@ -235,6 +301,10 @@ class Results:
         TuningError
             If it was not kept, or cannot be loaded.
         """
+        if _is_of_finalists(of, strategy):
+            best = self._best_repeat(self._best_finalist()[FINALIST])
+            name = str(best["strategy"]), int(best["trial"])
+            return self._model(self.path / FOLDER, [name], best, build_model)
         (model,) = self.best_models(1, strategy, build_model=build_model)
         return model
 
@@ -259,7 +329,73 @@ class Results:
         TuningError
             If one was not kept, or cannot be loaded.
         """
-        return [self._model(row, build_model) for _, row in self.best(n, strategy).iterrows()]
+        rows = [row for _, row in self.best(n, strategy).iterrows()]
+        return [self._model(self.path, self._same(row), row, build_model) for row in rows]
+
+    def ensemble(self, k: int, selection: str = BEST, *, bags: int = 0) -> keras.Model:
+        """One model whose outputs are the means of those of the best models that were kept.
+
+        It is a plain Keras model of the kept ones, which are frozen, and is compiled as they are,
+        so that `evaluate` works. It is written into the run, over an earlier one, as
+        ``ensemble.keras``, which Keras loads without `tuning`; its scores are in `ensemble_scores`
+        and in the report. What the models return is averaged, of several outputs each: where they
+        return logits, the logits.
+
+        Parameters
+        ----------
+        k : int
+            How many of the best models: the search has to have kept as many.
+        selection : {"best", "greedy"}
+            Whether to take each of the k once, or any of them any number of times, by greedy
+            selection with replacement on the validation rows (Caruana et al., ICML 2004). The test
+            rows never select.
+        bags : int
+            Of a greedy selection: how many times to select among half of the models, drawn at
+            random, in place of once among all.
+
+        Raises
+        ------
+        TuningError
+            If fewer were kept, one cannot be loaded, or the data is not there or has changed.
+        RunStopped
+            If the disk does not take it.
+        """
+        check_ensemble(k, selection, bags)
+        rows = kept_rows(self.path, self._ranked(), self.manifest, k)
+        source = self.manifest.problem.source
+        if self._problem is None and not source:
+            raise TuningError(
+                "an ensemble is scored on the data, and the run was made by functions: take the "
+                "results that tuning.search returned, or call it again with the same out"
+            )
+        problem = self._problem or load_problem(source)
+        data = same_data(self.path, problem, self.manifest)
+        members = {}
+        for _, row in rows.iterrows():
+            trial = str(row["strategy"]), int(row["trial"])
+            members[trial] = self._model(self.path, [trial], row, None)
+        how: dict[str, Any] = {"selection": selection, "bags": bags}
+        with quiet():
+            return make_ensemble(self.path, members, data, self.manifest, **how)
+
+    def ensemble_scores(self) -> pd.DataFrame:
+        """The scores of the ensemble that was made last, and of the best single model.
+
+        Returns
+        -------
+        DataFrame
+            The rows ``ensemble`` and ``best``; a column for each metric on validation and, where
+            there is some, on test data. Penalties on weights are in neither loss.
+
+        Raises
+        ------
+        TuningError
+            If none was made.
+        """
+        if (known := read_ensemble(self.path)) is None:
+            raise TuningError("the run has no ensemble: results.ensemble(k) makes one")
+        names = [name for name in self.trials if name in known.scores]  # in the table's order
+        return pd.DataFrame([known.scores, known.best], ["ensemble", "best"], names)
 
     def report(self) -> Shown:
         """A report in words and tables: text in a terminal, HTML in a notebook.
@@ -290,9 +426,13 @@ class Results:
         Raises
         ------
         TuningError
-            If there is no such trial.
+            If there is no such trial, or it is the mean of several trainings.
         """
         trial = self._outcome(row, strategy).trial
+        if (size := copies_of(self.manifest).size) > 1:
+            raise TuningError(
+                f"a trial of this run is the mean of {size} trainings, which no few lines repeat"
+            )
         source, space = self.manifest.problem.source, self.manifest.space
         if source and self.manifest.lost(trial.configuration):
             config = f"problem.space.values({trial.configuration})"
@@ -362,24 +502,54 @@ class Results:
             raise TuningError(f"cannot make {path}: {error.strerror or error}") from error
         return Results(path, problem=self._problem)
 
+    def _best_finalist(self) -> pd.Series[Any]:
+        """The row of the finalist with the best mean."""
+        found = self.finalists()
+        if found.empty:
+            raise TuningError(
+                "the run has no finalists: a search with finalists=N trains its N best "
+                "configurations again with other seeds"
+            )
+        best: pd.Series[Any] = found.iloc[0]
+        return best
+
+    def _best_repeat(self, name: str) -> pd.Series[Any]:
+        """The row of the training of a finalist whose model is kept."""
+        rows, problem = load_finalists(self.path), self.manifest.problem
+        own = rows[(rows["strategy"] == name) & np.isfinite(scores_of(rows, problem.metric))]
+        by = [problem.metric, "trial"]
+        best: pd.Series[Any] = own.sort_values(by, ascending=[problem.mode == "min", True]).iloc[0]
+        return best
+
+    def _same(self, row: pd.Series[Any]) -> list[tuple[str, int]]:
+        """The strategies and numbers of a row's trial and of all others of its configuration."""
+        space = self.manifest.space
+        same = self.trials[points_of(self.trials, space) == point_of_row(dict(row), space)]
+        return [(str(name), int(n)) for name, n in same[["strategy", "trial"]].to_numpy()]
+
     def _model(
-        self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
+        self,
+        folder: Path,
+        trials: Sequence[tuple[str, int]],
+        row: pd.Series[Any],
+        build_model: Callable[[dict[str, Any]], keras.Model] | None,
     ) -> keras.Model:
-        """The model that was kept of a row, for whichever strategy."""
+        """The model that was kept in a folder of a row's trial, under one of these names."""
         with quiet():  # what TensorFlow says where it is imported and first used
-            return self._loaded(row, build_model)
+            return self._loaded(folder, trials, row, build_model)
 
     def _loaded(
-        self, row: pd.Series[Any], build_model: Callable[[dict[str, Any]], keras.Model] | None
+        self,
+        folder: Path,
+        trials: Sequence[tuple[str, int]],
+        row: pd.Series[Any],
+        build_model: Callable[[dict[str, Any]], keras.Model] | None,
     ) -> keras.Model:
         from tuning.engines.saving import load_kept, load_weights
 
-        space = self.manifest.space
-        same = self.trials[points_of(self.trials, space) == point_of_row(dict(row), space)]
-        trials = [(str(name), int(n)) for name, n in same[["strategy", "trial"]].to_numpy()]
-        known = [about_model(self.path, *trial) for trial in trials]
+        known = [about_model(folder, *trial) for trial in trials]
         for trial, about in zip(trials, known, strict=True):
-            file = model_file(self.path, *trial)
+            file = model_file(folder, *trial)
             if file is None:
                 continue
             if file.suffix == PLAIN:
@@ -426,6 +596,15 @@ class Results:
         problem = self._problem_of("it has no variables before it sees data")
         row: tuple[Any, ...] = map_arrays(lambda array: array[:1], load_data(problem)["train"])
         return row
+
+
+def _is_of_finalists(of: str, strategy: str | None) -> bool:
+    """Whether a choice is asked for among finalists, and not among trials."""
+    if of not in (TRIALS, FINALISTS):
+        raise TuningError(f"of takes {TRIALS!r} or {FINALISTS!r}, not {quoted(of)}")
+    if of == FINALISTS and strategy is not None:
+        raise TuningError("finalists are those of all strategies together: leave out strategy")
+    return of == FINALISTS
 
 
 def _names_alone(lost: Mapping[str, str]) -> str:

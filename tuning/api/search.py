@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tuning.api.finalists import train_finalists
 from tuning.api.settings import Request, Settings, refuse_another
 from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
@@ -22,13 +23,16 @@ from tuning.execution.slots import SlotExecutor
 from tuning.execution.worker import Job, Probe
 from tuning.packing.axes import Kind, Packing, scattered_position, shard_position
 from tuning.packing.packs import Packer
-from tuning.problem.data import Data, data_fingerprint
+from tuning.problem.data import Data, data_fingerprint, splits_of
+from tuning.problem.folds import folds_of
 from tuning.problem.problem import Problem, load_data
 from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import Manifest, make_manifest
+from tuning.runs.parts import Parts, copies_of
 from tuning.runs.run import Run
 from tuning.samplers import Sampler, ShardSampler, trial_of_point
 from tuning.samplers.protocol import Goal
+from tuning.samplers.repeated import RepeatedSampler
 from tuning.space.grid import Grid
 from tuning.trial import Trial
 
@@ -92,10 +96,18 @@ class Search:
     @property
     def total(self) -> int:
         """The trials of all strategies, at most."""
-        return sum(sampler.n_trials for sampler in self.settings.samplers.values())
+        return sum(sampler.n_trials for sampler in self._samplers.values())
+
+    @property
+    def _samplers(self) -> dict[str, Sampler]:
+        """The samplers, which give each trial as many times as it is trained."""
+        copies, own = copies_of(self.run.manifest), self.settings.samplers
+        if copies.size == 1:
+            return own
+        return {name: RepeatedSampler(sampler, copies) for name, sampler in own.items()}
 
     def go(self, progress: loop.Progress, optimizer: bool = False) -> str:
-        """Train and count all that is missing.
+        """Train and count all that is missing, and then the finalists.
 
         Parameters
         ----------
@@ -118,19 +130,21 @@ class Search:
         keep = Keep(problem.metric, problem.mode, manifest.keep, optimizer)
         packer = self.executor.packer
         why = ""
+        is_whole = copies_of(manifest).size == 1
         try:
-            for samplers, budget in self._parts():
-                course = Course(budget, problem.metric, problem.mode, self.run.spent(samplers))
-                learns = any(sampler.learns for sampler in samplers.values())
-                total = sum(sampler.n_trials for sampler in samplers.values())
-                progress.begun(total, course, learns=learns)
-                why = loop.search(
-                    samplers, self.executor, self.run, packer, progress,
-                    goal=Goal(problem.metric, problem.mode),
-                    keep=keep if manifest.keep else None,
-                    horizon=TIMED_HORIZON if budget.time else loop.HORIZON,
-                    course=course,
-                )  # fmt: skip
+            with contextlib.nullcontext(self.run) if is_whole else Parts(self.run) as record:
+                for samplers, budget in self._parts():
+                    course = Course(budget, problem.metric, problem.mode, self.run.spent(samplers))
+                    learns = any(sampler.learns for sampler in samplers.values())
+                    total = sum(sampler.n_trials for sampler in samplers.values())
+                    progress.begun(total, course, learns=learns)
+                    why = loop.search(
+                        samplers, self.executor, record, packer, progress,
+                        goal=Goal(problem.metric, problem.mode),
+                        keep=keep if manifest.keep and is_whole else None,
+                        horizon=TIMED_HORIZON if budget.time else loop.HORIZON,
+                        course=course,
+                    )  # fmt: skip
         except TuningError as error:  # what was counted stays
             raise RunStopped(str(error)) from error
         self.run.share_models()
@@ -139,11 +153,15 @@ class Search:
             for report in loop.train_all(self.executor, [packer.pack([trial])], again):
                 self.run.keep(report.models)
         self.run.best.settle()
+        try:
+            train_finalists(self.run, self.executor, packer, progress, keep)
+        except TuningError as error:
+            raise RunStopped(str(error)) from error
         return "" if self.settings.budget.as_long_as else why
 
     def _parts(self) -> Iterator[tuple[dict[str, Sampler], Budget]]:
         """The strategies that are searched by at the same time, and the budget of each part."""
-        samplers, budget = self.settings.samplers, self.settings.budget
+        samplers, budget = self._samplers, self.settings.budget
         if not (first := budget.as_long_as):
             yield samplers, budget
             return
@@ -198,7 +216,8 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
             loading = stack.enter_context(_loading(settings.problem, request.verbose))
             executor = stack.enter_context(executor_of(settings, request))
             data, digest = loading.result()
-            splits = list(data)
+            settings = dataclasses.replace(settings, folds=len(folds_of(data)))
+            splits = splits_of(data)
             if settings.manifest:
                 _refuse_other_data(settings, settings.manifest, digest, splits)
             executor.load(data)
@@ -211,7 +230,9 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
             settings.budget.check_target(manifest.problem.metric, manifest.problem.mode)
             if run is not None:
                 refuse_another(settings.out, run.manifest, manifest)
-                run.extend(settings.kept, settings.keep, settings.budget.settings())
+                run.extend(
+                    settings.kept, settings.keep, settings.budget.settings(), settings.finalists
+                )
             else:
                 run = stack.enter_context(Run.create(settings.out, manifest))
             if settings.warm is not None:
@@ -347,4 +368,7 @@ def _manifest(settings: Settings, digest: str, probe: Probe, splits: list[str]) 
         packing=probe.packing.kinds,
         budget=settings.budget.settings(),
         warm="" if settings.warm is None else str(settings.warm),
+        folds=settings.folds,
+        repeats=settings.repeats,
+        finalists=settings.finalists,
     )

@@ -22,7 +22,14 @@ from tuning.execution.quiet import quiet
 from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem
 from tuning.runs.columns import trial_columns
-from tuning.runs.manifest import MANIFEST, Manifest, differences, make_manifest, read_manifest
+from tuning.runs.manifest import (
+    MANIFEST,
+    Finalists,
+    Manifest,
+    differences,
+    make_manifest,
+    read_manifest,
+)
 from tuning.runs.outcomes import outcomes_of
 from tuning.runs.table import load_results
 from tuning.samplers import MANY, Sampler, Shard, samplers_of, strategy
@@ -93,6 +100,12 @@ class Request:
         When the search ends, besides when its strategies do; without any limit that of the run.
     warm : Path, optional
         An earlier run, of which strategies hear first.
+    finalists : int, optional
+        How many of the best configurations to train again afterwards; 0 for none.
+    repeats : int, optional
+        With how many other seeds; without finalists, with how many seeds to train each trial.
+    folds : int, optional
+        How many folds to cut the rows into, in place of what the problem says.
     """
 
     problem: str | Problem | None = None
@@ -118,6 +131,9 @@ class Request:
     verbose: bool = False
     budget: Budget = field(default_factory=Budget)
     warm: Path | None = None
+    finalists: int | None = None
+    repeats: int | None = None
+    folds: int | None = None
 
     @property
     def on_ray(self) -> bool:
@@ -152,6 +168,11 @@ class Settings:
     shard : Shard, optional
     budget : Budget
     warm : Path, optional
+    finalists : Finalists
+    repeats : int
+        Seeds that each trial is trained with.
+    folds : int
+        Of the data; 0 until it is loaded.
     manifest : Manifest, optional
         Of the run that is gone on with; None for a new one.
     """
@@ -168,6 +189,9 @@ class Settings:
     limits: Limits
     budget: Budget
     warm: Path | None
+    finalists: Finalists
+    repeats: int
+    folds: int
     out: Path
     manifest: Manifest | None
 
@@ -191,11 +215,15 @@ def settle(request: Request) -> Settings:
         raise TuningError(f"--keep takes a number of models from 0, not {request.keep}")
     _check_executor(request)
     limits = _limits(request)
+    _check_finalists(request)
     shard = None if request.shard is None else Shard.parse(request.shard)
     given = _run_directory(request.out, shard) if request.out else None
     manifest = _existing(given)
     engine, backend = _engine_and_backend(request, manifest)
-    problem = _problem(request, manifest, backend)
+    problem = _in_folds(_problem(request, manifest, backend), request, manifest)
+    finalists = _finalists(request, manifest, shard)
+    repeats = _repeats(request, manifest, finalists)
+    _check_copies(problem, repeats, finalists, shard)
     trial_columns(problem.space.parameters, ["loss"])
     old_seed = manifest.seed if manifest else 0
     seed = old_seed if request.seed is None else request.seed
@@ -204,6 +232,7 @@ def settle(request: Request) -> Settings:
             problem, manifest.problem.fingerprint, manifest.metrics,
             better=(manifest.problem.mode, manifest.judge), splits=manifest.splits,
             seed=seed, engine=engine, backend=backend, strategies=manifest.strategies,
+            folds=manifest.folds, repeats=repeats,
         )  # fmt: skip
         refuse_another(given, manifest, asked_for)
         if manifest.shard and shard is None:
@@ -233,7 +262,7 @@ def settle(request: Request) -> Settings:
     _check_budget(budget, problem, manifest)
     return Settings(
         problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
-        warm, out, manifest,
+        warm, finalists, repeats, 0, out, manifest,
     )  # fmt: skip
 
 
@@ -258,7 +287,7 @@ def _problem(request: Request, manifest: Manifest | None, backend: str) -> Probl
         )
     if isinstance(request.problem, Problem):
         return request.problem
-    _select_backend(backend)
+    select_backend(backend)
     with quiet(request.verbose):
         source = manifest.problem.source if manifest else DEFAULT_PROBLEM
         return load_problem(source if request.problem is None else request.problem)
@@ -409,6 +438,58 @@ def _limits(request: Request) -> Limits:
     return Limits(seconds, None if memory is None else bytes_of(memory))
 
 
+def _check_finalists(request: Request) -> None:
+    """Refuse numbers of finalists and repeats that there cannot be."""
+    if request.finalists is not None and request.finalists < 0:
+        raise TuningError(
+            f"--finalists takes a number of configurations from 0, not {request.finalists}"
+        )
+    if request.repeats is not None and not 1 <= request.repeats < SEEDS:
+        raise TuningError(f"--repeats takes a number of seeds from 1, not {request.repeats}")
+
+
+def _finalists(request: Request, manifest: Manifest | None, shard: Shard | None) -> Finalists:
+    """The finalists asked for, or the run's."""
+    old = manifest.finalists if manifest else Finalists()
+    n = old.n if request.finalists is None else request.finalists
+    if n and shard is not None:
+        raise TuningError(
+            "--finalists are the best of a whole search: merge its shards, and go on with that run"
+        )
+    own = request.repeats if n else None
+    return Finalists(n, old.repeats if own is None else own)
+
+
+def _in_folds(problem: Problem, request: Request, manifest: Manifest | None) -> Problem:
+    """The problem with as many folds as are asked for, or as the run has where it says none."""
+    folds = request.folds
+    if folds is None and problem.folds is None and manifest and manifest.folds:
+        folds = manifest.folds
+    return problem if folds is None else replace(problem, folds=folds)
+
+
+def _repeats(request: Request, manifest: Manifest | None, finalists: Finalists) -> int:
+    """The seeds of each trial: those asked for, unless they are of finalists, or the run's."""
+    old = manifest.repeats if manifest else 1
+    return old if request.repeats is None or finalists.n else request.repeats
+
+
+def _check_copies(
+    problem: Problem, repeats: int, finalists: Finalists, shard: Shard | None
+) -> None:
+    """Refuse what cannot be done with folds or repeats."""
+    if problem.folds is None and repeats == 1:
+        return
+    if shard is not None:
+        raise TuningError("a shard trains each trial once: leave out --folds and --repeats")
+    if problem.folds is not None and finalists.n:
+        raise TuningError(
+            "--finalists are trained on the problem's own training rows: leave out folds"
+        )
+    if "fold" in problem.space.parameters:
+        raise TuningError("an axis cannot be called 'fold': the results have such a column")
+
+
 def _engine_and_backend(request: Request, manifest: Manifest | None) -> tuple[str, str]:
     """The engine and backend: packs on JAX, unless another one is asked for."""
     backend = request.backend or (manifest.backend if manifest else None)
@@ -423,7 +504,7 @@ def cache_directory() -> Path:
     return platformdirs.user_cache_path("tuning") / "xla"
 
 
-def _select_backend(backend: str) -> None:
+def select_backend(backend: str) -> None:
     """Select the backend for the Keras that the problem's file may import."""
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -105,6 +105,7 @@ COMMANDS: dict[str, tuple[Command, Job]] = {
         (parsers.MERGE, jobs.merge),
         (parsers.REPLAY, jobs.replay),
         (parsers.PUBLISH, jobs.publish),
+        (parsers.MAKE_ENSEMBLE, jobs.ensemble),
         (parsers.COMPLETION, _complete),
     )
 }

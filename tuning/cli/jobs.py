@@ -171,6 +171,14 @@ def replay(options: Options, caller: Caller) -> int:
     return 0
 
 
+def ensemble(options: Options, caller: Caller) -> int:
+    """Make one model of a run's best ones."""
+    from tuning.cli.ensembles import print_ensemble
+
+    print_ensemble(options.pop("run"), Output(), **options)
+    return 0
+
+
 def publish(options: Options, caller: Caller) -> int:
     """Write a run's tables compactly."""
     from tuning.runs.publish import publish

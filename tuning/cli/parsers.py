@@ -12,8 +12,10 @@ from typing import Any, NoReturn
 
 import shtab
 
+from tuning.api.ensembles import BEST, ENSEMBLE, GREEDY
 from tuning.api.settings import DEFAULT_RANDOM, DEFAULT_SWEEP, EXECUTORS, KEEP
 from tuning.errors import TuningError
+from tuning.runs.manifest import REPEATS
 from tuning.runs.typed import typed
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -142,6 +144,19 @@ def _add_search(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         metavar="N",
         help=f"models of the best trials to keep, for each strategy ({KEEP})",
     )
+    add(
+        "--finalists",
+        type=int,
+        metavar="N",
+        help="train the N best configurations again with other seeds once the search has ended (0)",
+    )
+    add(
+        "--repeats",
+        type=int,
+        metavar="N",
+        help=f"seeds of each finalist ({REPEATS}); without finalists, of each trial (1)",
+    )
+    add("--folds", type=int, metavar="K", help="validate each trial on K folds of the rows")
     add(
         "--keep-optimizer",
         action="store_true",
@@ -303,6 +318,27 @@ def _add_publish(parser: argparse.ArgumentParser) -> None:
     _add_directory(parser, "out", "OUT", "the directory to make")
 
 
+def _add_ensemble(parser: argparse.ArgumentParser) -> None:
+    _add_directory(parser, "run", "DIR", "a run directory that keeps several models")
+    add = parser.add_argument
+    add("--k", type=int, default=ENSEMBLE, metavar="N", help=f"of the N best models ({ENSEMBLE})")
+    add(
+        "--selection",
+        choices=(BEST, GREEDY),
+        default=BEST,
+        metavar="HOW",
+        help="best: take each of them once (default); greedy: any number of times, by a greedy "
+        "selection on the validation rows",
+    )
+    add(
+        "--bags",
+        type=int,
+        default=0,
+        metavar="N",
+        help="of a greedy selection: select N times, each among another half of the models",
+    )
+
+
 def _add_completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=shtab.SUPPORTED_SHELLS, help="the shell to complete for")
 
@@ -386,6 +422,17 @@ ESTIMATE = Command(
     "Time a few configurations, and print what training the whole grid would take.",
     (("--problem wine.py", "in time, on all CPUs"),),
     _add_estimate,
+)
+MAKE_ENSEMBLE = Command(
+    "ensemble",
+    "make one model that averages the best ones of a run",
+    "Write ensemble.keras into a run: a plain Keras model that averages the outputs\n"
+    "of the best models that the run keeps. Its scores stand in the report.",
+    (
+        ("results/wine --k 5", "of the five best, where the search had --keep 5 or more"),
+        ("results/wine --k 20 --selection greedy", "of those that are best together"),
+    ),
+    _add_ensemble,
 )
 COMPLETION = Command(
     "completion",

@@ -23,6 +23,7 @@ from tuning.errors import RunStopped, TuningError
 from tuning.execution import worker
 from tuning.execution.quiet import quiet
 from tuning.execution.supervisor import tell
+from tuning.problem.folds import folds_of
 from tuning.problem.problem import load_data
 from tuning.report.terminal import duration, print_table, say
 from tuning.report.text import size_text
@@ -104,7 +105,8 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
             data = load_data(problem)
         executor.load(data)
         executor.probe()
-        found = estimate(executor, problem, settings.seed)
+        copies = max(1, len(folds_of(data))) * settings.repeats
+        found = estimate(executor, problem, settings.seed, copies)
         workers = executor.workers or 1
     console.print(f"Problem {problem.name}: the whole grid")
     for table in estimate_tables(found, workers):
@@ -231,7 +233,11 @@ def _go_on_command(settings: Settings, request: Request) -> str:
     """The command that goes on with a search, at this moment."""
     try:
         there = read_manifest(settings.out)
-        extended = settings.kept != there.strategies or settings.budget.settings() != there.budget
+        extended = (
+            settings.kept != there.strategies
+            or settings.budget.settings() != there.budget
+            or settings.finalists != there.finalists
+        )
     except TuningError:  # there is no run yet
         extended = False
     return go_on_command(settings.out, request, extended)
@@ -252,7 +258,7 @@ def go_on_command(out: Path, request: Request, search: bool = False) -> str:
             option = {"epochs": "epochs-total"}.get(name, name.replace("_", "-"))
             words += [f"--{option}", f"{value:g}" if isinstance(value, float) else str(value)]
     options = ("workers", "address", "trial_timeout", "trial_memory")
-    searched = ("trials", "random", "sweep", "sweep_order", "warm")
+    searched = ("trials", "random", "sweep", "sweep_order", "warm", "finalists", "repeats", "folds")
     for option in (*(searched if search else ()), *options):
         if (value := getattr(request, option)) is not None:
             words += [f"--{option.replace('_', '-')}", str(value)]

@@ -56,12 +56,15 @@ class Split:
     ----------
     parts : tuple of arrays, or of dicts, lists or tuples of arrays
         x, y and, if there are any, sample weights; the first dimension counts the rows.
+    rows : array of int, optional
+        The numbers of those that belong to it; all unless told.
     """
 
-    def __init__(self, parts: tuple[Arrays, ...]) -> None:
+    def __init__(self, parts: tuple[Arrays, ...], rows: np.ndarray | None = None) -> None:
         import keras
 
-        self.n_rows = n_samples(parts)
+        self._rows = np.arange(n_samples(parts)) if rows is None else rows
+        self.n_rows = len(self._rows)
         self._on_tensorflow = keras.backend.backend() == "tensorflow"
         self._parts = map_arrays(in_floatx, parts)
         if self._on_tensorflow:
@@ -80,23 +83,24 @@ class Split:
             In which to read the rows, another each time; as they stand unless told.
         """
         make = _tensorflow_batches if self._on_tensorflow else _python_batches
-        return make(self._parts, self.n_rows, batch_size, orders)
+        return make(self._parts, self._rows, batch_size, orders)
 
 
 def _tensorflow_batches(
-    parts: tuple[Any, ...], n_rows: int, batch_size: int, orders: Orders | None
+    parts: tuple[Any, ...], own: np.ndarray, batch_size: int, orders: Orders | None
 ) -> Any:
     import tensorflow as tf
 
+    n_rows = len(own)
     options = tf.data.Options()
     options.autotune.enabled = False
     options.threading.private_threadpool_size = 1
     options.threading.max_intra_op_parallelism = 1
-    rows = tf.data.Dataset.range(n_rows)
+    rows = tf.data.Dataset.from_tensor_slices(own)
     if orders is not None:
 
         def order() -> np.ndarray:  # asked for once an epoch: on TensorFlow no one looks before
-            found = orders.begin()
+            found: np.ndarray = own[orders.begin()]
             orders.end()
             return found
 
@@ -114,20 +118,20 @@ def _tensorflow_batches(
 
 
 def _python_batches(
-    parts: tuple[Any, ...], n_rows: int, batch_size: int, orders: Orders | None
+    parts: tuple[Any, ...], own: np.ndarray, batch_size: int, orders: Orders | None
 ) -> Any:
     import keras
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-        order = np.arange(n_rows)
+        order = own
         read_last = False  # Keras may look at a first batch before it trains
 
         def __len__(self) -> int:
-            return math.ceil(n_rows / batch_size)
+            return math.ceil(len(own) / batch_size)
 
         def __getitem__(self, i: int) -> tuple[Any, ...]:
             if orders is not None and i == 0:
-                self.order = orders.begin()
+                self.order = own[orders.begin()]
             self.read_last = i == len(self) - 1
             rows = self.order[i * batch_size : (i + 1) * batch_size]
             return map_arrays(lambda array: array[rows], parts)  # type: ignore[no-any-return]

@@ -23,6 +23,7 @@ from tuning.engines.nudge import nudged
 from tuning.engines.scores import divergence, score_metrics, shortest_float32
 from tuning.engines.weights import Weights, values_of, weights_of
 from tuning.problem.data import Data, map_arrays, splits_of
+from tuning.problem.folds import rows_of
 from tuning.problem.problem import Problem
 from tuning.trial import Outcome, Paused, Status, Trial, now
 
@@ -172,7 +173,10 @@ class _Training:
         self.model = model = compiled_model(self._problem, trial.configuration, trial.seed)
         if keras.backend.backend() == "tensorflow" and model.steps_per_execution == 1:
             model.steps_per_execution = STEPS_A_CALL  # the same steps, 1.3 to 1.6 times as fast
-        splits = {split: Split(self._data[split]) for split in splits_of(self._data)}
+        splits = {
+            split: Split(self._data[split], rows_of(self._data, split, trial.fold))
+            for split in splits_of(self._data)
+        }
         self._test = splits.get("test")
         train, validation = splits["train"], splits["validation"]
         if paused is not None and not self._goes_on_from(paused):
@@ -225,7 +229,10 @@ class _Training:
         import keras
 
         moved = "nudged" if self._nudge else ""
-        return f"{ENGINE} {keras.backend.backend()} {self._trial.point} {self._trial.seed} {moved}"
+        return (
+            f"{ENGINE} {keras.backend.backend()} {self._trial.point} {self._trial.seed} "
+            f"{self._trial.fold} {moved}"
+        )
 
     def _goes_on_from(self, paused: Paused) -> bool:
         """Whether a state is one that this training passes through."""

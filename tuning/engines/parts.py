@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from tuning.engines.rewrites.zero_columns import LEAST, Columns, columns_of_inpu
 from tuning.packing.sameness import Steps, numbers_that_differ
 from tuning.packing.trace import Trace
 from tuning.problem.data import Data, map_arrays, n_samples, splits_of
+from tuning.problem.folds import folds_of
 
 LARGE = 256  # numbers of a constant from which it is an argument of the program
 EVALUATION_ROWS = (128, 1024)  # a batch that scores takes a divisor of the rows in this range
@@ -57,11 +58,77 @@ OTHER_TEST = "other test"
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Batches of one size, which every training goes through, or those of some folds.
+
+    Attributes
+    ----------
+    size : int
+        Rows of a batch.
+    first : int
+        How many batches of that size went before.
+    count : int
+        Batches, one after another; 0 where it is a short last one.
+    takes : tuple of int, optional
+        How many of them each fold goes through; None where all go through all.
+    """
+
+    size: int
+    first: int
+    count: int
+    takes: tuple[int, ...] | None = None
+
+    def rows(self, order: np.ndarray) -> np.ndarray:
+        """The rows of one training, of shape (count, size), or (size,) of a short last batch.
+
+        Parameters
+        ----------
+        order : array of int, shape (rows,)
+            Of all its rows; row 0 stands in place of those that it has not.
+        """
+        wanted = max(1, self.count) * self.size
+        own = order[self.first * self.size :] if self.count else order[-self.size :]
+        whole = np.zeros(wanted, np.int32)
+        whole[: len(own)] = own[:wanted]
+        return whole.reshape(self.count, self.size) if self.count else whole
+
+    def active(self, fold: int) -> np.ndarray:
+        """Whether a fold goes through each batch, of shape (count,), or () of a short last one."""
+        assert self.takes is not None
+        taken = np.arange(max(1, self.count)) < self.takes[fold]
+        return taken if self.count else taken[0]
+
+
+def cuts_of(lengths: Sequence[int], size: int) -> tuple[Cut, ...]:
+    """The batches of trainings of several lengths, full ones first.
+
+    Parameters
+    ----------
+    lengths : sequence of int
+        The rows of each fold.
+    size : int
+        Of a full batch.
+    """
+    whole = [n // size for n in lengths]
+    least, most = min(whole), max(whole)
+    cuts = [Cut(size, 0, least)] if least else []
+    if most > least:
+        cuts.append(Cut(size, least, most - least, tuple(n - least for n in whole)))
+    tails = [n % size for n in lengths]
+    for tail in sorted({*tails} - {0}, reverse=True):
+        takes = None if {*tails} == {tail} else tuple(int(each == tail) for each in tails)
+        cuts.append(Cut(tail, 0, 0, takes))
+    return tuple(cuts)
+
+
+@dataclass(frozen=True)
 class Sizes:
     """The rows of the batches that a program meets, full ones and short last ones.
 
     Attributes
     ----------
+    cuts : dict of str to tuple of Cut
+        The batches of each split, in order.
     train : tuple of int
         In training.
     scored : tuple of (str, int)
@@ -73,6 +140,7 @@ class Sizes:
         The name of the step that scores each split.
     """
 
+    cuts: dict[str, tuple[Cut, ...]]
     train: tuple[int, ...]
     scored: tuple[tuple[str, int], ...]
     scored_at_once: dict[str, int]
@@ -89,18 +157,34 @@ class Sizes:
         scored_rows : int, optional
             Rows of a batch that scores, where the model takes no other number.
         """
-        rows = {split: n_samples(data[split]) for split in splits_of(data)}
+        rows = lengths_of(data)
         at_once = {split: scored_rows or _divisor(rows[split]) for split in splits_of(data)[1:]}
+        cuts = {
+            split: cuts_of(lengths, at_once.get(split, batch_size))
+            for split, lengths in rows.items()
+        }
         own = shapes_of(data, "validation", 1)
         steps = {
             split: "test" if shapes_of(data, split, 1) == own else OTHER_TEST for split in at_once
         }
         scored: dict[tuple[str, int], tuple[str, int]] = {}
-        for split, size in at_once.items():
-            for n in _cuts(rows[split], size):
-                scored.setdefault((steps[split], n), (split, n))
-        train = tuple(_cuts(rows["train"], batch_size))
-        return cls(train, tuple(scored.values()), at_once, steps)
+        for split in at_once:
+            for cut in cuts[split]:
+                scored.setdefault((steps[split], cut.size), (split, cut.size))
+        train = tuple(dict.fromkeys(cut.size for cut in cuts["train"]))
+        return cls(cuts, train, tuple(scored.values()), at_once, steps)
+
+
+def lengths_of(data: Data) -> dict[str, tuple[int, ...]]:
+    """The rows of each split, of each fold where there are folds."""
+    lengths: dict[str, tuple[int, ...]] = {
+        split: (n_samples(data[split]),) for split in splits_of(data)
+    }
+    if folds := folds_of(data):
+        lengths["train"], lengths["validation"] = zip(
+            *((len(train), len(validation)) for train, validation in folds), strict=True
+        )
+    return lengths
 
 
 def shapes_of(data: Data, split: str, n: int) -> tuple[Any, ...]:
@@ -272,17 +356,13 @@ def _stay(
     )
 
 
-def _cuts(n: int, size: int) -> Iterable[int]:
-    """The sizes of batches that n rows are cut to: the full one, and the short last one."""
-    if n >= size:
-        yield size
-    if n % size:
-        yield n % size
+def _divisor(lengths: Sequence[int]) -> int:
+    """Rows a batch to score so many: if possible a divisor, so that there is no short last batch.
 
-
-def _divisor(n: int) -> int:
-    """Rows a batch to score n: if possible a divisor, so that there is no short last batch."""
+    Of folds of several lengths, all rows of the shortest at once, if they are not too many.
+    """
     low, high = EVALUATION_ROWS
-    if n <= high:
+    if (n := min(lengths)) <= high:
         return n
-    return next((size for size in range(high, low - 1, -1) if n % size == 0), 256)
+    sizes = range(high, low - 1, -1)
+    return next((size for size in sizes if not any(n % size for n in lengths)), 256)

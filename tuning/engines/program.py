@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from tuning.engines.batches import in_floatx
 from tuning.engines.evaluation import doubtful, evaluate
 from tuning.engines.kept import Functions, family_of, functions_kept
-from tuning.engines.parts import Retrace, Sizes, parts_of, shapes_of, without_zero_columns
+from tuning.engines.parts import (
+    Cut,
+    Retrace,
+    Sizes,
+    lengths_of,
+    parts_of,
+    shapes_of,
+    without_zero_columns,
+)
 from tuning.engines.stacking import stacked_variables, stacking_axes
 from tuning.packing.packs import PARAMETER_ROW_SECONDS, PARAMETER_STEP_SECONDS
 from tuning.packing.sameness import Steps
 from tuning.packing.trace import Slot, Trace
 from tuning.problem.data import Arrays, Data, map_arrays, n_samples, splits_of
+from tuning.problem.folds import folds_of
 from tuning.problem.problem import Problem
 
 if TYPE_CHECKING:
@@ -82,6 +92,9 @@ class Program:
         Of all members: whether it pays to compile well, and not just fast.
     apart : bool
         Whether each member has an order of rows of its own.
+    folds : sequence of int, optional
+        The fold of each member, where the data has folds: rows are then numbers of rows, and those
+        who have fewer batches wait for the others.
     tests : bool
         Whether any member is to be scored on the test data.
     problem : Problem, optional
@@ -106,12 +119,15 @@ class Program:
         *,
         epochs: int = 0,
         apart: bool = False,
+        folds: Sequence[int] = (),
         tests: bool = True,
         problem: Problem | None = None,
     ) -> None:
         first = members[0]
         sizes = Sizes.of(data, batch_size, first.scored_rows)
-        self.apart = apart
+        self.apart = apart or bool(folds)
+        self._cuts = sizes.cuts
+        self._folds, self._fold_of = folds_of(data) if folds else (), folds
         self.sizes, self.paths = first.sizes, first.paths
         self._members = members
         self.example = _zeros(shapes_of(data, "train", sizes.train[0]))
@@ -121,8 +137,8 @@ class Program:
         self._groups = _Groups(*first.sizes)
         self._metric_values = first.state[self._groups.metrics]
         shapes = tuple(
-            (split, repr(shapes_of(data, split, n_samples(data[split]))))
-            for split in splits_of(data)
+            (split, repr(shapes_of(data, split, n_samples(data[split]))), lengths)
+            for split, lengths in lengths_of(data).items()
         )
         family = family_of(problem, first, (sizes.train, sizes.scored, shapes)) if problem else None
         self._parts = parts_of(members, retrace, data, sizes, family)
@@ -135,18 +151,20 @@ class Program:
         self._training = self._parts["train", sizes.train[0]]
         self._scoring = self._parts["test", sizes.scored[0][1]]
         self._scoring_steps = sizes.steps
-        self._stacked = stacked_variables(members, self._parts, apart)
+        ragged = any(cut.takes for cuts in sizes.cuts.values() for cut in cuts)
+        self._stacked = stacked_variables(members, self._parts, self.apart, ragged)
         axes = [0 if each else None for each in self._stacked]
-        axes = axes if apart else stacking_axes(self._training, self._stacked)
+        axes = axes if self.apart else stacking_axes(self._training, self._stacked)
         self._axes = axes[self._groups.variables]
         self._data = {split: self._rows(data[split]) for split in splits_of(data)}
         self._scored = {
-            split: _in_batches(self._data[split], n) for split, n in sizes.scored_at_once.items()
+            split: self._in_batches(split, np.arange(n_samples(self._data[split])))
+            for split in sizes.scored_at_once
+            if not self._has_folds(split)
         }
         self._compiled: dict[int, dict[str, Any]] = {}  # by the number of members
         self._functions_kept = functions_kept(self._key(shapes)) if problem else {}
-        rows = n_samples(data["train"])
-        slower = self._slower_seconds(math.ceil(rows / batch_size), rows, sizes.scored[0][1])
+        slower = self._slower_seconds(self.n_steps, self.n_rows, sizes.scored[0][1])
         self._lost_seconds = epochs * slower  # unless it is compiled to run fast
 
     def block_size(self, n: int, most: int) -> int:
@@ -203,15 +221,19 @@ class Program:
 
     def _guessed_seconds(self) -> float:
         """An epoch of one member, about."""
-        rows = n_samples(self._data["train"])
         size = sum(value.size for value in self._members[0].state[self._groups.trainable])
         steps = self.n_steps * PARAMETER_STEP_SECONDS
-        return float(size * (rows * PARAMETER_ROW_SECONDS + steps))
+        return float(size * (self.n_rows * PARAMETER_ROW_SECONDS + steps))
+
+    @property
+    def n_rows(self) -> int:
+        """The rows of an epoch, the most that a fold has."""
+        return max((len(train) for train, _ in self._folds), default=n_samples(self._data["train"]))
 
     @property
     def n_steps(self) -> int:
         """The batches of an epoch."""
-        return math.ceil(n_samples(self._data["train"]) / self._batch_size)
+        return math.ceil(self.n_rows / self._batch_size)
 
     @property
     def doubtful(self) -> tuple[str, ...]:
@@ -226,32 +248,32 @@ class Program:
             variables.append(values[0] if axis is None else np.stack(values, axis))
         return State(variables, members)
 
-    def batches(self, orders: Sequence[np.ndarray]) -> tuple[Any, Any]:
-        """The training rows in an order: all full batches stacked, and the short last one.
+    def batches(self, orders: Sequence[np.ndarray], members: Sequence[int] = ()) -> Batches:
+        """The training rows in an order, in batches.
 
         Parameters
         ----------
         orders : sequence of array of int, shape (rows,)
-            One for all members; if they have their own, one each.
+            Numbers of rows: one order for all members; if they have their own, one each.
+        members : sequence of int
+            Whose orders they are, if they have their own.
         """
         if not self.apart:
-            return _in_batches(self._data["train"], self._batch_size, orders[0])
-        order = np.stack(orders).astype(np.int32)
-        whole = order.shape[1] // self._batch_size * self._batch_size
-        heads = order[:, :whole].reshape(len(order), -1, self._batch_size).swapaxes(0, 1)
-        return (heads if whole else None), (order[:, whole:] if whole < order.shape[1] else None)
+            return self._in_batches("train", orders[0])
+        return self._numbered("train", members, orders)
 
-    def epoch(self, state: State, batches: tuple[Any, Any]) -> tuple[State, dict[str, Any]]:
+    def epoch(self, state: State, batches: Batches) -> tuple[State, dict[str, Any]]:
         """Train one epoch and validate: the logs of Keras' `fit`, each of shape (members,)."""
         n = len(state.members)
         if n not in self._compiled:
             self._compiled[n] = self._compile(state, batches)
         functions, given = self._compiled[n], self._given(state)
         carried = self._begun(state)
-        for name, part in zip(("steps", "step"), batches, strict=True):
-            if part is not None:
-                carried = functions[name](carried, given, part)
-        after, logs = functions["validation"](carried, given, self._scored["validation"])
+        for cut, part in zip(self._cuts["train"], batches, strict=True):
+            if part.taken is None or part.taken.any():
+                carried = functions[_name(cut)](carried, given, part.rows, part.taken)
+        scored = self._scored_batches("validation", state.members)
+        after, logs = functions["validation"](carried, given, scored)
         variables = list(carried[0])
         variables[self._groups.non_trainable] = after
         return State(variables, state.members), logs
@@ -265,7 +287,8 @@ class Program:
             return {}
         function = self._compiled[len(state.members)]["test"]
         given = self._given(state)
-        scores: dict[str, Any] = function(state.variables, given, self._scored["test"])
+        scored = self._scored_batches("test", state.members)
+        scores: dict[str, Any] = function(state.variables, given, scored)
         return scores
 
     def weights(self, state: State, i: int) -> list[np.ndarray]:
@@ -286,10 +309,45 @@ class Program:
         import jax
 
         state = self.start(range(len(self._members)))
-        order = np.arange(n_samples(self._data["train"]))
-        batches = self.batches([order] * (len(self._members) if self.apart else 1))
+        folds = [self._folds[fold][0] for fold in self._fold_of]
+        every = [np.arange(self.n_rows)] * (len(self._members) if self.apart else 1)
+        batches = self.batches(folds or every, state.members)
         for function, arguments, _ in self._functions(state, batches).values():
             jax.eval_shape(function, *arguments)
+
+    def _has_folds(self, split: str) -> bool:
+        """Whether each fold has other rows of a split."""
+        return bool(self._folds) and split != "test"
+
+    def _scored_batches(self, split: str, members: Sequence[int]) -> Batches:
+        """What some members are scored on."""
+        if not self._has_folds(split):
+            return self._scored[split]
+        return self._numbered(split, members, [self._folds[self._fold_of[i]][1] for i in members])
+
+    def _in_batches(self, split: str, order: np.ndarray) -> Batches:
+        """The rows of a split in an order, on the device."""
+        import jax
+
+        def cut_to(cut: Cut) -> Any:
+            rows = cut.rows(order)
+            return map_arrays(lambda array: np.take(array, rows, axis=0), self._data[split])
+
+        return [Batch(jax.device_put(cut_to(cut))) for cut in self._cuts[split]]
+
+    def _numbered(
+        self, split: str, members: Sequence[int], orders: Sequence[np.ndarray]
+    ) -> Batches:
+        """The numbers of rows that each member takes, on the axis of members."""
+        found = []
+        for cut in self._cuts[split]:
+            axis = 1 if cut.count else 0
+            rows = np.stack([cut.rows(order) for order in orders], axis)
+            taken = None
+            if cut.takes is not None:
+                taken = np.stack([cut.active(self._fold_of[i]) for i in members], axis)
+            found.append(Batch(rows, taken))
+        return found
 
     def _rows(self, parts: tuple[Arrays, ...]) -> tuple[Arrays, ...]:
         """x, y and any sample weights as the program takes them."""
@@ -329,7 +387,7 @@ class Program:
         }
         return given | ({("rows", 0): self._data["train"]} if self.apart else {})
 
-    def _compile(self, state: State, batches: tuple[Any, Any]) -> dict[str, Any]:
+    def _compile(self, state: State, batches: Batches) -> dict[str, Any]:
         """The functions of a block of members, by name.
 
         All are traced before any is compiled: one by one, each between two of others' epochs, they
@@ -339,15 +397,14 @@ class Program:
 
         kept = self._functions_kept.setdefault(len(state.members), Functions()).compiled
         seldom = FAST_TO_RUN if self._long else FAST_TO_COMPILE
-        there = ("steps", *IN_BETWEEN.items()) in kept
-        limit = FAST_SECONDS if there else SAVED_SECONDS
-        how = {
-            "steps": IN_BETWEEN if self._lost_seconds <= limit else FAST_TO_RUN,
-            "step": seldom,
-            "validation": FAST_TO_RUN if self._long else IN_BETWEEN,
-            "test": seldom,
-        }
         functions = self._functions(state, batches)
+        steps = _name(self._cuts["train"][0])
+        there = (steps, *IN_BETWEEN.items()) in kept
+        limit = FAST_SECONDS if there else SAVED_SECONDS
+        how = dict.fromkeys(functions, seldom) | {
+            steps: IN_BETWEEN if self._lost_seconds <= limit else FAST_TO_RUN,
+            "validation": FAST_TO_RUN if self._long else IN_BETWEEN,
+        }
         keys = {name: (name, *how[name].items()) for name in functions}
         best = {name: (name, *FAST_TO_RUN.items()) for name in functions}
         found = {name: kept.get(best[name]) or kept.get(keys[name]) for name in functions}
@@ -379,59 +436,52 @@ class Program:
         ]
         values = [np.asarray(value).tobytes() for value in self._metric_values]
         kept = None if self.kept is None else self.kept.tobytes()
-        own = self.sizes, self.apart, self._axes, self._stacked, self._scoring_steps, self._narrow
+        own = (
+            self.sizes, self.apart, self._axes, self._stacked, self._scoring_steps, self._narrow,
+            self._cuts,
+        )  # fmt: skip
         key = self._members[0].key, self._batch_size, shapes, own, kept, values, parts
         return hashlib.sha256(repr(key).encode()).hexdigest()
 
-    def _functions(self, state: State, batches: tuple[Any, Any]) -> dict[str, Any]:
+    def _functions(self, state: State, batches: Batches) -> dict[str, Any]:
         """What is compiled, by name: function, arguments, which of them it may overwrite."""
-        heads, tails = batches
-        given, carried, scored = self._given(state), self._begun(state), self._scored
+        given, carried = self._given(state), self._begun(state)
         found: dict[str, Any] = {}
-        if heads is not None:
-            found["steps"] = self._steps, (carried, given, heads), 0
-        if tails is not None:
-            found["step"] = self._step, (carried, given, tails), ()
-        found["validation"] = self._validated, (carried, given, scored["validation"]), ()
-        if self._tests and "test" in scored:
-            found["test"] = self._tested, (state.variables, given, scored["test"]), ()
+        for cut, part in zip(self._cuts["train"], batches, strict=True):
+            function = functools.partial(self._trained, cut)
+            overwritten = 0 if cut.count else ()
+            found[_name(cut)] = function, (carried, given, part.rows, part.taken), overwritten
+        scored = self._scored_batches("validation", state.members)
+        found["validation"] = self._validated, (carried, given, scored), ()
+        if self._tests and "test" in self._scored:
+            scored = self._scored_batches("test", state.members)
+            found["test"] = self._tested, (state.variables, given, scored), ()
         return found
 
-    def _steps(self, carried: Any, given: Any, batches: Any) -> Any:
-        """All full batches of every member."""
+    def _trained(self, cut: Cut, carried: Any, given: Any, rows: Any, taken: Any) -> Any:
+        """The members' states after the batches of one size."""
         import jax
 
-        def over(step: Any, state: Any) -> Any:
-            return jax.lax.scan(lambda state, batch: (step(state, batch), None), state, batches)[0]
-
-        return self._trained(over, carried, given, self._batch_size)
-
-    def _step(self, carried: Any, given: Any, batch: Any) -> Any:
-        """One short batch of every member."""
-        n = n_samples(self._data["train"]) % self._batch_size
-        return self._trained(lambda step, state: step(state, batch), carried, given, n)
-
-    def _trained(self, over: Any, carried: Any, given: Any, rows: int) -> Any:
-        """The members' states after running the step under `over`: a scan, or one call."""
-        import jax
-        import jax.numpy as jnp
-
-        part, (own, constants) = self._parts["train", rows], given["train", rows]
+        part, (own, constants) = self._parts["train", cut.size], given["train", cut.size]
         variables, metrics, logs = carried
         n, kept = len(metrics[0]), [len(variables), len(variables) + len(metrics)]
         axes = [*self._axes, *[0] * (len(metrics) + len(logs))]
 
         def one(state: Any, own: Any, batch: Any) -> Any:
             if self.apart:
-                order = jnp.reshape(batch, (-1,))
-                batch = jax.tree.map(lambda array: array[order], given["rows", 0])
+                batch = _gathered(given["rows", 0], batch)
             leaves = [*state[: kept[1]], *jax.tree.leaves(batch)]
             return evaluate(part.traced, own | constants, leaves, part.columns)
 
         every = _mapped(one, (axes, 0, 0 if self.apart else None), axes, n)
+        numbers = _one(own, n)
+
+        def step(state: Any, batch: Any) -> Any:
+            rows, taken = batch
+            return _where(taken, every(state, numbers, rows), state, axes)
+
         state = _taken([*variables, *metrics, *logs], axes, n)
-        after = over(lambda state, batch: every(state, _one(own, n), batch), state)
-        after = _stacked(after, axes, n)
+        after = _stacked(_over(step, state, (rows, taken), cut), axes, n)
         return after[: kept[0]], after[kept[0] : kept[1]], after[kept[1] :]
 
     def _validated(self, carried: Any, given: Any, batches: Any) -> tuple[list[Any], Any]:
@@ -479,27 +529,31 @@ class Program:
         axes = [*self._axes[groups.non_trainable], *[0] * len(metrics)]
         state = _taken([*variables[groups.non_trainable], *metrics], axes, n)
 
-        def step(carried: Any, batch: Any) -> tuple[Any, None]:
-            leaves = jax.tree.leaves(batch)
-            key = (self._scoring_steps[split], leaves[0].shape[0])
+        has_folds = self._has_folds(split)
+        out_axes = [*axes, *[0] * len(self._members[0].logs)]
+
+        def stepped(cut: Cut, carried: Any, batch: Any) -> Any:
+            rows, taken = batch
+            key = (self._scoring_steps[split], cut.size)
             part, (own, constants) = self._parts[key], given[key]
 
-            def one(fixed: Any, state: Any, own: Any) -> Any:
-                inputs = [*fixed, *state, *leaves]
+            def one(fixed: Any, state: Any, own: Any, batch: Any) -> Any:
+                if has_folds:
+                    batch = _gathered(given["rows", 0], batch)
+                inputs = [*fixed, *state, *jax.tree.leaves(batch)]
                 return evaluate(part.traced, own | constants, inputs, part.columns)
 
-            in_axes = (self._axes[groups.trainable], axes, 0)
-            out_axes = [*axes, *[0] * len(self._members[0].logs)]
-            made = _mapped(one, in_axes, out_axes, n)(fixed, carried[0], _one(own, n))
+            in_axes = (self._axes[groups.trainable], axes, 0, 0 if has_folds else None)
+            every = _mapped(one, in_axes, out_axes, n)
+            state, before = carried
+            made = every(fixed, state, _one(own, n), rows)
             logs = [jnp.reshape(log, (n,)).astype(jnp.float32) for log in made[len(axes) :]]
-            return (made[: len(axes)], logs), None
+            state = _where(taken, made[: len(axes)], state, axes)
+            return state, _where(taken, logs, before, [0] * len(logs))
 
         carried: Any = (state, self._no_logs(n))
-        heads, tails = batches
-        if heads is not None:
-            carried, _ = jax.lax.scan(step, carried, heads)
-        if tails is not None:
-            carried, _ = step(carried, tails)
+        for cut, part in zip(self._cuts[split], batches, strict=True):
+            carried = _over(functools.partial(stepped, cut), carried, part, cut)
         after, n_others = _stacked(carried[0], axes, n), len(axes) - len(metrics)
         return after[:n_others], self._results(after[n_others:], carried[1], given)
 
@@ -531,6 +585,26 @@ class Program:
         )
         each = stateful if kept >= parameters else stateless
         return float(steps * parameters * each + rows * outputs * output)
+
+
+class Batch(NamedTuple):
+    """Batches of one size, as a program takes them.
+
+    Attributes
+    ----------
+    rows : tree of arrays, or array of int
+        The rows; or, where members have their own, the numbers of these, each of shape
+        (count, members, size), or without the first where it is a short last batch.
+    taken : array of bool, optional
+        Of shape (count, members), or without the first: whether a member goes through it.
+    """
+
+    rows: Any
+    taken: np.ndarray | None = None
+
+
+Batches: TypeAlias = list[Batch]
+"""The batches of each `Cut` of a split."""
 
 
 class _Groups:
@@ -611,21 +685,49 @@ def _stack(value: Any, n: int) -> np.ndarray:
     return np.stack([np.asarray(value)] * n)
 
 
-def _in_batches(
-    parts: tuple[Arrays, ...], size: int, order: np.ndarray | None = None
-) -> tuple[Any, Any]:
-    """The rows on the device: all full batches stacked, and the short last one; None for none."""
+def _name(cut: Cut) -> str:
+    """The name of the function that trains the batches of a cut."""
+    name = "steps" if cut.count else "step"
+    return name if cut.takes is None else f"{name} of some, {cut.size} rows"
+
+
+def _gathered(rows: Any, numbers: Any) -> Any:
+    """The rows of some numbers, of every array."""
+    import jax
+    import jax.numpy as jnp
+
+    order = jnp.reshape(numbers, (-1,))
+    return jax.tree.map(lambda array: array[order], rows)
+
+
+def _over(step: Callable[[Any, Any], Any], state: Any, batches: Any, cut: Cut) -> Any:
+    """The state after every batch of a cut."""
     import jax
 
-    order = np.arange(n_samples(parts)) if order is None else order
-    whole = len(order) // size
+    if not cut.count:
+        return step(state, tuple(batches))
+    over = tuple(batches)
+    return jax.lax.scan(lambda state, batch: (step(state, batch), None), state, over)[0]
 
-    def head(array: np.ndarray) -> np.ndarray:
-        rows = np.take(array, order[: whole * size], axis=0)
-        return rows.reshape(whole, size, *array.shape[1:])
 
-    def tail(array: np.ndarray) -> np.ndarray:
-        return array[order[whole * size :]]
+def _where(
+    taken: Any, after: Sequence[Any], before: Sequence[Any], axes: Sequence[int | None]
+) -> list[Any]:
+    """The values after a step, of the members that took it; of the others those before.
 
-    heads, tails = (jax.device_put(map_arrays(cut, parts)) for cut in (head, tail))
-    return (heads if whole else None), (tails if whole * size < len(order) else None)
+    What members share no step changes, where some take fewer.
+    """
+    import jax.numpy as jnp
+
+    if taken is None:
+        return list(after)
+    found = []
+    for new, old, axis in zip(after, before, axes, strict=True):
+        if axis is None:
+            found.append(new)
+            continue
+        shape = [1] * jnp.ndim(new)
+        if taken.size > 1:
+            shape[axis] = taken.size
+        found.append(jnp.where(jnp.reshape(taken, shape), new, old))
+    return found

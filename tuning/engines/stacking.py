@@ -9,8 +9,12 @@ from tuning.engines.rewrites.zero_columns import columns_of
 from tuning.packing.sameness import Steps, variables_that_differ
 from tuning.packing.trace import Atom, Body, Number, Slot
 
+STEPS = ("train", "test", OTHER_TEST)
 
-def stacked_variables(members: Sequence[Steps], parts: Parts, apart: bool) -> list[bool]:
+
+def stacked_variables(
+    members: Sequence[Steps], parts: Parts, apart: bool, ragged: bool = False
+) -> list[bool]:
     """Of each variable, whether members may come to have different values of it.
 
     One that begins equal in all and is only ever computed from what is equal stays equal: frozen
@@ -23,6 +27,8 @@ def stacked_variables(members: Sequence[Steps], parts: Parts, apart: bool) -> li
     parts : dict
     apart : bool
         Whether members read different rows.
+    ragged : bool
+        Whether some go through fewer steps than others: then all that a step changes may differ.
     """
     trainable, non_trainable, optimizer, metrics = members[0].sizes
     weights, others = [*range(trainable)], [*range(trainable, trainable + non_trainable)]
@@ -37,14 +43,17 @@ def stacked_variables(members: Sequence[Steps], parts: Parts, apart: bool) -> li
     }
     stacked = variables_that_differ(members)
     stacked[scores[0] if scores else len(stacked) :] = [True] * metrics
-    before = -1
-    while sum(stacked) > before:
-        before = sum(stacked)
+    known = -1
+    while sum(stacked) > known:
+        known = sum(stacked)
         for (name, _), part in parts.items():
             places, first = taken[name]
             varies = _varies(part, [stacked[place] for place in places], apart)
-            for place, atom in zip(places[first:], part.traced.body.outputs, strict=False):
-                stacked[place] |= varies(atom)
+            body = part.traced.body
+            moves = ragged and name in STEPS
+            own = zip(places[first:], body.inputs[first:], body.outputs, strict=False)
+            for place, before_, given in own:
+                stacked[place] |= varies(given) or (moves and given != before_)
     return stacked
 
 

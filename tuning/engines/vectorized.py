@@ -15,6 +15,8 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from tuning.compatibility.keras import fixed_rows
 from tuning.engines.batches import row_order
 from tuning.engines.fit import fit_on, seconds_a_step
@@ -34,6 +36,7 @@ from tuning.packing.axes import UNPACKED, Packing, Recorded
 from tuning.packing.sameness import Steps, equal, steps_of
 from tuning.packing.trace import Unproven
 from tuning.problem.data import Data, n_samples
+from tuning.problem.folds import folds_of, rows_of
 from tuning.problem.problem import Problem
 from tuning.space.grid import Configuration
 from tuning.trial import Outcome, Paused, Status, Trial, batch_size
@@ -71,6 +74,8 @@ class Member:
         Its share of all other time.
     paused : Paused, optional
         Where it goes on; at its beginning if there is none.
+    fold : int, optional
+        Which fold of the data validates it.
     """
 
     configuration: Configuration
@@ -82,6 +87,7 @@ class Member:
     epoch_seconds: list[float] = field(default_factory=list)
     seconds: float = 0.0
     paused: Paused | None = None
+    fold: int | None = None
 
     def begin(self) -> None:
         """Forget what was trained here, and go back to where it begins or goes on."""
@@ -96,6 +102,11 @@ class Member:
         self.epoch_seconds.append(seconds)
         if tests:
             self.tests[len(self.curve)] = tests
+
+    @property
+    def rows(self) -> tuple[int, int | None]:
+        """What members have in common that read the same rows in the same order."""
+        return self.seed, self.fold
 
     @property
     def start(self) -> int:
@@ -206,8 +217,9 @@ def try_out(
     Exception
         If the model cannot be vectorized: what JAX or Keras says of it.
     """
+    fold = 0 if folds_of(data) else None
     members = [
-        Member(configuration, each, look_at(problem, data, configuration, each), [])
+        Member(configuration, each, look_at(problem, data, configuration, each), [], fold=fold)
         for each in (seed, seed + 1)
     ]
     program = program_of(Task(problem, data, UNPACKED), members)
@@ -287,7 +299,7 @@ def _looks(
         if "epochs" in read:
             left = [each for each in own if each.meant != trial.meant]
             own = [each for each in own if each.meant == trial.meant]
-        yield Member(dict(trial.configuration), trial.seed, steps, own)
+        yield Member(dict(trial.configuration), trial.seed, steps, own, fold=trial.fold)
 
 
 def _look_or_remember(task: Task, trial: Trial, twice: bool) -> tuple[Steps, Set[str]]:
@@ -360,7 +372,7 @@ def _once(members: list[Member]) -> list[Member]:
     alike: dict[Any, list[Member]] = {}
     for member in members:
         numbers = [number.tobytes() for own in member.steps.numbers for number in own]
-        others = alike.setdefault((member.seed, *numbers), [])
+        others = alike.setdefault((*member.rows, *numbers), [])
         same = next((other for other in others if equal(member.steps, other.steps)), None)
         if same is None:
             others.append(member)
@@ -450,7 +462,8 @@ def program_of(task: Task, members: list[Member]) -> Program:
         epochs=sum(member.last - member.start for member in members if member.trials),
         problem=task.problem,
         tests=not trials or any(map(_is_whole, trials)),
-        apart=len({member.seed for member in members}) > 1,
+        apart=len({member.rows for member in members}) > 1,
+        folds=[member.fold for member in members if member.fold is not None],
     )
 
 
@@ -460,18 +473,16 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
 
     started = time.perf_counter()
     order = sorted(members, key=lambda member: -member.last)
-    seeds = [member.seed for member in order]
     program = program_of(task, order)
-    n_rows = n_samples(task.data["train"])
     blocks = program.blocks(len(order), at_once, order[0].last - order[0].start)
     states = [program.start(block) for block in blocks]
     for member in members:
         member.seconds += (time.perf_counter() - started) / len(members)
     for epoch in range(order[0].start, order[0].last):
         begun = time.perf_counter()
-        rows = {seed: row_order(seed, epoch, n_rows) for seed in set(seeds)}
+        rows = {each: _rows(task.data, *each, epoch) for each in {own.rows for own in order}}
         if not program.apart:
-            batches = program.batches([rows[seeds[0]]])
+            batches = program.batches(list(rows.values()))
         shuffling = (time.perf_counter() - begun) / len(members)
         for i, block in enumerate(blocks):
             own = [order[k] for k in dict.fromkeys(block)]
@@ -482,7 +493,7 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
                 return
             begun = time.perf_counter()
             if program.apart:
-                batches = program.batches([rows[order[k].seed] for k in block])
+                batches = program.batches([rows[order[k].rows] for k in block], block)
             states[i], logs = program.epoch(states[i], batches)
             tests = program.test(states[i]) if _tested(own, epoch) else {}
             logs, tests = jax.device_get((logs, tests))
@@ -498,6 +509,14 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
                 _compare_with_fit(task, program, own[0], left)
             if reporter.due:
                 yield reporter.report()
+
+
+def _rows(data: Data, seed: int, fold: int | None, epoch: int) -> np.ndarray:
+    """The numbers of the rows that train, in the order of an epoch."""
+    own = rows_of(data, "train", fold)
+    if own is None:
+        return row_order(seed, epoch, n_samples(data["train"]))
+    return np.take(own, row_order(seed, epoch, len(own)))
 
 
 @dataclass(frozen=True)

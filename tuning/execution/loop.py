@@ -124,6 +124,10 @@ class Record(Protocol):
         """Count for strategies what was trained for another one already."""
         ...
 
+    def completed(self, counted: Sequence[Counted]) -> list[Outcome]:
+        """The trials that outcomes just counted are of, where a trial is made of several."""
+        ...
+
     def history(self, strategies: Collection[str]) -> Iterable[Outcome]:
         """What is counted for strategies, in the order in which it was."""
         ...
@@ -435,7 +439,7 @@ class _Plan:
             if kept or copies:
                 copied = self._record.copy(copies) if copies else []
                 self._progress.kept(kept + len(copied))
-                found += [outcome for _, outcome in copied]
+                found += self._record.completed(copied)
                 more |= self._hear(copied)
             for asked in self._asked:
                 asked.tell()
@@ -504,7 +508,7 @@ class _Plan:
                 self._add(each.again, waits=self._is_waited_for(each.again))
         for asked in self._asked:
             asked.tell()
-        return [outcome for _, outcome in everything]
+        return self._record.completed(everything)
 
     def refuse_to_wait(self) -> None:
         """Raise TuningError if a sampler waits though it has heard everything."""

@@ -395,6 +395,10 @@ class Memory:
             self._points[strategy, outcome.trial.number] = outcome.trial.point
             self._trained[outcome.trial.point, outcome.trial.epochs] = outcome
 
+    def completed(self, counted: Sequence[Counted]) -> list[Outcome]:
+        """The outcomes themselves: each is a trial."""
+        return [outcome for _, outcome in counted]
+
     def copy(self, wanted: Sequence[tuple[str, Trial]]) -> list[Counted]:
         """Count for strategies what was trained for another one already."""
         copies = [

@@ -29,6 +29,7 @@ from tuning.execution.threads import one_cpu, use_one_thread
 from tuning.packing.axes import UNPACKED, Packing, completed
 from tuning.problem.data import Data, text_of
 from tuning.problem.environment import environment, refuse_another_environment
+from tuning.problem.folds import without_folds
 from tuning.problem.problem import Problem
 from tuning.space.grid import Grid
 from tuning.space.space import Configuration, Space
@@ -357,6 +358,8 @@ def train_prepared(
         If Keras is not set up as for the run's other workers.
     """
     deadline = math.inf if seconds is None else time.perf_counter() + seconds
+    if trials[0].fold is None:  # of a model that is to learn from all rows
+        data = without_folds(data)
     keeper = Keeper(keep, problem, data) if keep is not None else None
     if job.environment:
         refuse_another_environment(problem, job.environment)

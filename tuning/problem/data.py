@@ -57,13 +57,16 @@ def text_of(data: Data) -> str:
 
 
 def data_fingerprint(data: Data) -> str:
-    """SHA-256 of every array's name, type, shape and bytes."""
+    """SHA-256 of every array's name, type, shape and bytes, and of the rows of each fold."""
     digest = hashlib.sha256()
     for split in splits_of(data):
         for part, arrays in zip(PARTS, data[split], strict=False):
             for name, array in named_arrays(arrays):
                 digest.update(f"{split} {part} {name} {array.dtype} {array.shape}\n".encode())
                 digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    for train, validation in data.get("folds", ()):
+        for rows in (train, validation):
+            digest.update(np.ascontiguousarray(rows).view(np.uint8).data)
     return digest.hexdigest()
 
 

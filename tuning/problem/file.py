@@ -135,6 +135,7 @@ def _run(file: ProblemFile) -> Problem:
         getattr(module, "metric", DEFAULT_METRIC),
         getattr(module, "mode", None),
         getattr(module, "references", ()),
+        getattr(module, "folds", None),
     )
     return check_problem(problem, where)
 

@@ -36,6 +36,8 @@ def problem_of(
     data: Any,
     *,
     validation_split: float | None = None,
+    folds: Any = None,
+    groups: Any = None,
     metric: str = DEFAULT_METRIC,
     mode: Mode | None = None,
     references: Any = (),
@@ -61,6 +63,9 @@ def problem_of(
     validation_split : float, optional
         The share of the rows to validate with, above 0 and below 1. As in Keras' `fit` these are
         the last rows, before any shuffling.
+    folds, groups
+        How rows are cut for cross-validation, and the group of each: see
+        `tuning.problem.folds.in_folds`.
     metric, mode, references
         Those of `Problem`.
     name : str
@@ -73,7 +78,7 @@ def problem_of(
     """
     where = f"problem {name!r}"
     space = space_of(space)
-    loader = _loader(data, validation_split, where)
+    loader = _loader(data, validation_split, folds, groups, where)
     if not callable(build_model):
         raise TuningError(
             f"{where}: build_model has to be a function, not {type(build_model).__name__}"
@@ -94,7 +99,7 @@ def problem_of(
         buffers,
     )
     return check_problem(
-        Problem(functions, space, loader, build_model, metric, mode, references), where
+        Problem(functions, space, loader, build_model, metric, mode, references, folds), where
     )
 
 
@@ -315,8 +320,16 @@ def _why_not(found: Reached, error: Exception) -> str:
     return f"{ROOT} cannot be sent to workers: {first_line(error)}"
 
 
-def _loader(data: Any, share: float | None, where: str) -> Callable[[], Any]:
+def _loader(
+    data: Any, share: float | None, folds: Any, groups: Any, where: str
+) -> Callable[[], Any]:
     """The function that returns the splits."""
+    if folds is None and groups is not None:
+        raise TuningError(f"{where}: groups are of folds: say how many folds there are")
+    if folds is not None:
+        if share is not None:
+            raise TuningError(f"{where}: give folds or validation_split, not both")
+        return functools.partial(_for_folds, data, groups)
     if share is not None:
         number = isinstance(share, int | float) and not isinstance(share, bool)
         if not number or not 0 < share < 1:
@@ -336,6 +349,13 @@ def _loader(data: Any, share: float | None, where: str) -> Callable[[], Any]:
         f"{where}: data has to be a function, a dict of splits, or (x, y) with validation_split, "
         f"not {type(data).__name__}"
     )
+
+
+def _for_folds(data: Any, groups: Any) -> Any:
+    """All rows, and the group of each where there are groups."""
+    given = data() if callable(data) else data
+    splits = dict(given) if isinstance(given, Mapping) else {"train": given}
+    return splits if groups is None else splits | {"groups": groups}
 
 
 def _split(data: Any, share: float) -> dict[str, Any]:

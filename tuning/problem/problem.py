@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
+import numpy as np
+
 from tuning.errors import TuningError, first_line, quoted
 from tuning.problem.data import NEEDED_SPLITS, SPLITS, Data, checked_split, splits_of
+from tuning.problem.folds import in_folds
 from tuning.space.given import as_grid
 from tuning.space.grid import Configuration, Grid
 from tuning.space.parameters import Int
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 Mode: TypeAlias = Literal["max", "min"]
 
 DEFAULT_METRIC = "val_accuracy"
+GROUPS = "groups"
 
 
 class Code(Protocol):
@@ -82,6 +86,9 @@ class Problem:
     references : tuple of dict
         Results published elsewhere, shown beside ours: ``strategy``, ``trials``, ``epochs``, the
         metric's validation and test values, ``cpu_seconds``.
+    folds : int, splitter or iterable of (array, array), optional
+        How rows are cut for cross-validation: see `tuning.problem.folds.in_folds`. `load_data`
+        then needs no ``validation``, and may return ``groups``, one for each row.
     """
 
     code: Code
@@ -91,6 +98,7 @@ class Problem:
     metric: str = DEFAULT_METRIC
     mode: Mode | None = None
     references: tuple[dict[str, Any], ...] = ()
+    folds: Any = None
 
     @property
     def grid(self) -> Grid:
@@ -211,10 +219,19 @@ def load_data(problem: Problem) -> Data:
         loaded = problem.load_data()
     except (Exception, SystemExit) as error:
         raise TuningError(f"{where} failed: {first_line(error)}") from error
-    if not isinstance(loaded, Mapping) or not set(NEEDED_SPLITS) <= set(loaded) <= set(SPLITS):
+    has_folds = problem.folds is not None
+    needed = set(NEEDED_SPLITS[:1] if has_folds else NEEDED_SPLITS)
+    known = {*SPLITS, GROUPS} if has_folds else {*SPLITS}
+    if not isinstance(loaded, Mapping) or not needed <= set(loaded) <= known:
         found = sorted(map(str, loaded)) if isinstance(loaded, Mapping) else type(loaded).__name__
         raise TuningError(
             f"{where} has to return a dict of train and validation, and test if there is one, "
             f"not {found}"
         )
-    return {split: checked_split(loaded[split], f"{where}: {split}") for split in splits_of(loaded)}
+    data = {split: checked_split(loaded[split], f"{where}: {split}") for split in splits_of(loaded)}
+    if not has_folds:
+        return data
+    groups = loaded.get(GROUPS)
+    return in_folds(
+        data, problem.folds, None if groups is None else np.asarray(groups), where=where
+    )

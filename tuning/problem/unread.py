@@ -6,7 +6,7 @@ import ast
 import difflib
 from collections.abc import Iterator
 
-READ = ("grid", "space", "load_data", "build_model", "metric", "mode", "references")
+READ = ("grid", "space", "load_data", "build_model", "metric", "mode", "references", "folds")
 OF_FIT = (
     "batch_size",
     "callbacks",

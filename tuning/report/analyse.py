@@ -19,6 +19,7 @@ from tuning.analysis.grid_scores import GridScores, grid_scores
 from tuning.analysis.run_view import RunView, complete_scores
 from tuning.analysis.seed_noise import seed_noise
 from tuning.errors import RunStopped, TuningError
+from tuning.report.after import sentences_after_search
 from tuning.report.answer import answer, random_trials, steadiness_sentence
 from tuning.report.tables import axis_table, best_table, comparison_table
 from tuning.report.terminal import print_table, say
@@ -55,9 +56,11 @@ def print_comparison(path: Path, console: Console, *, write: bool = True) -> Non
     if scores and scores.is_whole:
         found = best_of(scores.values, scores.mode, scores.tests, most=random_trials(scores))
     comparison = compare(results, manifest, load_judged(path), _seconds(path))
+    after = sentences_after_search(path, results, manifest)
     if write:
         _write(path, comparison)
-    _print(results, comparison, answer(comparison, scores, found, None), console)
+    said = answer(comparison, scores, found, None)
+    _print(results, comparison, [*said, *after], console)
 
 
 def _seconds(path: Path) -> dict[str, float]:
@@ -139,8 +142,9 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
     metric, space = scores.metric, scores.space
     repeated = load_again(path, metric)
     found = best_of(scores.values, scores.mode, scores.tests)
+    after = sentences_after_search(path, results, manifest)
     _write(path, comparison)
-    _print(results, comparison, answer(comparison, scores, found, noise), console)
+    _print(results, comparison, [*answer(comparison, scores, found, noise), *after], console)
     console.print("\nThe ten best configurations", style="bold")
     print_table(console, best_table(scores, results, repeated, width=console.width))
     if repeated is not None:
@@ -153,7 +157,7 @@ def analyse(path: Path, others: Sequence[Path], console: Console) -> None:
         png(functools.partial(figures.best_so_far, comparison=comparison), path / "best_so_far.png")
         figures.value_panels(results, means, space, metric, path / "axes.png")
         png(draw_best, path / "best_of_n.png")
-        write_page(path / PAGE, comparison, scores, found, noise)
+        write_page(path / PAGE, comparison, scores, found, noise, after=after)
     for name in ("comparison.csv", "best_so_far.png", "best_of_n.png", "axes.png", PAGE):
         console.print(f"wrote {shown(path) / name}", soft_wrap=True)
 

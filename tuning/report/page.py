@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ def write_page(
     scores: GridScores,
     found: BestOf,
     noise: Noise | None,
+    *,
+    after: Sequence[str] = (),
 ) -> None:
     """Write a run's page.
 
@@ -44,6 +47,8 @@ def write_page(
         Of the scores.
     noise : Noise, optional
         Of the same problem trained with other seeds too.
+    after : sequence of str
+        Sentences about what was made of the best trials after the search.
     """
     import jinja2
 
@@ -57,7 +62,7 @@ def write_page(
     html = environment.get_template("report.html.jinja").render(
         question=question(comparison, scores),
         problem=scores.manifest.problem.name,
-        answer=[*answer(comparison, scores, found, noise), *caveat(scores)],
+        answer=[*answer(comparison, scores, found, noise), *caveat(scores), *after],
         whole=scores.is_whole,
         sections=sections(comparison, scores, found, noise),
         best=_best(scores),

@@ -159,6 +159,16 @@ def model_file(run: Path, strategy: str, number: int | None = None) -> Path | No
     return next((file for file in files if file.exists()), None)
 
 
+def kept_trials(run: Path) -> dict[tuple[str, int], str]:
+    """The kind of file that a run keeps of a trial's model, by its strategy and number."""
+    found = {}
+    for kind in (WEIGHTS, PLAIN):
+        for file in (run / BEST).glob(f"*-*{kind}"):
+            strategy, _, number = file.name.removesuffix(kind).rpartition("-")
+            found[strategy, int(number)] = kind
+    return found
+
+
 def about_model(run: Path, strategy: str, number: int) -> Mapping[str, Any]:
     """What is known of a trial's model: its configuration, and why it is not a plain file.
 

@@ -38,6 +38,7 @@ MANIFEST = "manifest.json"
 FORMAT = 3
 FORMATS = (1, 2, FORMAT)
 LIBRARIES = ("tuning", "keras", "tensorflow", "tensorflow-cpu", "jax", "ray", "numpy")
+REPEATS = 5  # of each finalist
 FILE = "the problem's file"  # the judge if the file says which way is better
 DIGESTS = ("code", "model", "data")
 
@@ -118,6 +119,22 @@ class Published:
     cpu_seconds: float
 
 
+@dataclass(frozen=True)
+class Finalists:
+    """The best configurations of a search, which are trained again with other seeds.
+
+    Attributes
+    ----------
+    n : int
+        How many configurations; 0 for none.
+    repeats : int
+        How many seeds.
+    """
+
+    n: int = 0
+    repeats: int = REPEATS
+
+
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
     """The description of a run: its problem, seed, strategies, versions and machine.
@@ -159,6 +176,11 @@ class Manifest:
         The limits of the search, by name.
     warm : str
         The path of the earlier run that strategies heard of first; empty without.
+    folds : int
+        That rows are cut into for cross-validation; 0 where the data has splits of its own.
+    repeats : int
+        Seeds that each trial is trained with, the run's and those behind it.
+    finalists : Finalists
     """
 
     format: int = FORMAT
@@ -180,6 +202,9 @@ class Manifest:
     published: Published | None = None
     budget: dict[str, Any] = field(default_factory=dict)
     warm: str = ""
+    folds: int = 0
+    repeats: int = 1
+    finalists: Finalists = Finalists()
 
     @cached_property
     def space(self) -> Space:
@@ -431,7 +456,7 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     known = strategies()  # another one may be registered where the run was made
     own = {name: each for name, each in manifest.strategies.items() if name in known}
     try:
-        yield from filter(None, [axes_fault(manifest.space)])
+        yield from filter(None, [axes_fault(manifest.space), _finalists_fault(manifest.finalists)])
         if list(manifest.space.parameters) != list(problem.axes):
             yield "its space is not of its axes"
         samplers_of(own, manifest.space, manifest.seed)
@@ -440,8 +465,13 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
     except TuningError as error:
         yield str(error)
     yield from _budget_faults(manifest)
-    for name, number, end in (("seed", manifest.seed, SEEDS), ("keep", manifest.keep, math.inf)):
-        if not 0 <= number < end:
+    for name, number, least, end in (
+        ("seed", manifest.seed, 0, SEEDS),
+        ("keep", manifest.keep, 0, math.inf),
+        ("folds", manifest.folds, 0, math.inf),
+        ("repeats", manifest.repeats, 1, SEEDS),
+    ):
+        if not least <= number < end:
             yield f"its {name} is {number}"
     if problem.metric.removeprefix("val_") not in metrics or "loss" not in metrics:
         yield f"its metrics are {', '.join(map(repr, metrics))}"
@@ -458,6 +488,12 @@ def _contradictions(manifest: Manifest) -> Iterator[str]:
             yield f"its references: {fault}"
     if manifest.packing and set(manifest.packing) != set(problem.axes):
         yield "its packing is not of its axes"
+
+
+def _finalists_fault(finalists: Finalists) -> str:
+    """What is wrong with the numbers of finalists and seeds; empty if nothing is."""
+    right = finalists.n >= 0 and 1 <= finalists.repeats < SEEDS
+    return "" if right else f"its finalists are {finalists.n} with {finalists.repeats} seeds each"
 
 
 def _budget_faults(manifest: Manifest) -> Iterator[str]:
@@ -488,7 +524,7 @@ def differences(old: Manifest, new: Manifest) -> list[str]:
     found = []
     was, is_now = old.problem, new.problem
     for one, other, names in (
-        (old, new, ("seed", "engine", "backend", "metrics")),
+        (old, new, ("seed", "engine", "backend", "metrics", "folds", "repeats")),
         (was, is_now, ("name", "metric", "mode")),
     ):
         for name in names:

@@ -34,6 +34,7 @@ from tuning.runs.lock import LOCK, Lock
 from tuning.runs.manifest import (
     FORMAT,
     MANIFEST,
+    Finalists,
     Manifest,
     atomic_directory,
     cannot_write,
@@ -157,13 +158,18 @@ class Run:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def check(self) -> None:
+        """Raise RunStopped if another driver has taken the run over."""
+        self._lock.check()
+
     def extend(
         self,
         strategies: Mapping[str, Mapping[str, Any]],
         keep: int,
         budget: Mapping[str, Any] | None = None,
+        finalists: Finalists | None = None,
     ) -> None:
-        """Note in the manifest that the search was extended, or is to keep more models.
+        """Note in the manifest that the search was extended, or keeps or repeats more.
 
         Raises
         ------
@@ -173,7 +179,8 @@ class Run:
         own = {name: dict(settings) for name, settings in strategies.items()}
         old = self.manifest
         limits = old.budget if budget is None else dict(budget)
-        new = replace(old, strategies=own, keep=keep, budget=limits)
+        finals = old.finalists if finalists is None else finalists
+        new = replace(old, strategies=own, keep=keep, budget=limits, finalists=finals)
         if new != old:
             self.manifest = new
             try:
@@ -365,6 +372,10 @@ class Run:
         rows = table[points_of(table, self._space).isin(points)]
         return outcomes_of(rows, self.manifest, load_curves(run))
 
+    def completed(self, counted: Sequence[tuple[str, Outcome]]) -> list[Outcome]:
+        """The outcomes themselves: each is a trial."""
+        return [outcome for _, outcome in counted]
+
     def share_models(self) -> None:
         """Have a strategy that lacks the model of one of its best trials take another's.
 
@@ -424,10 +435,10 @@ class Run:
         """Drop what a crash left torn, and note what is counted."""
         trials, curves = self.path / TRIALS, self.path / CURVES
         try:
-            _drop_torn_line(trials)
-            _drop_torn_line(curves)
-            _check_header(trials, self._columns)
-            _check_header(curves, self._curve_columns)
+            drop_torn_line(trials)
+            drop_torn_line(curves)
+            check_header(trials, self._columns)
+            check_header(curves, self._curve_columns)
             self._note_counted(trials)
             _drop_uncounted(curves, self._curve_columns, self._points)
         except OSError as error:
@@ -527,7 +538,7 @@ def _write_files(folder: Path, files: Mapping[str, str]) -> None:
         lock.close()
 
 
-def _check_header(path: Path, columns: list[str]) -> None:
+def check_header(path: Path, columns: list[str]) -> None:
     with path.open("rb") as file:
         header = file.readline()
     if header != csv_line(columns).encode():
@@ -550,7 +561,7 @@ def _lines_from_the_end(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         rest, end = lines[0], start
 
 
-def _drop_torn_line(path: Path) -> None:
+def drop_torn_line(path: Path) -> None:
     """Cut the file after its last whole line."""
     with path.open("r+b") as file:
         at, line = next(_lines_from_the_end(file), (0, b"\n"))

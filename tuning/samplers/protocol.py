@@ -119,8 +119,8 @@ class Sampler(ABC):
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
-    learns: ClassVar[bool] = True
-    pauses: ClassVar[bool] = False
+    learns: bool = True
+    pauses: bool = False
     ahead: int = 0
     n_trials: int
 
