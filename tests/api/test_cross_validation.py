@@ -101,7 +101,7 @@ class Stop(Progress):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("strategy", ["random", "packs", "halving"])
+@pytest.mark.parametrize("strategy", ["packs", pytest.param("random", marks=pytest.mark.slow)])
 def test_a_search_of_folds_goes_on_where_it_was(strategy, tmp_path):
     asked = {"folds": 3, "strategy": strategy, "trials": 4, "out": tmp_path / "run"}
     with pytest.raises(KeyboardInterrupt):

@@ -44,7 +44,10 @@ def earlier(tmp_path_factory):
     return search(tmp_path_factory.mktemp("earlier") / "run", trials=12, strategy="random")
 
 
-@pytest.mark.parametrize("strategy", WARM)
+@pytest.mark.parametrize(
+    "strategy",
+    ["packs", *(pytest.param(each, marks=pytest.mark.slow) for each in WARM if each != "packs")],
+)
 def test_a_warm_search_that_is_interrupted_ends_as_one_that_is_not(tmp_path, earlier, strategy):
     asked = {"strategy": strategy, "trials": 12, "warm": earlier.path}
     whole = search(tmp_path / "whole", **asked)

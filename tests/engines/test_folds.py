@@ -69,7 +69,9 @@ def asked(problem, data):
     ]
 
 
-@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize(
+    "cut", ["series", *(pytest.param(each, marks=pytest.mark.slow) for each in ("even", "uneven"))]
+)
 def test_a_fold_in_a_pack_is_what_keras_makes_of_its_rows_alone(cut, tmp_path):
     problem, packing = packing_of(changed(tmp_path, ("keras.layers.Dropout(0.1),", "")))
     data = CUTS[cut](load_data(problem))

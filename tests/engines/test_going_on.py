@@ -290,7 +290,8 @@ print("same")
 """
 
 
-@pytest.mark.parametrize("backend", ["jax", pytest.param("tensorflow", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["jax", "tensorflow"])
 def test_keras_own_fit_goes_on_with_the_same_end(backend):
     done = subprocess.run(
         [sys.executable, "-c", OTHERS, backend],

@@ -117,6 +117,7 @@ def test_a_pack_goes_to_the_worker_that_had_its_program(executor):
     assert workers[8] != workers[16]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("own_packing")
 def test_an_idle_worker_gives_back_its_cpu_and_another_is_started(
     executor, cluster, monkeypatch, tmp_path

@@ -21,7 +21,7 @@ from tuning.execution.worker import Job
 from tuning.execution.worker_process import NAME
 from tuning.problem.problem import load_data
 
-SEARCHED = ("--random", 2, "--sweep", 7)
+SEARCHED = ("--random", 2, "--sweep", 7, "--keep", 0)  # a model that is saved has a file
 
 
 @pytest.fixture(scope="module")

@@ -75,6 +75,7 @@ def test_a_task_monitor_that_dies_costs_no_trial(cluster):
     assert [each.status for each in trained(executor, problem, 0, 1, 9)] == ["ok"] * 3
 
 
+@pytest.mark.slow
 def test_a_worker_on_tensorflow_keeps_nothing_of_the_models_it_trained(cluster):
     problem = load_problem(str(TINY))
     data = load_data(problem)
