@@ -18,9 +18,12 @@ import collections
 import contextlib
 import csv
 import functools
+import itertools
 import statistics
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -237,18 +240,17 @@ def write(folder: Path, searches: int, long: int) -> None:
         "val_lower", "val_median", "val_upper", "test_lower", "test_median", "test_upper",
     ]]  # fmt: skip
     curves: dict[str, list[Found]] = {}
+    ends = [LONG if seed < long else SECONDS[-1] for seed in range(searches)]
     for clock in clocks():
         for label in STRATEGIES:
-            found = [
-                simulate(label, seed, clock, LONG if seed < long else SECONDS[-1])
-                for seed in range(searches)
-            ]
-            if clock == FIRST_CLOCK:
-                curves[label] = found
+            with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+                of_clock = itertools.repeat(label), range(searches), itertools.repeat(clock), ends
+                found = list(pool.map(simulate, *of_clock, chunksize=10))
+            curves.setdefault(label, found)  # of the first clock
             for start in (0.0, START):
                 times = [reached(each, table().bar) + start for each in found]
-                ends = np.quantile(times, [0.5, 0.9], method="higher")
-                told = [f"{end:.1f}" if end <= SECONDS[-1] else "" for end in ends]
+                both = np.quantile(times, [0.5, 0.9], method="higher")
+                told = [f"{end:.1f}" if end <= SECONDS[-1] else "" for end in both]
                 first.append([clock, label, searches, start, *told])
                 for end in (*SECONDS, LONG) if long else SECONDS:
                     of = found if end != LONG else found[:long]
@@ -258,8 +260,9 @@ def write(folder: Path, searches: int, long: int) -> None:
             _write(folder / "best_1_percent.csv", first)
             _write(folder / "chosen.csv", scores)
             print(f"{clock}, {label}: {first[-2][-2:]}", flush=True)
-    _write(folder / "wins.csv", wins(curves))
-    _draw(folder / "regret.png", curves)
+        if clock == FIRST_CLOCK:
+            _write(folder / "wins.csv", wins(curves))
+            _draw(folder / "regret.png", curves)
 
 
 def wins(found: Mapping[str, list[Found]]) -> list[list[Any]]:

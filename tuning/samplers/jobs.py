@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from tuning.errors import TuningError, quoted
 from tuning.samplers.protocol import FINISHED, LOSS, WAIT, Goal, Programs, Sampler, Signal
 from tuning.space.space import Space
@@ -169,7 +171,15 @@ class JobSampler(Sampler):
         return title if self.n_trials >= MANY else f"{title} with {self.n_trials:,} trainings"
 
     def ask(self, n: int) -> list[Trial] | Signal:
-        """The next job's trials, however many."""
+        """The next job's trials, however many.
+
+        Linear algebra takes one thread: workers have the CPUs, and threads that wait there for each
+        other take many times as long.
+        """
+        with threadpool_limits(1, user_api="blas"):
+            return self._decided()
+
+    def _decided(self) -> list[Trial] | Signal:
         while not self._ended:
             if len(self._jobs) - self._learnt < self.ahead:
                 answer = self.next_job()
