@@ -48,7 +48,7 @@ def test_every_command_does_its_work(tuning):
     said = {}
     for line in (
         f"run --problem {TINY} --random 2 --sweep 2 --workers 0 --keep 1 --out r",
-        "analyse r", "publish r p", "merge r m", "replay p --trials 2 --repeats 3",
+        "ensemble r --k 1", "analyse r", "publish r p", "merge r m", "replay p --trials 2 --repeats 3",
         f"explain --problem {TINY}", f"estimate --problem {TINY} --workers 0",
         "completion bash",
     ):  # fmt: skip
@@ -57,6 +57,7 @@ def test_every_command_does_its_work(tuning):
         said[line.split()[0]] = done.stdout
     assert set(said) == set(NAMES)
     assert "random search found the better network" in said["run"]
+    assert "r/ensemble.keras" in said["ensemble"]
     assert "wrote r/report.html" in said["analyse"]
     assert "4 trials and 4 epochs are in p/." in said["publish"]
     assert "4 trials are in m/." in said["merge"]
