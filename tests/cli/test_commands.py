@@ -48,7 +48,8 @@ def test_every_command_does_its_work(tuning):
     said = {}
     for line in (
         f"run --problem {TINY} --random 2 --sweep 2 --workers 0 --keep 1 --out r",
-        "ensemble r --k 1", "analyse r", "publish r p", "merge r m", "replay p --trials 2 --repeats 3",
+        "ensemble r --k 1", "analyse r", "publish r p", "merge r m",
+        "replay p --trials 2 --repeats 3",
         f"explain --problem {TINY}", f"estimate --problem {TINY} --workers 0",
         "completion bash",
     ):  # fmt: skip
