@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import math
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 
 from tests.conftest import TINY
 from tuning import RunStopped, TuningError, load_problem, load_results
-from tuning.runs import run as results_module
 from tuning.runs.manifest import differences, make_manifest, read_manifest
 from tuning.runs.run import Run
 from tuning.trial import Outcome, Trial
@@ -148,7 +148,7 @@ def test_a_full_disk_stops_the_run_and_leaves_no_part_of_a_row(tmp_path, monkeyp
         def full(_descriptor):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(results_module.os, "fsync", full)  # a real full disk needs a mount
+        monkeypatch.setattr(os, "fsync", full)  # a real full disk needs a mount
         with pytest.raises(RunStopped, match=r"curves.csv: the disk is full"):
             count(run, 1)
     assert (tmp_path / "r" / "trials.csv").read_bytes() == before

@@ -123,6 +123,13 @@ def configuration_of_row(row: Mapping[str, Any], space: Space) -> dict[str, Any]
     return found
 
 
+def configuration_of_cells(texts: Mapping[str, str], space: Space) -> dict[str, Any]:
+    """The configuration that a row's cells are of, as text; ValueError if there is no such one."""
+    if isinstance(space, Grid):
+        return space[int(texts["index"])]
+    return space.read({name: texts[name] for name in space.parameters})
+
+
 def point_of_row(row: Mapping[str, Any], space: Space) -> int | str:
     """What rows of the same configuration have in common: see `Trial.point`."""
     if isinstance(space, Grid):

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import csv
+import functools
 import itertools
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from tuning.errors import RunStopped, TuningError
+from tuning.errors import TuningError
+from tuning.runs.appended import Appended, read_rows
 from tuning.runs.best import BestModels
 from tuning.runs.columns import (
     STATUSES,
     TRAINED,
-    cells,
     columns_of,
-    csv_line,
+    configuration_of_cells,
     point_of_row,
     row_of,
 )
-from tuning.runs.manifest import Manifest, cannot_write, read_manifest, write_text
-from tuning.runs.run import Run, check_header, drop_torn_line
-from tuning.space.grid import Grid
+from tuning.runs.manifest import Manifest, cannot_write, read_manifest
+from tuning.runs.run import Run
 from tuning.trial import KeptModel, Outcome
 
 if TYPE_CHECKING:
@@ -62,28 +60,19 @@ class FinalistsTable:
     def __init__(self, run: Run) -> None:
         self._run, manifest = run, run.manifest
         self._metric = manifest.problem.metric
-        self._columns = columns_of(manifest)
-        self._path = run.path / FINALISTS
+        path = run.path / FINALISTS
         self._folder = run.path / FOLDER
         mode = manifest.problem.mode
         self.best = BestModels(self._folder, min(1, manifest.keep), self._metric, mode)
         self.names: dict[int | str, str] = {}
         self._counted: set[tuple[str, int]] = set()
         try:
-            self._open()
+            self._table = Appended(path, columns_of(manifest), make=True)
         except OSError as error:
-            raise TuningError(cannot_write(self._path, error)) from error
+            raise TuningError(cannot_write(path, error)) from error
+        for row in read_finalists(path, manifest):
+            self._note(row, point_of_row(row, manifest.space))
         self.best.settle()
-
-    def _open(self) -> None:
-        """Make the file, or note what is in it."""
-        if not self._path.exists():
-            write_text(self._path, csv_line(self._columns))
-        drop_torn_line(self._path)
-        check_header(self._path, self._columns)
-        for row in read_finalists(self._path, self._run.manifest):
-            self._note(row, point_of_row(row, self._run.manifest.space))
-        self._file = self._path.open("ab", buffering=0)
 
     def __enter__(self) -> FinalistsTable:
         return self
@@ -94,7 +83,7 @@ class FinalistsTable:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._table.close()
 
     def name(self, point: int | str) -> str:
         """What the finalist of a configuration is called; a new one gets the first free number.
@@ -136,15 +125,7 @@ class FinalistsTable:
             return
         self._run.check()
         rows = [row_of(self._run.path.absolute().name, name, each) for name, each in outcomes]
-        content = "".join(csv_line(cells(row, self._columns)) for row in rows).encode()
-        before = self._file.seek(0, os.SEEK_END)
-        try:
-            while content:
-                content = content[self._file.write(content) :]
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            self._file.truncate(before)
-            raise RunStopped(cannot_write(self._path, error)) from error
+        self._table.append(rows)
         for row, (_, outcome) in zip(rows, outcomes, strict=True):
             self._note(row, outcome.trial.point)
         self.best.settle()
@@ -191,23 +172,10 @@ def read_finalists(file: Path, manifest: Manifest) -> list[dict[str, Any]]:
     TuningError
         If it is damaged.
     """
-    if not file.exists():
-        return []
-    columns, n = columns_of(manifest), 0
-    found: dict[tuple[str, int], dict[str, Any]] = {}
-    try:
-        with file.open(newline="", encoding="utf-8") as lines:
-            whole = [line for line in lines if line.endswith("\n")]
-        for n, texts in enumerate(csv.reader(whole)):
-            if n:
-                row = _row(dict(zip(columns, texts, strict=True)), manifest)
-                found[row["strategy"], row["seed"]] = row
-    except (OSError, ValueError, IndexError, csv.Error) as error:
-        raise TuningError(
-            f"{file} is damaged in row {max(1, n):,} or behind it: delete it, and the same search "
-            "trains its finalists again"
-        ) from error
-    return list(found.values())
+    remedy = "delete it, and the same search trains its finalists again"
+    read = functools.partial(_row, manifest=manifest)
+    rows = read_rows(file, columns_of(manifest), read, remedy)
+    return list({(row["strategy"], row["seed"]): row for row in rows}.values())
 
 
 def _row(texts: Mapping[str, str], manifest: Manifest) -> dict[str, Any]:
@@ -217,11 +185,8 @@ def _row(texts: Mapping[str, str], manifest: Manifest) -> dict[str, Any]:
     row: dict[str, Any] = {name: text or None for name, text in texts.items()}
     row |= {name: int(texts[name]) for name in ("trial", "seed", TRAINED)}
     row |= {name: float(texts[name] or "nan") for name in scores}
-    if isinstance(space, Grid):
-        row["index"] = int(texts["index"])
-        configuration = space[row["index"]]
-    else:
-        configuration = space.read({name: texts[name] for name in space.parameters})
+    configuration = configuration_of_cells(texts, space)
+    row["index"] = space.place(configuration)
     row |= {name: configuration.get(name) for name in space.parameters}
     if row["status"] not in STATUSES or not texts["strategy"].startswith(NAME):
         raise ValueError(row["status"])

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from tuning.errors import RunStopped, TuningError
+from tuning.errors import TuningError
+from tuning.runs.appended import Appended, read_rows
 from tuning.runs.columns import (
     STATUSES,
     TRAINED,
-    cells,
     columns_of,
-    csv_line,
+    configuration_of_cells,
     curve_columns,
     row_of,
 )
-from tuning.runs.manifest import Manifest, cannot_write, read_manifest, write_text
-from tuning.runs.run import Run, check_header, drop_torn_line
+from tuning.runs.manifest import Manifest, cannot_write, read_manifest
+from tuning.runs.run import Run
 from tuning.samplers.repeated import Copies, mean_of
-from tuning.space.grid import Grid
 from tuning.trial import KeptModel, Outcome, Spent, Trial, epochs
 
 if TYPE_CHECKING:
@@ -54,18 +51,18 @@ class Parts:
     """
 
     def __init__(self, run: Run) -> None:
-        self._run, self._manifest = run, run.manifest
+        self._run = run
         self._copies = copies_of(run.manifest)
         self._name = run.path.absolute().name
-        self._columns = with_fold(columns_of(run.manifest))
-        self._curve_columns = with_fold(curve_columns(run.manifest.problem.metric))
         self._known: dict[str, dict[int, Outcome]] = {}
         self._trained: dict[Hashable, Outcome] = {}
-        self._opened: dict[str, dict[int, Outcome]] = {}
         self._new: list[Counted] = []
+        columns = columns_of(run.manifest), curve_columns(run.manifest.problem.metric)
         try:
-            self._rows = _opened(run.path / PARTS, self._columns)
-            self._curves = _opened(run.path / PART_CURVES, self._curve_columns)
+            self._rows, self._curves = (
+                Appended(run.path / name, with_fold(own), make=True)
+                for name, own in zip((PARTS, PART_CURVES), columns, strict=True)
+            )
         except OSError as error:
             raise TuningError(cannot_write(run.path / PARTS, error)) from error
         for strategy, outcome in read_parts(run.path, run.manifest):
@@ -132,12 +129,12 @@ class Parts:
         for strategy, outcome in outcomes:
             row = self._numbered(row_of(self._name, strategy, outcome), outcome)
             rows.append(row)
-            key = {name: row[name] for name in self._curve_columns if name in row}
+            key = {name: row[name] for name in self._curves.columns if name in row}
             curves += [
                 {**key, "epoch": epoch, **log} for epoch, log in enumerate(outcome.curve, start=1)
             ]
-        _append(self._curves, [cells(each, self._curve_columns) for each in curves])
-        _append(self._rows, [cells(each, self._columns) for each in rows])
+        self._curves.append(curves)
+        self._rows.append(rows)
         for strategy, outcome in outcomes:
             self._note(strategy, outcome)
         whole = self._whole(outcomes)
@@ -230,25 +227,18 @@ def read_parts(path: Path, manifest: Manifest) -> list[Counted]:
     TuningError
         If a table is damaged.
     """
-    copies, n = copies_of(manifest), 0
-    file = path / PARTS
-    if not file.exists():
-        return []
-    curves = _read_curves(path / PART_CURVES, manifest)
-    columns = with_fold(columns_of(manifest))
-    found: dict[tuple[str, int], Outcome] = {}
-    try:
-        for n, texts in enumerate(_lines(file)):
-            if n:
-                row = dict(zip(columns, texts, strict=True))
-                strategy, outcome = _outcome(row, manifest, copies, curves)
-                key = strategy, outcome.trial.number
-                if key in found:
-                    raise ValueError(key)
-                found[key] = outcome
-    except (OSError, ValueError, IndexError, csv.Error) as error:
-        raise TuningError(f"{file} is damaged in row {max(1, n):,} or behind it") from error
-    return [(strategy, outcome) for (strategy, _), outcome in found.items()]
+    copies, curves = copies_of(manifest), _read_curves(path / PART_CURVES, manifest)
+    known: set[tuple[str, int]] = set()
+
+    def read(row: dict[str, str]) -> Counted:
+        strategy, outcome = _outcome(row, manifest, copies, curves)
+        key = strategy, outcome.trial.number
+        if key in known:
+            raise ValueError(key)
+        known.add(key)
+        return strategy, outcome
+
+    return read_rows(path / PARTS, with_fold(columns_of(manifest)), read)
 
 
 def _outcome(
@@ -256,10 +246,7 @@ def _outcome(
 ) -> Counted:
     """What a row of parts.csv is of; ValueError if there is no such part."""
     space, names = manifest.space, list(row)
-    if isinstance(space, Grid):
-        configuration = space[int(row["index"])]
-    else:
-        configuration = space.read({name: row[name] for name in space.parameters})
+    configuration = configuration_of_cells(row, space)
     seed, fold = int(row["seed"]), int(row[FOLD]) if row[FOLD] else None
     status: Any = row["status"]
     right = 0 <= seed - manifest.seed < manifest.repeats
@@ -287,55 +274,17 @@ def _outcome(
 
 def _read_curves(file: Path, manifest: Manifest) -> dict[Hashable, list[dict[str, float]]]:
     """The learning curves of parts, by strategy and the part's number."""
-    copies, n = copies_of(manifest), 0
+    copies = copies_of(manifest)
     columns = with_fold(curve_columns(manifest.problem.metric))
     names = columns[columns.index("epoch") + 1 :]
     found: dict[Hashable, list[dict[str, float]]] = {}
-    try:
-        for n, texts in enumerate(_lines(file)):
-            if n:
-                row = dict(zip(columns, texts, strict=True))
-                fold = int(row[FOLD]) if row[FOLD] else None
-                number = copies.number(int(row["trial"]), int(row["seed"]), fold)
-                own = found.setdefault((row["strategy"], number), [])
-                del own[int(row["epoch"]) - 1 :]  # of a part that was not counted before
-                own.append({name: float(row[name]) for name in names})
-    except (OSError, ValueError, IndexError, csv.Error) as error:
-        raise TuningError(f"{file} is damaged in row {max(1, n):,} or behind it") from error
+
+    def read(row: dict[str, str]) -> None:
+        fold = int(row[FOLD]) if row[FOLD] else None
+        number = copies.number(int(row["trial"]), int(row["seed"]), fold)
+        own = found.setdefault((row["strategy"], number), [])
+        del own[int(row["epoch"]) - 1 :]  # of a part that was not counted before
+        own.append({name: float(row[name]) for name in names})
+
+    read_rows(file, columns, read)
     return found
-
-
-def _lines(file: Path) -> Iterable[list[str]]:
-    """The whole lines of a table, its header first."""
-    with file.open(newline="", encoding="utf-8") as lines:
-        yield from csv.reader([line for line in lines if line.endswith("\n")])
-
-
-def _opened(file: Path, columns: list[str]) -> IO[bytes]:
-    """A table to append to, made if it is not there."""
-    if not file.exists():
-        write_text(file, csv_line(columns))
-    drop_torn_line(file)
-    check_header(file, columns)
-    return file.open("ab", buffering=0)
-
-
-def _append(file: IO[bytes], lines: Sequence[list[str]]) -> None:
-    """Append lines, all or none; when this returns they are on the disk.
-
-    Raises
-    ------
-    RunStopped
-        If the disk does not take them.
-    """
-    if not lines:
-        return
-    content = "".join(map(csv_line, lines)).encode()
-    before = file.seek(0, os.SEEK_END)
-    try:
-        while content:
-            content = content[file.write(content) :]
-        os.fsync(file.fileno())
-    except OSError as error:
-        file.truncate(before)
-        raise RunStopped(cannot_write(Path(str(file.name)), error)) from error

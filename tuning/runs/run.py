@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import json
-import os
 import threading
 import time
-from collections.abc import Collection, Container, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from tuning.errors import RunStopped, TuningError, first_line
+from tuning.runs.appended import Appended, drop_from_the_end
 from tuning.runs.best import BestModels, model_file
 from tuning.runs.columns import (
     CURVES,
@@ -22,7 +21,6 @@ from tuning.runs.columns import (
     TRAINED,
     TRIALS,
     Row,
-    cells,
     columns_of,
     csv_line,
     curve_columns,
@@ -78,7 +76,6 @@ class Run:
         self._metric = manifest.problem.metric
         self._name = path.absolute().name
         self._columns = columns_of(manifest)
-        self._curve_columns = curve_columns(manifest.problem.metric)
         self.best = self._no_models()
         self._points: dict[str, dict[int, int | str]] = {}
         self._trained: set[Hashable] = set()
@@ -88,8 +85,6 @@ class Run:
         self._spent_written = time.monotonic()
         self._recover()
         self.best.settle()
-        self._trials = (path / TRIALS).open("ab", buffering=0)
-        self._curves = (path / CURVES).open("ab", buffering=0)
 
     @classmethod
     def create(cls, path: Path, manifest: Manifest) -> Run:
@@ -323,8 +318,8 @@ class Run:
         """
         self._lock.check()
         with self._writing:
-            self._write(self._curves, CURVES, [cells(row, self._curve_columns) for row in curves])
-            self._write(self._trials, TRIALS, [cells(row, self._columns) for row in rows])
+            self._curves.append(curves)
+            self._trials.append(rows)
             for row in rows:
                 strategy, number = row["strategy"], int(row["trial"])
                 self._note(strategy, number, point_of_row(row, self._space), _length(row))
@@ -416,33 +411,20 @@ class Run:
         self._points.setdefault(strategy, {})[number] = point
         self._trained.add((point, n_epochs))
 
-    def _write(self, file: io.RawIOBase | Any, name: str, lines: list[list[str]]) -> None:
-        if not lines:
-            return
-        content = "".join(map(csv_line, lines)).encode()
-        before = file.seek(0, os.SEEK_END)
-        try:
-            written = 0
-            while written < len(content):
-                written += file.write(content[written:])
-            os.fsync(file.fileno())
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                file.truncate(before)
-            raise RunStopped(cannot_write(self.path / name, error)) from error
-
     def _recover(self) -> None:
         """Drop what a crash left torn, and note what is counted."""
-        trials, curves = self.path / TRIALS, self.path / CURVES
+        curves = curve_columns(self._metric)
         try:
-            drop_torn_line(trials)
-            drop_torn_line(curves)
-            check_header(trials, self._columns)
-            check_header(curves, self._curve_columns)
-            self._note_counted(trials)
-            _drop_uncounted(curves, self._curve_columns, self._points)
+            self._trials = Appended(self.path / TRIALS, self._columns)
+            self._curves = Appended(self.path / CURVES, curves)
+            self._note_counted(self.path / TRIALS)
+            drop_from_the_end(self.path / CURVES, curves, self._is_counted)
         except OSError as error:
             raise TuningError(f"cannot open the run {self.path}: {error.strerror}") from error
+
+    def _is_counted(self, row: Mapping[str, str]) -> bool:
+        """Whether a row of curves.csv is of a trial that is counted: others were written before."""
+        return int(row["trial"]) in self._points.get(row["strategy"], ())
 
     def _note_counted(self, path: Path) -> None:
         """Note the trials of a table whose rows are whole, this run's, and not there twice."""
@@ -536,51 +518,3 @@ def _write_files(folder: Path, files: Mapping[str, str]) -> None:
         raise
     finally:
         lock.close()
-
-
-def check_header(path: Path, columns: list[str]) -> None:
-    with path.open("rb") as file:
-        header = file.readline()
-    if header != csv_line(columns).encode():
-        raise TuningError(f"{path} is damaged: its first line does not name the run's columns")
-
-
-def _lines_from_the_end(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file, last first, each with the place where it begins."""
-    end = file.seek(0, os.SEEK_END)
-    rest = b""
-    while end > 0:
-        start = max(0, end - 65536)
-        file.seek(start)
-        rest = file.read(end - start) + rest
-        lines = rest.splitlines(keepends=True)
-        at = start + len(rest)
-        for line in reversed(lines if start == 0 else lines[1:]):
-            at -= len(line)
-            yield at, line
-        rest, end = lines[0], start
-
-
-def drop_torn_line(path: Path) -> None:
-    """Cut the file after its last whole line."""
-    with path.open("r+b") as file:
-        at, line = next(_lines_from_the_end(file), (0, b"\n"))
-        if not line.endswith(b"\n"):
-            file.truncate(at)
-
-
-def _drop_uncounted(path: Path, columns: list[str], counted: Mapping[str, Container[int]]) -> None:
-    """Cut the curves of trials that were never counted: they are the last, as written before."""
-    strategy, trial = columns.index("strategy"), columns.index("trial")
-    with path.open("r+b") as file:
-        end = file.seek(0, os.SEEK_END)
-        for at, line in _lines_from_the_end(file):
-            try:
-                row = next(csv.reader([line.decode()]))
-                is_counted = at == 0 or int(row[trial]) in counted.get(row[strategy], ())
-            except (ValueError, IndexError, csv.Error):
-                is_counted = False
-            if is_counted:
-                break
-            end = at
-        file.truncate(end)
