@@ -14,20 +14,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tuning.samplers.surrogate import Encoding, Scale, solve_down, solve_up
+from tuning.samplers.surrogate import Encoding, LinearModel, solve_down, solve_up
 from tuning.space.space import Space
 
 ANCHORS = 150  # configurations of the space
 APART = 1.75  # minus the logarithm of how alike two configurations are that have no value in common
-FADE = (
-    0.6  # of what is learnt after the first epoch, the standard deviation that is gone at the end
-)
+FADE = 0.6  # the standard deviation of what is there after the first epoch and gone at the end
 NOISE = 0.6  # of a score: the standard deviation, where all scores have 1
 FLOOR = 0.5  # the share of the scores that count as equally bad
 JITTER = 1e-6
 
 
-class GaussianProcess:
+class GaussianProcess(LinearModel):
     """Predicts the score of a configuration after so many epochs, and how sure that is.
 
     Values are on the scale of `Scale`, on which more is better, standardised. The lower `FLOOR` of
@@ -56,8 +54,6 @@ class GaussianProcess:
     """
 
     def __init__(self, space: Space, longest: int, mode: Literal["max", "min"]) -> None:
-        self.longest = longest
-        self._mode = mode
         self._encoding = Encoding(space)
         self._reach = math.sqrt(APART / max(1, len(set(self._encoding.owners))))
         draw = random.Random(0)
@@ -65,37 +61,12 @@ class GaussianProcess:
         self._anchors = np.array(list({row.tobytes(): row for row in drawn}.values()))
         n = len(self._anchors)
         self._root = np.linalg.cholesky(self._alike(self._anchors) + JITTER * np.eye(n))
-        self._features = np.zeros((0, 2 * n + 1))
-        self._normal = np.zeros((2 * n + 1, 2 * n + 1))
-        self._scores = np.zeros(0)
-        self._solved: tuple[np.ndarray, np.ndarray] | None = None
+        super().__init__(longest, mode, 2 * n + 1)
 
     def encode(self, configurations: Sequence[Mapping[str, Any]]) -> np.ndarray:
         """Configurations as rows, whose products are how alike they are: shape (n, anchors)."""
         rows = self._encoding.rows(configurations)
         return solve_down(self._root, self._alike(rows).T).T
-
-    def add(
-        self,
-        configurations: Sequence[Mapping[str, Any]],
-        epochs: Sequence[int],
-        scores: Sequence[float],
-    ) -> None:
-        """Learn scores; it may be called again and again.
-
-        Parameters
-        ----------
-        configurations : sequence of dict
-        epochs : sequence of int
-            After which each had its score.
-        scores : sequence of float
-            As the metric gives them; what is not finite counts as the worst.
-        """
-        new = self._at(self.encode(configurations), epochs)
-        self._normal += new.T @ new
-        self._features = np.concatenate([self._features, new])
-        self._scores = np.concatenate([self._scores, np.asarray(scores, dtype=float)])
-        self._solved = None
 
     @property
     def best(self) -> float:
@@ -122,9 +93,11 @@ class GaussianProcess:
     def mean(self, rows: np.ndarray, epochs: Sequence[int] | None = None) -> np.ndarray:
         """The expected value of each row after so many epochs, shape (n,); the longest if none."""
         weights, _ = self._solve()
-        if epochs is None:
+        if epochs is None:  # when what fades is gone
             weights = weights[: rows.shape[1]]
-        found: np.ndarray = (rows if epochs is None else self._at(rows, epochs)) @ weights
+        else:
+            rows = self._at(rows, epochs)
+        found: np.ndarray = rows @ weights
         return found
 
     def residuals(
@@ -142,17 +115,15 @@ class GaussianProcess:
         alike: np.ndarray = np.exp(-0.5 * np.maximum(squares, 0.0))
         return alike
 
-    def _at(self, rows: np.ndarray, epochs: Sequence[int]) -> np.ndarray:
+    def _at(self, rows: np.ndarray, epochs: Sequence[int] | None) -> np.ndarray:
         """The features of rows after epochs: shape (n, weights)."""
-        fade = np.zeros(len(rows))
-        if self.longest > 1:
-            fade = 1 - np.log(np.asarray(epochs, dtype=float)) / math.log(self.longest)
+        fade = np.zeros(len(rows)) if epochs is None else self._fade(epochs)
         early = np.concatenate([np.ones((len(rows), 1)), rows], axis=1)
         return np.concatenate([rows, FADE * fade[:, None] * early], axis=1)
 
     def _values(self, scores: np.ndarray) -> np.ndarray:
         """Scores on the scale of predictions."""
-        scale = Scale.of(self._scores, self._mode)
+        scale = self.scale
         known = scale.forward(self._scores)
         floor = np.quantile(known, FLOOR)
         if floor == known.max() > known.min():  # many have the best: they differ from all others

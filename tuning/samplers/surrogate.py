@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -116,7 +117,71 @@ class Prior:
 PRIOR = Prior()
 
 
-class Surrogate:
+class LinearModel(ABC):
+    """Scores that a model has learnt which is linear in features of configurations and epochs.
+
+    Parameters
+    ----------
+    longest : int
+        The epochs that predictions are for, unless told otherwise.
+    mode : {"max", "min"}
+        Whether more or less of the score is better.
+    weights : int
+        Features of a configuration.
+    """
+
+    def __init__(self, longest: int, mode: Literal["max", "min"], weights: int) -> None:
+        self.longest = longest
+        self._mode = mode
+        self._features = np.zeros((0, weights))
+        self._normal = np.zeros((weights, weights))  # the features' products, summed over scores
+        self._scores = np.zeros(0)
+        self._solved: tuple[np.ndarray, np.ndarray] | None = None
+
+    @abstractmethod
+    def encode(self, configurations: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Configurations as rows, for predictions."""
+
+    @abstractmethod
+    def _at(self, rows: np.ndarray, epochs: Sequence[int] | None) -> np.ndarray:
+        """The features of rows after epochs: shape (n, weights)."""
+
+    def add(
+        self,
+        configurations: Sequence[Mapping[str, Any]],
+        epochs: Sequence[int],
+        scores: Sequence[float],
+    ) -> None:
+        """Learn scores; it may be called again and again.
+
+        Parameters
+        ----------
+        configurations : sequence of dict
+        epochs : sequence of int
+            After which each had its score.
+        scores : sequence of float
+            As the metric gives them; what is not finite counts as the worst.
+        """
+        new = self._at(self.encode(configurations), epochs)
+        self._normal += new.T @ new
+        self._features = np.concatenate([self._features, new])
+        self._scores = np.concatenate([self._scores, np.asarray(scores, dtype=float)])
+        self._solved = None
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of what was learnt."""
+        return Scale.of(self._scores, self._mode)
+
+    def _fade(self, epochs: Sequence[int]) -> np.ndarray:
+        """1 after the first epoch, 0 after the longest."""
+        if self.longest == 1:
+            return np.zeros(len(epochs))
+        fade: np.ndarray = 1 - np.log(np.asarray(epochs, dtype=float)) / math.log(self.longest)
+        return fade
+
+
+class Surrogate(LinearModel):
     """Predicts the score of a configuration after so many epochs, and how sure that is.
 
     It works on a scale on which more is better and effects add up: see `Scale`.
@@ -143,48 +208,16 @@ class Surrogate:
         self, space: Space, longest: int, mode: Literal["max", "min"], prior: Prior = PRIOR
     ) -> None:
         self.encoding = Encoding(space)
-        self.longest = longest
         self.prior = prior
-        self._mode = mode
         n, pairs = len(self.encoding), self.encoding.pairs.shape[1]
         self._sd = np.r_[
             prior.constant, np.full(n, prior.main), np.full(pairs, prior.pair), [prior.fade] * n
         ]
-        self._normal = np.zeros((len(self._sd), len(self._sd)))
-        self._features = np.zeros((0, len(self._sd)))
-        self._scores = np.zeros(0)
-        self._solved: tuple[np.ndarray, np.ndarray] | None = None
+        super().__init__(longest, mode, len(self._sd))
 
     def encode(self, configurations: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Configurations as rows, for `predict`."""
+        """Configurations as rows, for `predict`: shape (n, columns)."""
         return self.encoding.rows(configurations)
-
-    def add(
-        self,
-        configurations: Sequence[Mapping[str, Any]],
-        epochs: Sequence[int],
-        scores: Sequence[float],
-    ) -> None:
-        """Learn scores; it may be called again and again.
-
-        Parameters
-        ----------
-        configurations : sequence of dict
-        epochs : sequence of int
-            After which each had its score.
-        scores : sequence of float
-            As the metric gives them; what is not finite counts as the worst.
-        """
-        new = self._at(self.encode(configurations), epochs)
-        self._normal += new.T @ new
-        self._features = np.concatenate([self._features, new])
-        self._scores = np.concatenate([self._scores, np.asarray(scores, dtype=float)])
-        self._solved = None
-
-    @property
-    def scale(self) -> Scale:
-        """The scale on which predictions are."""
-        return Scale.of(self._scores, self._mode)
 
     def predict(
         self, rows: np.ndarray, epochs: Sequence[int] | None = None
@@ -230,13 +263,6 @@ class Surrogate:
         features = self.encoding.features(rows)
         fade = np.zeros(len(rows)) if epochs is None else self._fade(epochs)
         return np.concatenate([features, rows * fade[:, None]], axis=1)
-
-    def _fade(self, epochs: Sequence[int]) -> np.ndarray:
-        """1 after the first epoch, 0 after the longest."""
-        if self.longest == 1:
-            return np.zeros(len(epochs))
-        fade: np.ndarray = 1 - np.log(np.asarray(epochs, dtype=float)) / math.log(self.longest)
-        return fade
 
     def _solve(self) -> tuple[np.ndarray, np.ndarray]:
         """The posterior's mean, and the lower triangular root of its precision."""
