@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from tuning.analysis.choice import best_by_choice
 from tuning.budget import Budget, Course
 from tuning.engines.keeping import Keep
-from tuning.execution.loop import Executor, Heard, Progress
+from tuning.execution.loop import Executor, Progress, trained
 from tuning.packing.packs import Pack, Packer
 from tuning.runs.columns import configuration_of_row
 from tuning.runs.finalists import FinalistsTable
@@ -62,7 +62,8 @@ def train_finalists(
         packs = packer.split(missing)
         for pack in packs:
             progress.planned(pack)
-        for heard in _trained(executor, packs, table, replace(keep, n=1) if keep.n else None):
+        best = replace(keep, n=1) if keep.n else None
+        for heard in trained(executor, packs, lambda pack: _to_keep(pack, table, best)):
             outcomes = [(table.names[each.trial.point], each) for each in heard.report.outcomes]
             table.keep(heard.report.models)
             table.count(outcomes)
@@ -97,20 +98,6 @@ def repeats_of(configuration: dict[str, object], space: Space, manifest: Manifes
         )
         for number in range(manifest.finalists.repeats)
     ]
-
-
-def _trained(
-    executor: Executor, packs: Sequence[Pack], table: FinalistsTable, keep: Keep | None
-) -> Iterator[Heard]:
-    """Train packs, and keep the best model of each finalist: the news of them, as they come."""
-    waiting = list(packs)
-    while waiting or executor.busy:
-        while waiting and executor.free > 0:
-            pack = waiting.pop(0)
-            executor.submit(pack, _to_keep(pack, table, keep))
-        for heard in executor.hear():
-            yield heard
-            waiting += heard.again
 
 
 def _to_keep(pack: Pack, table: FinalistsTable, keep: Keep | None) -> Keep | None:

@@ -216,17 +216,15 @@ def prepared(settings: Settings, request: Request, status: Status) -> Iterator[S
             loading = stack.enter_context(_loading(settings.problem, request.verbose))
             executor = stack.enter_context(executor_of(settings, request))
             data, digest = loading.result()
-            settings = dataclasses.replace(settings, folds=len(folds_of(data)))
-            splits = splits_of(data)
             if settings.manifest:
-                _refuse_other_data(settings, settings.manifest, digest, splits)
+                _refuse_other_data(settings, settings.manifest, digest, data)
             executor.load(data)
             found = Found.of(settings.problem, digest, _job(settings))
             known = None if found is None else found.read()
-            probe = _probe(settings.problem, executor, splits, known)
+            probe = _probe(settings.problem, executor, splits_of(data), known)
             if found is not None and probe.packing != known:
                 found.write(probe.packing)
-            manifest = _manifest(settings, digest, probe, splits)
+            manifest = _manifest(settings, digest, probe, data)
             settings.budget.check_target(manifest.problem.metric, manifest.problem.mode)
             if run is not None:
                 refuse_another(settings.out, run.manifest, manifest)
@@ -312,13 +310,11 @@ def _sharded(settings: Settings, kinds: dict[str, Kind]) -> Settings:
     return dataclasses.replace(settings, samplers=samplers)
 
 
-def _refuse_other_data(
-    settings: Settings, manifest: Manifest, digest: str, splits: list[str]
-) -> None:
+def _refuse_other_data(settings: Settings, manifest: Manifest, digest: str, data: Data) -> None:
     """Refuse to go on where what can be told without building a model is not the same."""
     problem = manifest.problem
     known = Probe(manifest.metrics, problem.mode, manifest.judge, problem.fingerprint["model"])
-    as_far_as_known = _manifest(settings, digest, known, splits)
+    as_far_as_known = _manifest(settings, digest, known, data)
     refuse_another(settings.out, manifest, as_far_as_known)
 
 
@@ -345,7 +341,7 @@ def _probe(problem: Problem, executor: Trainer, splits: list[str], known: Packin
     return probe
 
 
-def _manifest(settings: Settings, digest: str, probe: Probe, splits: list[str]) -> Manifest:
+def _manifest(settings: Settings, digest: str, probe: Probe, data: Data) -> Manifest:
     fingerprint = {
         **settings.problem.fingerprint,
         "model": probe.model_fingerprint,
@@ -363,12 +359,12 @@ def _manifest(settings: Settings, digest: str, probe: Probe, splits: list[str]) 
         strategies=settings.kept,
         shard="" if settings.shard is None else str(settings.shard),
         keep=settings.keep,
-        splits=splits,
+        splits=splits_of(data),
         environment=probe.environment,
         packing=probe.packing.kinds,
         budget=settings.budget.settings(),
         warm="" if settings.warm is None else str(settings.warm),
-        folds=settings.folds,
+        folds=len(folds_of(data)),
         repeats=settings.repeats,
         finalists=settings.finalists,
     )

@@ -171,8 +171,6 @@ class Settings:
     finalists : Finalists
     repeats : int
         Seeds that each trial is trained with.
-    folds : int
-        Of the data; 0 until it is loaded.
     manifest : Manifest, optional
         Of the run that is gone on with; None for a new one.
     """
@@ -191,7 +189,6 @@ class Settings:
     warm: Path | None
     finalists: Finalists
     repeats: int
-    folds: int
     out: Path
     manifest: Manifest | None
 
@@ -262,7 +259,7 @@ def settle(request: Request) -> Settings:
     _check_budget(budget, problem, manifest)
     return Settings(
         problem, samplers, kept, shard, seed, engine, backend, cache, keep, limits, budget,
-        warm, finalists, repeats, 0, out, manifest,
+        warm, finalists, repeats, out, manifest,
     )  # fmt: skip
 
 

@@ -52,8 +52,8 @@ def stacked_variables(
             body = part.traced.body
             moves = ragged and name in STEPS
             own = zip(places[first:], body.inputs[first:], body.outputs, strict=False)
-            for place, before_, given in own:
-                stacked[place] |= varies(given) or (moves and given != before_)
+            for place, before, after in own:
+                stacked[place] |= varies(after) or (moves and after != before)
     return stacked
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -248,12 +248,29 @@ def train_all(
     executor: Executor, packs: Sequence[Pack], keep: Keep | None = None
 ) -> Iterator[Report]:
     """Train packs and count nothing: their reports, as they come."""
+    for heard in trained(executor, packs, lambda _: keep):
+        yield heard.report
+
+
+def trained(
+    executor: Executor, packs: Sequence[Pack], keep: Callable[[Pack], Keep | None]
+) -> Iterator[Heard]:
+    """Train packs, and those that take their places: the news of them, as they come.
+
+    Parameters
+    ----------
+    executor : Executor
+    packs : sequence of Pack
+    keep : callable
+        Which of a pack's models to keep, asked as it begins.
+    """
     waiting = list(packs)
     while waiting or executor.busy:
         while waiting and executor.free > 0:
-            executor.submit(waiting.pop(0), keep)
+            pack = waiting.pop(0)
+            executor.submit(pack, keep(pack))
         for heard in executor.hear():
-            yield heard.report
+            yield heard
             waiting += heard.again
 
 
