@@ -241,20 +241,24 @@ def test_what_has_no_score_does_not_go_on(name):
         bad |= {repr({**t.configuration, "epochs": 0}) for t in job if by_rate(t) is None}
 
 
+def play(sampler, workers):
+    """All jobs of a search by so many workers, which end in the order in which they began."""
+    player, flying = Played(sampler, by_rate), []
+    while True:
+        answer = sampler.ask(1) if len(flying) < workers else None
+        if isinstance(answer, list):
+            player.jobs.append(answer)
+            flying.append(answer)
+        elif answer is FINISHED:
+            return player.jobs
+        else:
+            sampler.tell([player.outcome(each) for each in flying.pop(0)])
+
+
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_learner_takes_the_same_decisions_with_any_number_of_workers(name):
     def decided(workers):
-        sampler = made(name, n=60, space=WIDE, packing=WIDE_PACKED)
-        player, flying = Played(sampler, by_rate), []
-        while True:
-            answer = sampler.ask(1) if len(flying) < workers else None
-            if isinstance(answer, list):
-                player.jobs.append(answer)
-                flying.append(answer)
-            elif answer is FINISHED:
-                return player.jobs
-            else:
-                sampler.tell([player.outcome(each) for each in flying.pop(0)])
+        return play(made(name, n=60, space=WIDE, packing=WIDE_PACKED), workers)
 
     assert decided(1) == decided(2) == decided(8)
 
@@ -473,20 +477,6 @@ def warm(name, earlier, **options):
     sampler.recall(earlier)
     sampler.meet(Packer(options["packing"], 100, 1), GOAL)
     return sampler
-
-
-def play(sampler, workers):
-    """All jobs of a search by so many workers, which end in the order in which they began."""
-    player, flying = Played(sampler, by_rate), []
-    while True:
-        answer = sampler.ask(1) if len(flying) < workers else None
-        if isinstance(answer, list):
-            player.jobs.append(answer)
-            flying.append(answer)
-        elif answer is FINISHED:
-            return player.jobs
-        else:
-            sampler.tell([player.outcome(each) for each in flying.pop(0)])
 
 
 RECALLING = [name for name in sorted(strategies()) if name in [*LEARNERS, "random"]]
