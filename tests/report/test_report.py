@@ -9,6 +9,7 @@ from rich.console import Console
 
 from tests.runs.test_results import manifest, outcome, trial
 from tuning import RunStopped, TuningError
+from tuning.report import style
 from tuning.report.analyse import analyse
 from tuning.report.style import COLOURS, looks
 from tuning.runs.run import Run
@@ -106,3 +107,26 @@ def test_no_two_strategies_look_the_same():
     some = looks(["random", "halving", "own", "another"])
     assert len({colour for colour, _ in some.values()}) == 4
     assert some["random"][0] == COLOURS["random"]
+
+
+@pytest.mark.parametrize("width", [style.WIDTH, 7])
+@pytest.mark.parametrize("entries", [1, 3, 6])
+def test_a_legend_leaves_the_plot_its_room(width, entries):
+    """Also of the longest names, on a page, where a figure is narrow."""
+    import matplotlib as mpl
+
+    def draw(ax):
+        for number in range(entries):
+            ax.plot([1, 2], [number, 1], label="sweep in random order (expected)")
+        style.legend(ax)
+
+    with mpl.rc_context(style.ON_PAGE):
+        figure = style._drawn(draw, width, style.HEIGHT)
+        figure.draw_without_rendering()
+    (ax,) = figure.axes
+    box = ax.get_position()
+    assert box.width > 0.7
+    assert box.height * figure.get_figheight() > 1.5
+    words = ax.get_legend().get_window_extent().transformed(figure.transFigure.inverted())
+    assert words.x1 <= 1.01
+    assert words.y1 <= 1.01

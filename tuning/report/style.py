@@ -50,6 +50,8 @@ ON_PAGE: Any = {
 WIDTH, HEIGHT = 4.4, 3.2  # inches: a figure is read at half of a page, and at the whole of a phone
 MOST_TICKS = 7
 MOST_BELOW = 3  # entries of a legend, one below the other
+ENTRY = 0.22  # inches: the height of an entry
+WIDE = 6.0  # inches: the width of a figure from which entries stand side by side
 LOGARITHMIC = 50  # with more trials than this, their axis is logarithmic
 
 
@@ -107,11 +109,19 @@ def looks(strategies: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 def legend(ax: Axes) -> None:
-    """Put the legend above the plot, where no curve is; many entries side by side."""
-    many = len(ax.get_legend_handles_labels()[1]) > MOST_BELOW
+    """Put the legend above the plot, where no curve is.
+
+    Many entries stand side by side, or make the figure higher where it is too narrow for that.
+    """
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    more = max(0, len(ax.get_legend_handles_labels()[1]) - MOST_BELOW)
+    wide = figure.get_figwidth() >= WIDE
+    if not wide:
+        figure.set_figheight(figure.get_figheight() + ENTRY * more)
     ax.legend(
         frameon=False, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2,
-        ncols=2 if many else 1, columnspacing=1.2,
+        ncols=2 if wide and more else 1, columnspacing=1.2,
     )  # fmt: skip
 
 
