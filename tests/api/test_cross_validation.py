@@ -71,6 +71,7 @@ def test_the_model_kept_of_folds_has_learnt_from_all_rows():
 
 def test_repeats_are_seeds_of_every_trial(tmp_path):
     results = search(data=PROBLEM.load_data, repeats=2, seed=5, out=tmp_path / "run")
+    assert "the mean of 2 trainings with 2 seeds." in str(results.report())
     assert sorted(set(results.parts["seed"])) == [5, 6]
     assert results.parts["fold"].isna().all()
     assert len(results.parts) == 2 * len(results.trials) == 6

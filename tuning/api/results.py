@@ -34,7 +34,7 @@ from tuning.runs.ensembles import read_ensemble
 from tuning.runs.finalists import FOLDER, load_finalists
 from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
 from tuning.runs.outcomes import outcomes_of
-from tuning.runs.parts import copies_of, load_parts
+from tuning.runs.parts import load_parts
 from tuning.runs.table import load_curves, load_results, points_of, refuse_empty
 from tuning.runs.typed import shown
 from tuning.trial import Outcome
@@ -429,7 +429,7 @@ class Results:
             If there is no such trial, or it is the mean of several trainings.
         """
         trial = self._outcome(row, strategy).trial
-        if (size := copies_of(self.manifest).size) > 1:
+        if (size := self.manifest.copies.size) > 1:
             raise TuningError(
                 f"a trial of this run is the mean of {size} trainings, which no few lines repeat"
             )

@@ -28,7 +28,7 @@ from tuning.problem.folds import folds_of
 from tuning.problem.problem import Problem, load_data
 from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import Manifest, make_manifest
-from tuning.runs.parts import Parts, copies_of
+from tuning.runs.parts import Parts
 from tuning.runs.run import Run
 from tuning.samplers import Sampler, ShardSampler, trial_of_point
 from tuning.samplers.protocol import Goal
@@ -101,7 +101,7 @@ class Search:
     @property
     def _samplers(self) -> dict[str, Sampler]:
         """The samplers, which give each trial as many times as it is trained."""
-        copies, own = copies_of(self.run.manifest), self.settings.samplers
+        copies, own = self.run.manifest.copies, self.settings.samplers
         if copies.size == 1:
             return own
         return {name: RepeatedSampler(sampler, copies) for name, sampler in own.items()}
@@ -130,7 +130,7 @@ class Search:
         keep = Keep(problem.metric, problem.mode, manifest.keep, optimizer)
         packer = self.executor.packer
         why = ""
-        is_whole = copies_of(manifest).size == 1
+        is_whole = manifest.copies.size == 1
         try:
             with contextlib.nullcontext(self.run) if is_whole else Parts(self.run) as record:
                 for samplers, budget in self._parts():

@@ -16,7 +16,6 @@ from tuning.execution.quiet import quiet
 from tuning.problem.data import data_fingerprint
 from tuning.problem.problem import load_data
 from tuning.runs.manifest import read_manifest, write_text
-from tuning.runs.parts import copies_of
 from tuning.runs.table import AGAIN, as_csv, load_results
 from tuning.samplers import trial_at
 from tuning.space.given import as_grid
@@ -52,7 +51,7 @@ def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
     if n < 1:
         raise TuningError(f"--again takes a number of trials from 1, not {n}")
     manifest = read_manifest(path)
-    if copies_of(manifest).size > 1:
+    if manifest.copies.size > 1:
         raise TuningError(
             f"--again takes a run whose trials are one training each, and {path} has means"
         )

@@ -27,6 +27,7 @@ from tuning.problem.environment import differing
 from tuning.problem.fingerprint import changed
 from tuning.problem.problem import Mode, Problem, axes_fault, reference_fault
 from tuning.samplers import Shard, samplers_of, strategies
+from tuning.samplers.repeated import Copies
 from tuning.space.given import as_grid
 from tuning.space.grid import Grid
 from tuning.space.labels import from_json, to_json
@@ -236,6 +237,11 @@ class Manifest:
             for name, label in configuration.items()
             if isinstance(label, str) and _is_lost(self.problem.values.get(name, {}).get(label))
         }
+
+    @property
+    def copies(self) -> Copies:
+        """The trainings that each trial stands for."""
+        return Copies(self.seed, self.folds, self.repeats)
 
     @property
     def has_test(self) -> bool:
@@ -513,7 +519,9 @@ def chosen_by(manifest: Manifest) -> str:
     """The rule that chooses the best trial, and from where its direction is known."""
     which = "highest" if manifest.problem.mode == "max" else "lowest"
     judge = {"": "", FILE: f" (as {FILE} says)"}.get(manifest.judge, f" ({manifest.judge})")
-    return f"the {which} {manifest.problem.metric}{judge}"
+    copies = manifest.copies
+    mean = f", the mean of {copies.size} trainings {copies.describe()}" if copies.size > 1 else ""
+    return f"the {which} {manifest.problem.metric}{judge}{mean}"
 
 
 def differences(old: Manifest, new: Manifest) -> list[str]:

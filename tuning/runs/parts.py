@@ -52,7 +52,7 @@ class Parts:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._copies = copies_of(run.manifest)
+        self._copies = run.manifest.copies
         self._name = run.path.absolute().name
         self._known: dict[str, dict[int, Outcome]] = {}
         self._trained: dict[Hashable, Outcome] = {}
@@ -176,11 +176,6 @@ class Parts:
         return found
 
 
-def copies_of(manifest: Manifest) -> Copies:
-    """The trainings that each trial of a run stands for."""
-    return Copies(manifest.seed, manifest.folds, manifest.repeats)
-
-
 def with_fold(columns: Sequence[str]) -> list[str]:
     """Columns of a run's tables, with that of the fold behind the seed."""
     place = list(columns).index("seed") + 1
@@ -210,7 +205,7 @@ def load_parts(path: str | Path) -> pd.DataFrame:
     import pandas as pd
 
     manifest, path = read_manifest(path), Path(path)
-    copies, columns, rows = copies_of(manifest), with_fold(columns_of(manifest)), []
+    copies, columns, rows = manifest.copies, with_fold(columns_of(manifest)), []
     for strategy, outcome in read_parts(path, manifest):
         trial = outcome.trial
         row = row_of(path.absolute().name, strategy, outcome)
@@ -227,7 +222,7 @@ def read_parts(path: Path, manifest: Manifest) -> list[Counted]:
     TuningError
         If a table is damaged.
     """
-    copies, curves = copies_of(manifest), _read_curves(path / PART_CURVES, manifest)
+    copies, curves = manifest.copies, _read_curves(path / PART_CURVES, manifest)
     known: set[tuple[str, int]] = set()
 
     def read(row: dict[str, str]) -> Counted:
@@ -274,7 +269,7 @@ def _outcome(
 
 def _read_curves(file: Path, manifest: Manifest) -> dict[Hashable, list[dict[str, float]]]:
     """The learning curves of parts, by strategy and the part's number."""
-    copies = copies_of(manifest)
+    copies = manifest.copies
     columns = with_fold(curve_columns(manifest.problem.metric))
     names = columns[columns.index("epoch") + 1 :]
     found: dict[Hashable, list[dict[str, float]]] = {}
