@@ -37,7 +37,8 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in a job that a shell runs in the background; what the tests start would not hear Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="tuning-tests-")
+_cache = tempfile.TemporaryDirectory(prefix="tuning-tests-")  # deleted when the process ends
+os.environ["XDG_CACHE_HOME"] = _cache.name
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROBLEMS = Path(__file__).resolve().parent / "problems"
