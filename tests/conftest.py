@@ -27,6 +27,7 @@ from tuning.execution.worker import Job, prepare, probe, train
 from tuning.packing.axes import Packing
 from tuning.problem.data import Data
 from tuning.problem.problem import load_data
+from tuning.samplers import registry
 from tuning.trial import Outcome, Trial, epochs
 
 settings.register_profile("untimed", deadline=None)  # machines are shared
@@ -182,6 +183,12 @@ def _programs_forgotten() -> Iterator[None]:
     """No test takes programs of another from memory."""
     yield
     forget_programs()
+
+
+@pytest.fixture(autouse=True)
+def _strategies_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the strategies that another has registered."""
+    monkeypatch.setattr(registry, "_registered", registry.strategies())
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tuning.cli.commands import merge
 from tuning.packing.axes import scattered_position
 from tuning.runs.manifest import read_manifest
 from tuning.runs.run import Run
-from tuning.samplers import Shard, every_trial, registry
+from tuning.samplers import Shard, every_trial
 
 ALL = range(24)
 
@@ -221,9 +221,8 @@ class Rungs(Sampler):
 
 
 @pytest.fixture
-def registered(monkeypatch):
+def registered():
     """The strategy `rungs_of_a_test`, for the length of a test."""
-    monkeypatch.setattr(registry, "_registered", registry.strategies())
     register("rungs_of_a_test")(Rungs)
 
 
