@@ -22,7 +22,7 @@ from tuning.trial import KeptModel
 
 FILES = ("trials.csv", "curves.csv", "manifest.json", "best/sweep-5.keras", "best/sweep-5.json")
 FEW = settings(
-    max_examples=100,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[*HealthCheck],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],

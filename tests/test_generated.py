@@ -205,7 +205,7 @@ HOW = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomiz
 
 
 @given(recipes())
-@settings(max_examples=10, **HOW)
+@settings(max_examples=5, **HOW)
 def test_packs_of_generated_models_are_what_plain_keras_gives(recipe):
     check(recipe)
 

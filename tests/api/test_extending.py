@@ -6,7 +6,10 @@ from tests.api.test_warm import rows, search
 from tuning import TuningError
 
 
-@pytest.mark.parametrize("strategy", ["halving", "packs", "iepoch", "evolution"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("halving", "packs", "iepoch")]
+
+
+@pytest.mark.parametrize("strategy", ["evolution", *SLOW])
 def test_a_search_is_extended_by_more_trials(tmp_path, strategy):
     def searched(name, trials):
         options = {"strategy": strategy, "settings": {"members": 3, "ahead": 1}}

@@ -177,6 +177,7 @@ def test_finalists_that_were_not_counted_yet_get_the_names_that_they_had(make_ru
             assert not table.has("finalist_0", 1)
 
 
+@pytest.mark.slow
 def test_more_repeats_and_finalists_are_added_to_those_that_there_are(tmp_path):
     few = load_finalists(searched(tmp_path / "run", finalists=2, repeats=2).path)
     more = load_finalists(searched(tmp_path / "run").path)

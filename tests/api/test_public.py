@@ -152,6 +152,7 @@ results = tuning.search(build_model, space, data, trials=16, out="run", workers=
 """
 
 
+@pytest.mark.slow
 def test_an_interrupted_notebook_has_what_there_is(tmp_path):
     import nbclient
     import nbformat

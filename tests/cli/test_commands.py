@@ -119,8 +119,10 @@ def test_alone_it_helps(tuning):
     ("program", "goes_on"),
     [
         ("tuning", "tuning run"),
-        ("{python} -m tuning", "{python} -m tuning run"),
-        ("{python} scripts/run_ray.py", "{python} scripts/run_ray.py"),
+        pytest.param("{python} -m tuning", "{python} -m tuning run", marks=pytest.mark.slow),
+        pytest.param(
+            "{python} scripts/run_ray.py", "{python} scripts/run_ray.py", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_how_to_go_on_is_said_as_the_program_was_called(program, goes_on, tuning, tmp_path):

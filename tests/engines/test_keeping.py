@@ -348,7 +348,8 @@ with open(sys.argv[3], "wb") as file:
 """
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", pytest.param("torch", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "torch"])
 def test_fit_on_another_backend_keeps_its_best(tiny, backend, tmp_path):
     pytest.importorskip(backend)
     problem, data, _ = tiny

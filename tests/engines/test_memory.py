@@ -21,7 +21,8 @@ KEPT = ("Jaxpr", "Program", "Trace", "Sequential", "Functional")  # one of each 
 
 
 @pytest.mark.usefixtures("worker")
-@pytest.mark.parametrize("engine", ["vectorized", pytest.param("fit", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["vectorized", "fit"])
 def test_nothing_piles_up_with_the_programs_trained(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "TIDY_SECONDS", 0.0)
     monkeypatch.setattr(kept, "PROGRAMS", 1)

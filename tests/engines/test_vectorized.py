@@ -102,7 +102,10 @@ def weights_by_pack(problem, data, configurations, packing, order):
 
 @pytest.mark.parametrize(
     ("optimizer", "activation"),
-    [*((name, "relu") for name in OPTIMIZERS), *(("adam", name) for name in ACTIVATIONS[1:])],
+    [
+        *((name, "relu") for name in OPTIMIZERS),
+        *(pytest.param("adam", name, marks=pytest.mark.slow) for name in ACTIVATIONS[1:]),
+    ],
 )
 def test_an_epoch_gives_the_weights_that_keras_fit_gives(dense, optimizer, activation):
     problem, data, packing = dense

@@ -25,7 +25,7 @@ def test_of_too_many_compiled_programs_the_oldest_go(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("worker")
-@pytest.mark.parametrize("name", ["lifted", "tiny", "steady"])
+@pytest.mark.parametrize("name", [pytest.param("lifted", marks=pytest.mark.slow), "tiny", "steady"])
 @pytest.mark.parametrize("n", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_looks_at_shares_of_a_grid_find_what_one_look_finds(name, n):
     problem = load_problem(str(PROBLEMS / f"{name}.py"))

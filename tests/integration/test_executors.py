@@ -65,6 +65,7 @@ def test_rows_are_the_same_in_any_order_and_on_any_worker(cluster):
         assert (outcome.trial.index, outcome.metrics) == (same.trial.index, same.metrics)
 
 
+@pytest.mark.slow
 def test_a_trial_two_strategies_want_is_trained_once(cluster, tmp_path):
     problem, executor = executor_of(TINY, cluster)
     trained = []

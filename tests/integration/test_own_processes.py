@@ -37,7 +37,7 @@ def undisturbed(tmp_path_factory):
     ("how", "then"),
     [
         ("kill -9", "processes"),
-        ("Ctrl-C", "processes"),
+        pytest.param("Ctrl-C", "processes", marks=pytest.mark.slow),
         pytest.param("kill -9 of its child", "ray", marks=pytest.mark.slow),
     ],
 )

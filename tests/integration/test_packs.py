@@ -24,6 +24,7 @@ def test_packs_give_the_same_rows_however_they_are_cut(cluster):
         assert alone.metrics == pytest.approx(every[trial].metrics, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_what_is_known_of_a_problem_is_used_if_a_worker_sees_that_it_holds(cluster):
     problem, executor = executor_of(TINY, cluster, engine="auto")
     found = executor.probe()

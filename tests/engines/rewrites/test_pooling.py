@@ -88,7 +88,7 @@ def dilations(draw, shape, params):
     return {"base_dilation": tuple(apart), "window_dilation": tuple(steps)}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(windows(), KINDS, st.sampled_from(("float32", "float32", "int32")), st.data())
 def test_reductions_are_xlas_own(window, kind, dtype, data):
     shape, params = window
@@ -109,7 +109,7 @@ def test_reductions_are_xlas_own(window, kind, dtype, data):
         assert_same(packed, expected)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(windows(), KINDS, st.sampled_from((lax.ge_p, lax.le_p)))
 def test_a_gradient_goes_where_xlas_own_goes(window, kind, select):
     """With whole numbers nothing is rounded, so the two agree in every bit."""

@@ -24,7 +24,7 @@ def carried(traced):
     reverse=st.booleans(),
     members=st.sampled_from([None, 3]),
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 def test_gradients_through_a_loop_are_the_same(steps, rows, width, reverse, members):
     import jax
     import jax.numpy as jnp
