@@ -5,7 +5,6 @@ import pytest
 from tests.api.test_warm import rows, search
 from tuning import TuningError
 
-
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("halving", "packs", "iepoch")]
 
 

@@ -11,6 +11,7 @@ X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
 PART = X, (X[:, :1] > 0).astype("float32")
 OTHER = X, (X[:, 1:2] > 0).astype("float32")
 SPACE = {"units": [1, 2, 3, 4], "rate": [0.001, 0.01, 0.1, 0.3, 1.0], "epochs": [1, 2, 4]}
+QUICK = "halving"  # of them, in the quick tests
 WARM = ["random", "halving", "hyperband", "iepoch", "evolution", "packs", "optuna"]
 
 
