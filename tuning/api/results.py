@@ -443,6 +443,7 @@ class Results:
             trial,
             config=config,
             imports=_imports(source),
+            weights=_weights(self.manifest, self.configuration(row) if 0 else {}),
             test="test" in self.manifest.splits,
         )
 

@@ -7,15 +7,14 @@ import difflib
 from collections.abc import Iterator
 
 READ = ("grid", "space", "load_data", "build_model", "metric", "mode", "references", "folds")
+READ += ("class_weight", "sample_weight")
 OF_FIT = (
     "batch_size",
     "callbacks",
-    "class_weight",
     "compile_kwargs",
     "epochs",
     "fit_kwargs",
     "initial_epoch",
-    "sample_weight",
     "shuffle",
     "steps_per_epoch",
     "validation_batch_size",

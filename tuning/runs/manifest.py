@@ -26,6 +26,7 @@ from tuning.problem.data import SPLITS
 from tuning.problem.environment import differing
 from tuning.problem.fingerprint import changed
 from tuning.problem.problem import Mode, Problem, axes_fault, reference_fault
+from tuning.problem.weighing import WEIGHINGS
 from tuning.samplers import Shard, samplers_of, strategies
 from tuning.samplers.repeated import Copies
 from tuning.space.given import as_grid
@@ -72,6 +73,8 @@ class ProblemFacts:
     values : dict of str to dict
         Of each hyperparameter, by their labels, the values that are not their own label, as
         `tuning.space.labels.to_json` has them; of one that JSON cannot carry, ``{"lost": TYPE}``.
+    weighing : dict
+        The problem's ``class_weight`` or ``sample_weight``, if it has one, in the same form.
     """
 
     name: str
@@ -83,6 +86,7 @@ class ProblemFacts:
     references: list[Any]
     space: dict[str, Any] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weighing: dict[str, Any] = field(default_factory=dict)
 
     @property
     def published(self) -> list[Any]:
@@ -296,6 +300,11 @@ def make_manifest(
         },
         "fingerprint": dict(fingerprint),
         "references": list(problem.references),
+        "weighing": {
+            name: _carried(value)
+            for name in WEIGHINGS
+            if (value := getattr(problem, name)) is not None
+        },
     }
     fields: dict[str, Any] = {
         "metrics": list(metrics),
