@@ -61,16 +61,20 @@ def weigh_of(
     weights = training_weights(problem, data, configuration, fold)
     own = None if weights is None else map_arrays(in_floatx, weights)
 
-    def row_weights(batch: tuple[Any, ...]) -> tuple[Any, ...]:
-        import jax.numpy as jnp
-
+    def weigh(batch: tuple[Any, ...]) -> tuple[Any, ...]:
         x, y, rows = batch
         if own is None:
             return x, y
-        taken = {"mode": "promise_in_bounds"}
-        return x, y, map_arrays(lambda each: jnp.asarray(each).at[rows].get(**taken), own)
+        return x, y, map_arrays(lambda array: row_weights(array, rows), own)
 
-    return row_weights
+    return weigh
+
+
+def row_weights(weights: np.ndarray, rows: Any) -> Any:
+    """The weights of some rows; looks at models name this function, as what reads the weights."""
+    import jax.numpy as jnp
+
+    return jnp.asarray(weights).at[rows].get(mode="promise_in_bounds")
 
 
 def digest_of(weights: Arrays | None) -> str:

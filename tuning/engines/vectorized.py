@@ -222,7 +222,9 @@ def try_out(
     """
     fold = 0 if folds_of(data) else None
     members = [
-        Member(configuration, each, look_at(problem, data, configuration, each, fold), [], fold=fold)
+        Member(
+            configuration, each, look_at(problem, data, configuration, each, fold), [], fold=fold
+        )
         for each in (seed, seed + 1)
     ]
     program = program_of(Task(problem, numbered(problem, data), UNPACKED), members)

@@ -6,8 +6,18 @@ import ast
 import difflib
 from collections.abc import Iterator
 
-READ = ("grid", "space", "load_data", "build_model", "metric", "mode", "references", "folds")
-READ += ("class_weight", "sample_weight")
+READ = (
+    "grid",
+    "space",
+    "load_data",
+    "build_model",
+    "metric",
+    "mode",
+    "references",
+    "folds",
+    "class_weight",
+    "sample_weight",
+)
 OF_FIT = (
     "batch_size",
     "callbacks",

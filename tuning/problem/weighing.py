@@ -169,10 +169,17 @@ def _by_class(class_weight: Any, classes: np.ndarray, where: str) -> dict[int, f
     if class_weight is None:
         return {}
     if isinstance(class_weight, Mapping):
-        return {int(each): float(weight) for each, weight in class_weight.items()}
+        return plain(class_weight)  # type: ignore[no-any-return]
     found, counts = np.unique(classes, return_counts=True)
     weights = len(classes) / (len(found) * counts)
     return dict(zip(found.tolist(), weights.tolist(), strict=True))
+
+
+def plain(value: Any) -> Any:
+    """Weights of classes with Python's own numbers; anything else as it is."""
+    if not isinstance(value, Mapping):
+        return value
+    return {int(each): float(weight) for each, weight in value.items()}
 
 
 def _looked_up(classes: np.ndarray, weights: Mapping[int, float]) -> np.ndarray:
@@ -194,7 +201,7 @@ def _of_function(
         whole[rows] = own
         return whole
 
-    return weights if rows is None else map_arrays(among_all, weights)  # type: ignore[no-any-return]
+    return weights if rows is None else map_arrays(among_all, weights)
 
 
 def class_weight_fault(value: Any, where: str) -> str:
