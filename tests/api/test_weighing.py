@@ -79,6 +79,18 @@ def test_folds_have_weights_of_their_own():
     assert packed.best_model().count_params() > 0
 
 
+def only_some(config):
+    return {0: 2.0} if config["rare"] < 3 else 17
+
+
+@pytest.mark.parametrize("engine", ["auto", "fit"])
+def test_a_function_that_fails_for_a_configuration_fails_its_trials_alone(engine):
+    trials = search({"rare": [1.0, 5.0], "epochs": [1]}, class_weight=only_some, engine=engine)
+    trials = trials.trials.sort_values("trial")
+    assert trials["status"].tolist() == ["ok", "failed"]
+    assert "class_weight takes None, 'balanced' or a dict of classes" in trials["error"].iloc[1]
+
+
 def test_finalists_are_trained_with_weights():
     found = search(space={"rare": [1.0, 5.0]}, class_weight=rare_ones, finalists=1, repeats=1)
     row = found.finalists().iloc[0]

@@ -123,7 +123,7 @@ def _form(given: Any) -> str:
 
 
 def checked_weights(y: Arrays, given: Any, where: str) -> Arrays:
-    """Weights of the rows of y as arrays, with the structure of y.
+    """Weights of the rows of y as arrays of floating numbers, with the structure of y.
 
     Raises
     ------
@@ -137,6 +137,9 @@ def checked_weights(y: Arrays, given: Any, where: str) -> Arrays:
                 f"{where} sample_weight returned an array of type {array.dtype} and shape "
                 f"{array.shape}, not a number for each of {n_samples(y):,} rows"
             )
+    weights = map_arrays(
+        lambda array: array if array.dtype.kind == "f" else array.astype(np.float64), weights
+    )
     return _weights_of(y, weights, where)
 
 

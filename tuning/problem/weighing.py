@@ -197,7 +197,7 @@ def _of_function(
     weights = checked_weights(y, function(x, y), where)
 
     def among_all(own: np.ndarray) -> np.ndarray:
-        whole = np.ones((n, *own.shape[1:]), np.result_type(own, np.float32))
+        whole = np.ones((n, *own.shape[1:]), own.dtype)
         whole[rows] = own
         return whole
 
