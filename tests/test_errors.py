@@ -1191,7 +1191,7 @@ OF_PYTHON = [
     asked("class_weight and sample_weight cannot be given together, as in Keras' fit",
           space={"units": [1], "sample_weight": [None, "balanced"]}, class_weight={0: 1}),
     asked("axis 'class_weight' takes None, 'balanced' or a dict of classes and their weights, not "
-          "0.5 to 2.0", space={"units": [1], "class_weight": Float(0.5, 2.0)}),
+          "0.5 to 2", space={"units": [1], "class_weight": Float(0.5, 2.0)}),
     asked("axis 'class_weight' takes None, 'balanced' or a dict of classes and their weights, not "
           "'blanced'", space={"units": [1], "class_weight": [None, "blanced"]}),
     asked("class_weight: its classes are whole numbers, not 'two'", class_weight={"two": 1}),
