@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tuning.engines.batches import row_order
     from tuning.engines.repeat import initial_model
     from tuning.execution.loop import Progress
+    from tuning.problem.weighing import row_weights
 
 _LATER = {  # imported when it is first used: a worker needs neither Ray's driver nor pandas
     "Progress": "tuning.execution.loop",
@@ -42,6 +43,7 @@ _LATER = {  # imported when it is first used: a worker needs neither Ray's drive
     "initial_model": "tuning.engines.repeat",
     "open": "tuning.api.public",
     "row_order": "tuning.engines.batches",
+    "row_weights": "tuning.problem.weighing",
     "search": "tuning.api.public",
 }
 
@@ -74,6 +76,7 @@ __all__ = [
     "publish",
     "register",
     "row_order",
+    "row_weights",
     "search",
     "trial_at",
     "trial_of",

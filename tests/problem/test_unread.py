@@ -41,6 +41,8 @@ def test_what_nobody_reads_is_told_of(text, says):
         "class Model: patience = 3",
         "x, y = load()",
         "mode = 'min'\nmetric = 'val_loss'\nreferences = []",
+        "class_weight = 'balanced'",
+        "def sample_weight(x, y): ...",
         "for rate in (1, 2):\n    print(rate)",
         "__author__ = 'me'",
     ],
@@ -51,6 +53,6 @@ def test_names_of_the_files_own_pass(text):
 
 def test_the_file_is_refused_in_one_sentence(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("class_weight = {0: 1.0}\n")
+    path.write_text("callbacks = []\n")
     with pytest.raises(TuningError, match=r"^problem file mine.py: tuning does not use"):
         load_problem(str(path))

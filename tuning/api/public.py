@@ -60,6 +60,8 @@ def search(
     repeats: int | None = None,
     folds: Any = None,
     groups: Any = None,
+    class_weight: Any = None,
+    sample_weight: Any = None,
     keep_optimizer: bool = False,
     trial_timeout: float | None = None,
     trial_memory: str | None = None,
@@ -85,7 +87,8 @@ def search(
         The hyperparameters: a list of values for each, or a `Float`, `Int`, `Choice` or `Fixed`, or
         a value that all configurations have. Values may be anything; `results.trials` has a
         readable label where one is no number, boolean or text. ``batch_size`` and ``epochs`` steer
-        training (Keras' 32 and 1 where there are none); the others reach only `build_model`.
+        training (Keras' 32 and 1 where there are none), and so do ``class_weight`` and
+        ``sample_weight``; the others reach only `build_model`.
     load_data : callable, dict, or tuple of arrays
         A function without arguments that returns the splits, or these themselves: a dict with
         ``train``, ``validation`` and, if there is one, ``test``, each ``(x, y)`` or ``(x, y,
@@ -153,6 +156,13 @@ def search(
         all rows.
     groups : array, shape (rows,), optional
         With `folds`: rows of one group are never in training and validation of one fold.
+    class_weight : dict of int to float, "balanced" or callable, optional
+        The weight of each class in training, as in Keras' `fit`; with ``"balanced"`` each class
+        weighs as much as any other. A function takes a configuration and returns one of these, or
+        None. An axis ``class_weight`` of the space tries several.
+    sample_weight : "balanced" or callable, optional
+        A function of the training rows' (x, y) that returns their weights. An axis
+        ``sample_weight`` of the space tries several. Weights that are known stand in the data.
     keep_optimizer : bool
         Whether with their optimizer's state, to go on training.
     trial_timeout : float, optional
@@ -192,7 +202,7 @@ def search(
     """
     problem = problem_of(
         build_model, space, load_data, metric=metric, mode=mode, validation_split=validation_split,
-        folds=folds, groups=groups,
+        folds=folds, groups=groups, class_weight=class_weight, sample_weight=sample_weight,
     )  # fmt: skip
     try:
         budget = Budget(

@@ -26,17 +26,25 @@ from tuning.execution.quiet import quiet
 from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem, load_data
+from tuning.problem.weighing import BALANCED, CLASS_WEIGHT, WEIGHINGS
 from tuning.report.analyse import print_comparison
 from tuning.report.terminal import WIDTH
 from tuning.runs.best import PLAIN, about_model, model_file
 from tuning.runs.columns import configuration_of_row, point_of_row
 from tuning.runs.ensembles import read_ensemble
 from tuning.runs.finalists import FOLDER, load_finalists
-from tuning.runs.manifest import Manifest, atomic_directory, read_manifest
+from tuning.runs.manifest import (
+    Manifest,
+    ProblemFacts,
+    atomic_directory,
+    is_lost,
+    read_manifest,
+)
 from tuning.runs.outcomes import outcomes_of
 from tuning.runs.parts import load_parts
 from tuning.runs.table import load_curves, load_results, points_of, refuse_empty
 from tuning.runs.typed import shown
+from tuning.space.labels import from_json
 from tuning.trial import Outcome
 
 if TYPE_CHECKING:
@@ -434,15 +442,16 @@ class Results:
                 f"a trial of this run is the mean of {size} trainings, which no few lines repeat"
             )
         source, space = self.manifest.problem.source, self.manifest.space
+        space = space if self._problem is None else self._problem.space
         if source and self.manifest.lost(trial.configuration):
             config = f"problem.space.values({trial.configuration})"
         else:
-            space = space if self._problem is None else self._problem.space
             config = written(space.values(trial.configuration))
         return lines_to_repeat(
             trial,
             config=config,
-            imports=_imports(source),
+            imports=_imports(source, self.manifest.problem),
+            weights=_weights(self.manifest.problem, space.values(trial.configuration)),
             test="test" in self.manifest.splits,
         )
 
@@ -612,11 +621,29 @@ def _names_alone(lost: Mapping[str, str]) -> str:
     return f"only names are known of {', '.join(f'{name} ({each})' for name, each in lost.items())}"
 
 
-def _imports(source: str) -> str:
+def _imports(source: str, problem: ProblemFacts) -> str:
     """The lines that have the functions of a problem at hand."""
+    names = ["build_model", *(name for name, value in problem.weighing.items() if is_lost(value))]
     if not source:
-        return "# build_model as it was searched, and load_data, which returns the splits\n"
-    return (
-        f"problem = tuning.load_problem({source!r})\n"
-        "build_model, load_data = problem.build_model, problem.load_data"
-    )
+        searched = "as it was searched" if len(names) == 1 else "as they were searched"
+        return f"# {' and '.join(names)} {searched}, and load_data, which returns the splits\n"
+    names.insert(1, "load_data")
+    functions = ", ".join(f"problem.{name}" for name in names)
+    return f"problem = tuning.load_problem({source!r})\n{', '.join(names)} = {functions}"
+
+
+def _weights(problem: ProblemFacts, config: Mapping[str, Any]) -> str:
+    """The code that gives the training rows their weights; empty where they have none."""
+    for name in WEIGHINGS:
+        if name in config:
+            value, code = config[name], f'config["{name}"]'
+        elif name in problem.weighing:
+            value = problem.weighing[name]
+            code = name if is_lost(value) else written(from_json(value))
+        else:
+            continue
+        if name == CLASS_WEIGHT:
+            return f"tuning.row_weights(y, {f'{code}(config)' if code == name else code})"
+        if value is not None:
+            return f"tuning.row_weights(y, {code})" if value == BALANCED else f"{code}(x, y)"
+    return ""

@@ -20,6 +20,7 @@ from tuning.engines.foreign import reason
 from tuning.engines.memory import forget_models
 from tuning.engines.models import compiled_model
 from tuning.engines.nudge import nudged
+from tuning.engines.row_weights import weighted
 from tuning.engines.scores import divergence, score_metrics, shortest_float32
 from tuning.engines.weights import Weights, values_of, weights_of
 from tuning.problem.data import Data, map_arrays, splits_of
@@ -169,8 +170,9 @@ class _Training:
         """Build the model and train it, from a state if it is one of this training."""
         import keras
 
-        trial = self._trial
-        self.model = model = compiled_model(self._problem, trial.configuration, trial.seed)
+        trial, problem = self._trial, self._problem
+        self._data = weighted(problem, self._data, trial.configuration, trial.fold)
+        self.model = model = compiled_model(problem, trial.configuration, trial.seed)
         if keras.backend.backend() == "tensorflow" and model.steps_per_execution == 1:
             model.steps_per_execution = STEPS_A_CALL  # the same steps, 1.3 to 1.6 times as fast
         splits = {

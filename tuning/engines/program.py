@@ -105,7 +105,7 @@ class Program:
     sizes, paths : tuple
         How many variables there are of each kind, and their names, as in `Steps`.
     example : tuple
-        A batch as a model takes it, of zeros.
+        A batch in training, of zeros.
     kept : array of int, optional
         The columns of x, where some are left out.
     """
@@ -539,7 +539,7 @@ class Program:
 
             def one(fixed: Any, state: Any, own: Any, batch: Any) -> Any:
                 if has_folds:
-                    batch = _gathered(given["rows", 0], batch)
+                    batch = _gathered(given["rows", 0][: len(self._data[split])], batch)
                 inputs = [*fixed, *state, *jax.tree.leaves(batch)]
                 return evaluate(part.traced, own | constants, inputs, part.columns)
 

@@ -32,14 +32,14 @@ import tuning
 data, config, seed = {load_data}(), {config}, {seed}
 model = tuning.initial_model({build_model}, config, seed)
 n = len(keras.tree.flatten(data["train"])[0])
-
+{weights}
 
 def batches():
     for epoch in range({epochs}):
         order = tuning.row_order(seed, epoch, n)
         for i in range(0, n, {batch_size}):
             rows = order[i : i + {batch_size}]
-            yield keras.tree.map_structure(lambda array: array[rows], data["train"])
+            yield keras.tree.map_structure(lambda array: array[rows], {train})
 
 
 history = model.fit(
@@ -49,6 +49,10 @@ history = model.fit(
     validation_data=data["validation"],
     validation_batch_size={batch_size},
 )
+"""
+WEIGHTS = """\
+x, y = data["train"]
+train = x, y, {weights}
 """
 TEST = """\
 test = dict(zip(("x", "y", "sample_weight"), data["test"]))
@@ -127,6 +131,7 @@ def lines_to_repeat(
     imports: str = "",
     build_model: str = "build_model",
     load_data: str = "load_data",
+    weights: str = "",
     test: bool = True,
 ) -> str:
     """The lines of plain Keras that train a trial again and give its scores.
@@ -146,6 +151,9 @@ def lines_to_repeat(
     build_model, load_data : str
         What the two functions are called. The splits have to be tuples of NumPy arrays, or of
         dicts or lists of them.
+    weights : str
+        The weights of the training rows as Python code, of ``x``, ``y`` and ``config``, if they
+        are not in the data.
     test : bool
         Whether the data has a test split.
     """
@@ -158,4 +166,6 @@ def lines_to_repeat(
         seed=trial.seed,
         epochs=trial.epochs,
         batch_size=trial.batch_size,
+        weights=WEIGHTS.format(weights=weights) if weights else "",
+        train="train" if weights else 'data["train"]',
     )

@@ -28,6 +28,7 @@ from tuning.engines.nudge import nudged
 from tuning.engines.parts import Sizes, shapes_of
 from tuning.engines.program import Program, State
 from tuning.engines.reports import Report, Reporter
+from tuning.engines.row_weights import Weigh, digest_of, numbered, weigh_of
 from tuning.engines.scores import divergence, score_metrics, shortest_float32
 from tuning.engines.scoring import adds_up
 from tuning.engines.weights import Weights
@@ -38,6 +39,7 @@ from tuning.packing.trace import Unproven
 from tuning.problem.data import Data, n_samples
 from tuning.problem.folds import folds_of, rows_of
 from tuning.problem.problem import Problem
+from tuning.problem.weighing import training_weights
 from tuning.space.grid import Configuration
 from tuning.trial import Outcome, Paused, Status, Trial, batch_size
 
@@ -180,6 +182,7 @@ def train_pack(
     """
     started = time.perf_counter()
     reporter = Reporter(keeper, trials)
+    data = numbered(problem, data)
     task = Task(problem, data, packing, nudge, keeper, going_on or {}, pauses, deadline)
     programs, others = _programs(task, trials)
     if len(programs) > 1 and not packing.drawn:  # perhaps for want of noise of strength 0
@@ -219,10 +222,12 @@ def try_out(
     """
     fold = 0 if folds_of(data) else None
     members = [
-        Member(configuration, each, look_at(problem, data, configuration, each), [], fold=fold)
+        Member(
+            configuration, each, look_at(problem, data, configuration, each, fold), [], fold=fold
+        )
         for each in (seed, seed + 1)
     ]
-    program = program_of(Task(problem, data, UNPACKED), members)
+    program = program_of(Task(problem, numbered(problem, data), UNPACKED), members)
     program.trace()
     return program.doubtful
 
@@ -306,15 +311,16 @@ def _look_or_remember(task: Task, trial: Trial, twice: bool) -> tuple[Steps, Set
     """What a trial's model does, and which axes it read."""
     configuration = Recorded(task.problem.space.values(trial.configuration))
     drawn = task.packing.drawn
+    weights = training_weights(task.problem, task.data, configuration, trial.fold)
 
     def look() -> tuple[Steps, Set[str]]:
         steps = look_at(
-            task.problem, task.data, configuration, trial.seed, drawn=drawn, twice=twice
+            task.problem, task.data, configuration, trial.seed, trial.fold, drawn=drawn, twice=twice
         )
         return steps, configuration.read
 
     try:
-        key = named(trial.configuration), trial.seed, drawn
+        key = named(trial.configuration), trial.seed, drawn, digest_of(weights)
     except TypeError:
         return look()
     return looked(task.problem, task.data, key, look)
@@ -325,6 +331,7 @@ def look_at(
     data: Data,
     configuration: Configuration,
     seed: int,
+    fold: int | None = None,
     *,
     drawn: bool = False,
     twice: bool = False,
@@ -334,6 +341,8 @@ def look_at(
 
     Parameters
     ----------
+    fold : int, optional
+        Whose rows are counted where rows weigh by their class; all unless told.
     drawn : bool
         Whether noise of strength 0 is drawn like any other.
     twice : bool
@@ -349,6 +358,7 @@ def look_at(
     Exception
         What building or tracing it raised.
     """
+    data, weigh = numbered(problem, data), weigh_of(problem, data, configuration, fold)
     model = compiled_model(problem, configuration, seed, drawn)
     scored_rows, rows = fixed_rows(model), batch_size(configuration)
     if like is not None and scored_rows is None:
@@ -357,7 +367,7 @@ def look_at(
     def traced(scored_rows: int | None) -> tuple[Steps, int]:
         sizes = Sizes.of(data, rows, scored_rows)
         batch, scored = shapes_of(data, "train", sizes.train[0]), shapes_of(data, *sizes.scored[0])
-        return steps_of(model, batch, scored, twice=twice), sizes.scored[0][1]
+        return steps_of(model, batch, scored, twice=twice, weigh=weigh), sizes.scored[0][1]
 
     steps, at_once = traced(scored_rows)
     if like is None and scored_rows is None and not adds_up(model, steps, data, at_once):
@@ -451,7 +461,7 @@ def program_of(task: Task, members: list[Member]) -> Program:
     def again(i: int, batch: Any, scored: Any) -> Steps:
         own = members[i]
         model = compiled_model(task.problem, own.configuration, own.seed, task.packing.drawn)
-        return steps_of(model, batch, scored)
+        return steps_of(model, batch, scored, weigh=_weigh(task, own))
 
     trials = [trial for member in members for trial in member.trials]
     return Program(
@@ -465,6 +475,10 @@ def program_of(task: Task, members: list[Member]) -> Program:
         apart=len({member.rows for member in members}) > 1,
         folds=[member.fold for member in members if member.fold is not None],
     )
+
+
+def _weigh(task: Task, member: Member) -> Weigh | None:
+    return weigh_of(task.problem, task.data, member.configuration, member.fold)
 
 
 def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) -> Iterator[Report]:
@@ -602,10 +616,9 @@ def _compare_with_fit(task: Task, program: Program, member: Member, left: float)
     if not program.doubtful or left < COMPARED_SECONDS:
         return
     model = compiled_model(task.problem, member.configuration, member.seed)
-    ours, theirs = (
-        member.epoch_seconds[-1] / program.n_steps,
-        seconds_a_step(model, program.example),
-    )
+    weigh = _weigh(task, member)
+    batch = program.example if weigh is None else weigh(program.example)
+    ours, theirs = (member.epoch_seconds[-1] / program.n_steps, seconds_a_step(model, batch))
     if theirs * FASTER < ours:
         raise SlowerThanFit(
             f"it is faster, {theirs * 1e3:.2g} ms a step on JAX in place of {ours * 1e3:.2g} "

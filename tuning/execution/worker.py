@@ -31,6 +31,7 @@ from tuning.problem.data import Data, text_of
 from tuning.problem.environment import environment, refuse_another_environment
 from tuning.problem.folds import without_folds
 from tuning.problem.problem import Problem
+from tuning.problem.weighing import training_weights
 from tuning.space.grid import Grid
 from tuning.space.space import Configuration, Space
 from tuning.trial import Paused, Trial
@@ -484,6 +485,7 @@ def look(
     for configuration in _probed(problem.space):
         try:
             model = build(configuration)
+            training_weights(problem, data, configuration)
             digest = hashlib.sha256(describe(model).encode()).hexdigest()
             metrics = score_names(model, data)
             judge = better(model, problem.metric.removeprefix("val_"))

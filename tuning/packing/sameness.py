@@ -103,7 +103,11 @@ class Steps:
 
 
 def steps_of(
-    model: keras.Model, batch: tuple[Any, ...], scored: tuple[Any, ...], twice: bool = False
+    model: keras.Model,
+    batch: tuple[Any, ...],
+    scored: tuple[Any, ...],
+    twice: bool = False,
+    weigh: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None = None,
 ) -> Steps:
     """Trace what a model does.
 
@@ -115,6 +119,8 @@ def steps_of(
         x and y of a batch in training and in scoring.
     twice : bool
         Trace it twice and compare.
+    weigh : callable, optional
+        Of a batch in training as the trace takes it: as the model takes it. It is traced, too.
 
     Raises
     ------
@@ -124,7 +130,7 @@ def steps_of(
         What building or tracing the model raised.
     """
     if twice:
-        first, again = (steps_of(model, batch, scored) for _ in range(2))
+        first, again = (steps_of(model, batch, scored, weigh=weigh) for _ in range(2))
         if first.key != again.key or not equal(first, again):
             raise Unproven("its step is not the same when it is traced twice")
         return again
@@ -132,7 +138,7 @@ def steps_of(
         raise Unproven(f"its model has a {name} of its own")
     if told := runs_python(model):
         raise Unproven(f"its model is compiled with {told}, so every step runs Python")
-    build_state(model, batch)
+    build_state(model, batch if weigh is None else _shapes(weigh, batch))
     groups = (
         model.trainable_variables,
         model.non_trainable_variables,
@@ -141,7 +147,8 @@ def steps_of(
     )
     state = [[variable.value for variable in group] for group in groups]
     results, scores = _results(model, state[3])
-    train, train_logs = _step(model.train_step, state, batch, scores)
+    train_step = model.train_step if weigh is None else _weighed(model.train_step, weigh)
+    train, train_logs = _step(train_step, state, batch, scores)
     test, test_logs = _step(model.test_step, [state[0], state[1], state[3]], scored, scores, 1)
     if train_logs != test_logs:
         raise Unproven("its own train_step and test_step log different things")
@@ -157,6 +164,16 @@ def steps_of(
         train_logs,
         sum(variable.value.size for variable in groups[0]),
     )
+
+
+def _shapes(function: Callable[[Any], Any], batch: Any) -> Any:
+    import jax
+
+    return jax.eval_shape(function, batch)
+
+
+def _weighed(step: Callable[..., Any], weigh: Callable[[Any], Any]) -> Callable[..., Any]:
+    return lambda state, batch: step(state, weigh(batch))
 
 
 def _results(model: keras.Model, metrics: list[Any]) -> tuple[Trace, tuple[str, ...]]:

@@ -122,6 +122,27 @@ def _form(given: Any) -> str:
     return f"{type(given).__name__}{n}"
 
 
+def checked_weights(y: Arrays, given: Any, where: str) -> Arrays:
+    """Weights of the rows of y as arrays of floating numbers, with the structure of y.
+
+    Raises
+    ------
+    TuningError
+        If they are no arrays of numbers, or not as many as the rows.
+    """
+    weights = _checked_arrays(given, f"{where} sample_weight")
+    for _, array in named_arrays(weights):
+        if array.dtype.kind in "US" or len(array) != n_samples(y):
+            raise TuningError(
+                f"{where} sample_weight returned an array of type {array.dtype} and shape "
+                f"{array.shape}, not a number for each of {n_samples(y):,} rows"
+            )
+    weights = map_arrays(
+        lambda array: array if array.dtype.kind == "f" else array.astype(np.float64), weights
+    )
+    return _weights_of(y, weights, where)
+
+
 def _weights_of(y: Arrays, weights: Arrays, where: str) -> Arrays:
     """Sample weights with the structure of y: one array holds for all outputs, as in `fit`."""
     if isinstance(y, np.ndarray) or not isinstance(weights, np.ndarray):

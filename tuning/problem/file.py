@@ -136,6 +136,8 @@ def _run(file: ProblemFile) -> Problem:
         getattr(module, "mode", None),
         getattr(module, "references", ()),
         getattr(module, "folds", None),
+        class_weight=getattr(module, "class_weight", None),
+        sample_weight=getattr(module, "sample_weight", None),
     )
     return check_problem(problem, where)
 

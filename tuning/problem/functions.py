@@ -41,6 +41,8 @@ def problem_of(
     metric: str = DEFAULT_METRIC,
     mode: Mode | None = None,
     references: Any = (),
+    class_weight: Any = None,
+    sample_weight: Any = None,
     name: str = "search",
 ) -> Problem:
     """A problem made of functions and data of this process.
@@ -66,7 +68,7 @@ def problem_of(
     folds, groups
         How rows are cut for cross-validation, and the group of each: see
         `tuning.problem.folds.in_folds`.
-    metric, mode, references
+    metric, mode, references, class_weight, sample_weight
         Those of `Problem`.
     name : str
         What messages and the manifest call the problem.
@@ -83,8 +85,11 @@ def problem_of(
         raise TuningError(
             f"{where}: build_model has to be a function, not {type(build_model).__name__}"
         )
-    found = reached(build_model, _named(space))
-    known, pickled, buffers = _pickled((build_model, dict(space.named_values)), found)
+    given = {"class_weight": class_weight, "sample_weight": sample_weight}
+    weighing = {key: value for key, value in given.items() if value is not None}
+    found = reached(build_model, _named(space) | weighing)
+    parts = build_model, dict(space.named_values), weighing
+    known, pickled, buffers = _pickled(parts, found)
     functions = Functions(
         name,
         space.with_values({}),
@@ -97,10 +102,10 @@ def problem_of(
         known,
         pickled,
         buffers,
+        {key: None if callable(value) else value for key, value in weighing.items()},
     )
-    return check_problem(
-        Problem(functions, space, loader, build_model, metric, mode, references, folds), where
-    )
+    known_parts = functions, space, loader, build_model, metric, mode, references, folds
+    return check_problem(Problem(*known_parts, **weighing), where)
 
 
 def _named(space: Space) -> dict[str, Any]:
@@ -134,6 +139,8 @@ class Functions:
         The function, and the values that the space's labels stand for.
     buffers : tuple of numpy.ndarray
         The bytes of large arrays, apart from the rest so that nobody copies them.
+    weighing : dict
+        The problem's ``class_weight`` or ``sample_weight``, if it has one; None for a function.
     """
 
     name: str = field(compare=False)
@@ -147,6 +154,7 @@ class Functions:
     known: bytes = field(compare=False, repr=False)
     pickled: bytes = field(compare=False, repr=False)
     buffers: tuple[Any, ...] = field(compare=False, repr=False)
+    weighing: dict[str, Any] = field(compare=False, default_factory=dict)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
@@ -156,6 +164,10 @@ class Functions:
 
     def problem(self) -> Problem:
         """The problem on a worker, whose functions are unpickled when a model is to be built."""
+        weighing = {
+            key: functools.partial(self._called, key) if value is None else value
+            for key, value in self.weighing.items()
+        }
         return Problem(
             self,
             self.space.with_values(_Values(self)),
@@ -164,11 +176,16 @@ class Functions:
             self.metric,
             self.mode,
             self.references,
+            **weighing,
         )
 
     def build_model(self, configuration: Configuration) -> Any:
         """The model of a configuration, by the function that was pickled."""
         return _unpickled(self)[0](configuration)
+
+    def _called(self, name: str, *arguments: Any) -> Any:
+        """What a function of `weighing` returns."""
+        return _unpickled(self)[2][name](*arguments)
 
 
 class _Values(Mapping[str, Mapping[Value, Any]]):
@@ -194,8 +211,8 @@ def _stays_with_the_caller() -> NoReturn:
 @functools.lru_cache(maxsize=4)
 def _unpickled(
     functions: Functions,
-) -> tuple[Callable[[Configuration], Any], Mapping[str, Mapping[Value, Any]]]:
-    """The function that builds models, and the values of the space that are not their own label.
+) -> tuple[Callable[[Configuration], Any], Mapping[str, Mapping[Value, Any]], Mapping[str, Any]]:
+    """The function that builds models, the space's values that are not their label, and weighing.
 
     To be called once Keras runs on the backend of the worker.
     """
@@ -210,8 +227,10 @@ def _unpickled(
         else:
             keras.saving.get_custom_objects()[name] = value
     with keras.saving.custom_object_scope(classes):  # which a model in a closure may be made of
-        build_model, values = cloudpickle.loads(functions.pickled, buffers=functions.buffers)
-    return build_model, values
+        build_model, values, weighing = cloudpickle.loads(
+            functions.pickled, buffers=functions.buffers
+        )
+    return build_model, values, weighing
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]

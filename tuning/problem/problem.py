@@ -13,6 +13,7 @@ import numpy as np
 from tuning.errors import TuningError, first_line, quoted
 from tuning.problem.data import NEEDED_SPLITS, SPLITS, Data, checked_split, splits_of
 from tuning.problem.folds import in_folds
+from tuning.problem.weighing import WEIGHINGS, check_weighed, weighing_fault
 from tuning.space.given import as_grid
 from tuning.space.grid import Configuration, Grid
 from tuning.space.parameters import Int
@@ -70,7 +71,8 @@ class Problem:
         The file or the functions it is made of.
     space : Space
         Hyperparameters called ``batch_size`` and ``epochs`` steer training, and default to Keras'
-        32 and 1; the others reach only `build_model`.
+        32 and 1, and so do ``class_weight`` and ``sample_weight``; the others reach only
+        `build_model`.
     load_data : callable
         Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``, of which ``test`` may
         be missing; sample weights may follow y. Each is what NumPy makes an array of, or a dict,
@@ -89,6 +91,13 @@ class Problem:
     folds : int, splitter or iterable of (array, array), optional
         How rows are cut for cross-validation: see `tuning.problem.folds.in_folds`. `load_data`
         then needs no ``validation``, and may return ``groups``, one for each row.
+    class_weight : dict, "balanced" or callable, optional
+        The weight of each class in training, as in Keras' `fit`: see
+        `tuning.problem.weighing.row_weights`. A function takes a configuration and returns one of
+        these, or None. An axis of this name has the same effect, with such values for each trial.
+    sample_weight : "balanced" or callable, optional
+        A function of (x, y) of the training rows that returns their weights. An axis of this name
+        has the same effect. Weights that are known are the third of a split.
     """
 
     code: Code
@@ -99,6 +108,15 @@ class Problem:
     mode: Mode | None = None
     references: tuple[dict[str, Any], ...] = ()
     folds: Any = None
+    class_weight: Any = None
+    sample_weight: Any = None
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it has training rows weighed, other than by weights in the data."""
+        return any(
+            getattr(self, name) is not None or name in self.space.parameters for name in WEIGHINGS
+        )
 
     @property
     def grid(self) -> Grid:
@@ -154,7 +172,7 @@ def check_problem(problem: Problem, where: str) -> Problem:
             raise TuningError(
                 f"{where}: {name} has to be a function, not {type(function).__name__}"
             )
-    if fault := axes_fault(space):
+    if fault := axes_fault(space) or weighing_fault(problem):
         raise TuningError(f"{where}: {fault}")
     if not isinstance(metric, str) or not metric.startswith("val_"):
         raise TuningError(
@@ -229,6 +247,7 @@ def load_data(problem: Problem) -> Data:
             f"not {found}"
         )
     data = {split: checked_split(loaded[split], f"{where}: {split}") for split in splits_of(loaded)}
+    check_weighed(problem, data, where)
     if not has_folds:
         return data
     groups = loaded.get(GROUPS)

@@ -6,16 +6,25 @@ import ast
 import difflib
 from collections.abc import Iterator
 
-READ = ("grid", "space", "load_data", "build_model", "metric", "mode", "references", "folds")
+READ = (
+    "grid",
+    "space",
+    "load_data",
+    "build_model",
+    "metric",
+    "mode",
+    "references",
+    "folds",
+    "class_weight",
+    "sample_weight",
+)
 OF_FIT = (
     "batch_size",
     "callbacks",
-    "class_weight",
     "compile_kwargs",
     "epochs",
     "fit_kwargs",
     "initial_epoch",
-    "sample_weight",
     "shuffle",
     "steps_per_epoch",
     "validation_batch_size",

@@ -26,6 +26,7 @@ from tuning.problem.data import SPLITS
 from tuning.problem.environment import differing
 from tuning.problem.fingerprint import changed
 from tuning.problem.problem import Mode, Problem, axes_fault, reference_fault
+from tuning.problem.weighing import WEIGHINGS, plain
 from tuning.samplers import Shard, samplers_of, strategies
 from tuning.samplers.repeated import Copies
 from tuning.space.given import as_grid
@@ -72,6 +73,8 @@ class ProblemFacts:
     values : dict of str to dict
         Of each hyperparameter, by their labels, the values that are not their own label, as
         `tuning.space.labels.to_json` has them; of one that JSON cannot carry, ``{"lost": TYPE}``.
+    weighing : dict
+        The problem's ``class_weight`` or ``sample_weight``, if it has one, in the same form.
     """
 
     name: str
@@ -83,6 +86,7 @@ class ProblemFacts:
     references: list[Any]
     space: dict[str, Any] = field(default_factory=dict)
     values: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weighing: dict[str, Any] = field(default_factory=dict)
 
     @property
     def published(self) -> list[Any]:
@@ -214,7 +218,7 @@ class Manifest:
         space = described(problem.space) if problem.space else Grid(problem.axes)
         return space.with_values(
             {
-                name: {label: from_json(each) for label, each in own.items() if not _is_lost(each)}
+                name: {label: from_json(each) for label, each in own.items() if not is_lost(each)}
                 for name, own in problem.values.items()
             }
         )
@@ -235,7 +239,7 @@ class Manifest:
         return {
             name: label
             for name, label in configuration.items()
-            if isinstance(label, str) and _is_lost(self.problem.values.get(name, {}).get(label))
+            if isinstance(label, str) and is_lost(self.problem.values.get(name, {}).get(label))
         }
 
     @property
@@ -296,6 +300,11 @@ def make_manifest(
         },
         "fingerprint": dict(fingerprint),
         "references": list(problem.references),
+        "weighing": {
+            name: _carried(plain(value))
+            for name in WEIGHINGS
+            if (value := getattr(problem, name)) is not None
+        },
     }
     fields: dict[str, Any] = {
         "metrics": list(metrics),
@@ -330,7 +339,8 @@ def _carried(value: Any) -> Any:
         return {"lost": type(value).__name__}
 
 
-def _is_lost(content: Any) -> bool:
+def is_lost(content: Any) -> bool:
+    """Whether JSON could not carry a value, of which a manifest has the type alone."""
     return isinstance(content, dict) and "lost" in content
 
 

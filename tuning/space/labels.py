@@ -172,6 +172,8 @@ def to_json(value: Any) -> Any:
         return {"tuple": [to_json(each) for each in value]}
     if type(value) is dict and all(type(key) is str for key in value):
         return {"dict": {key: to_json(each) for key, each in value.items()}}
+    if type(value) is dict:
+        return {"items": [[to_json(key), to_json(each)] for key, each in value.items()]}
     raise ValueError(f"JSON has nothing for {quoted(value)}")
 
 
@@ -182,6 +184,8 @@ def from_json(content: Any) -> Any:
     if isinstance(content, Mapping):
         if "tuple" in content:
             return tuple(from_json(each) for each in content["tuple"])
+        if "items" in content:
+            return {from_json(key): from_json(each) for key, each in content["items"]}
         return {key: from_json(each) for key, each in content.get("dict", {}).items()}
     return content
 
