@@ -296,7 +296,7 @@ def _along(
             axes[name] = Axis("structural", "the size of a batch")
             continue
         if name in of_data:
-            axes[name] = Axis("structural", "the data: read by load_data")
+            axes[name] = Axis("structural", "read by load_data")
             continue
         values = looked_at(parameter)
         own_base = base if name in base else having(space, base, name)

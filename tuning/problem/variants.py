@@ -130,13 +130,13 @@ def searched_data(problem: Problem) -> tuple[Data, str]:
     configuration, base = _base(problem)
     known: list[tuple[Reads, str]] = [(base.reads, data_fingerprint(base))]
     found: dict[str, str] = {}
-    left = deque(sorted(base.axes))
+    left = deque((name, configuration) for name in sorted(base.axes))
     while left:
-        name = left.popleft()
+        name, having_read = left.popleft()
         if name in found:
             continue
         found[name] = ""
-        other = another(problem.space, configuration, name)
+        other = another(problem.space, having_read, name)
         if other is None:
             continue
         try:
@@ -146,7 +146,7 @@ def searched_data(problem: Problem) -> tuple[Data, str]:
         assert isinstance(own, Variant)
         found[name] = data_fingerprint(own)
         known.append((own.reads, found[name]))
-        left.extend(sorted(own.axes))
+        left.extend((each, other) for each in sorted(own.axes))
     whole = hashlib.sha256(repr([known[0][1], sorted(found.items())]).encode()).hexdigest()
     return Variant(base, base.reads, frozenset(found), known), whole
 
