@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tuning.errors import TuningError, quoted
+from tuning.errors import TuningError, shortened
 from tuning.problem.data import Arrays, Data, data_fingerprint, named_arrays, splits_of
 from tuning.problem.folds import folds_of
 from tuning.problem.problem import Problem, load_data, takes_configuration
@@ -56,7 +56,8 @@ class Reads:
         )
 
     def __str__(self) -> str:
-        return ", ".join(f"{name}={value}" for name, value in self.values.items()) or "no axis"
+        values = ", ".join(f"{name}={value}" for name, value in self.values.items())
+        return shortened(values, 80) or "no axis"
 
 
 class Variant(dict[str, tuple[Arrays, ...]]):
@@ -269,10 +270,10 @@ def _fault(data: Data, reads: Reads, like: Data | None) -> str:
         return ""
     if splits_of(data) != splits_of(like):
         own, others = (" and ".join(splits_of(each)) for each in (data, like))
-        return f"returns {own} for {reads}, and {others} for other configurations"
+        return f"returns {own} for {reads}, and {others} for others"
     if len(folds_of(data)) != len(folds_of(like)):
         own, others = (str(len(folds_of(each))) for each in (data, like))
-        return f"is cut into {own} folds for {quoted(str(reads))}, and into {others} for others"
+        return f"is cut into {own} folds for {reads}, and into {others} for others"
     return ""
 
 
