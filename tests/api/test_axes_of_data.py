@@ -71,15 +71,25 @@ def test_scores_are_those_of_plain_keras_on_the_trials_own_data(workers):
         )
 
 
-@pytest.mark.slow
-def test_through_fit_on_tensorflow_as_well():
-    results = search(backend="tensorflow", engine="fit", workers=1, trials=3)
-    assert (results.trials["status"] == "ok").all()
-    assert (results.trials["backend"] == "tensorflow").all()
+def test_through_fit_as_well():
+    results = search(engine="fit", trials=3)
+    assert (results.trials["engine"] == "fit").all()
     for number in range(3):
         assert repeated(results, number) == pytest.approx(
-            results.trials.set_index("trial")["val_loss"][number], rel=1e-3
+            results.trials.set_index("trial")["val_loss"][number], rel=1e-5
         )
+
+
+@pytest.mark.slow
+def test_through_fit_on_tensorflow_as_well():
+    asked = {"backend": "tensorflow", "engine": "fit", "workers": 1}
+    trials = search(trials=3, **asked).trials
+    assert (trials["status"] == "ok").all()
+    assert trials["features"].nunique() == 2
+    for _, row in trials.iterrows():
+        space = {name: [row[name]] for name in SPACE}
+        alone = search(space=space, data=cancer(row), **asked | {"trials": 1}).trials.iloc[0]
+        assert row["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-5)
 
 
 def test_what_cannot_be_loaded_fails_its_own_trials():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import threading
@@ -84,6 +85,11 @@ class Variant(dict[str, tuple[Arrays, ...]]):
         super().__init__(data)
         self.reads, self.axes, self.known = reads, axes, known
 
+    @functools.cached_property
+    def digest(self) -> str:
+        """Its fingerprint."""
+        return data_fingerprint(self)
+
     def __reduce__(self) -> tuple[type[Variant], tuple[object, ...]]:
         return Variant, (dict(self), self.reads, self.axes, self.known)
 
@@ -129,7 +135,7 @@ def searched_data(problem: Problem) -> tuple[Data, str]:
         data = load_data(problem)
         return data, data_fingerprint(data)
     configuration, base = _base(problem)
-    known: list[tuple[Reads, str]] = [(base.reads, data_fingerprint(base))]
+    known: list[tuple[Reads, str]] = [(base.reads, base.digest)]
     found: dict[str, str] = {}
     left = deque((name, configuration) for name in sorted(base.axes))
     while left:
@@ -145,7 +151,7 @@ def searched_data(problem: Problem) -> tuple[Data, str]:
         except TuningError:  # its own trials will say so
             continue
         assert isinstance(own, Variant)
-        found[name] = data_fingerprint(own)
+        found[name] = own.digest
         known.append((own.reads, found[name]))
         left.extend((each, other) for each in sorted(own.axes))
     whole = hashlib.sha256(repr([known[0][1], sorted(found.items())]).encode()).hexdigest()
@@ -219,7 +225,7 @@ def refuse_other_draws(problem: Problem, base: Data, own: Data) -> None:
     if own is base or not isinstance(own, Variant) or not isinstance(base, Variant):
         return
     known = next((digest for reads, digest in base.known if reads == own.reads), None)
-    if known is not None and known != data_fingerprint(own):
+    if known is not None and known != own.digest:
         raise TuningError(
             f"{_where(problem)} returns other data of {own.reads} each time: seed what it draws at "
             "random"
