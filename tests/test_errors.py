@@ -1329,6 +1329,8 @@ OF_DATA += [
     of_variant("is cut into 6 folds for n=3, and into 8 for others",
                "if config['n'] == 3: data['validation'] = np.zeros((2, 2)), np.zeros(2)",
                folds=LeaveOneOut()),
+    python("build_model or load_data uses 'lock', of type _thread.lock, which cannot be sent to",
+           lambda _: problem_of(lambda c: None, {"n": [2]}, with_lock(threading.Lock()))),
     python("returns other data of n=3 each time: seed what it draws at random", drawn_anew),
     python("an ensemble averages models of the same data, and load_data reads n: the validation",
            ensemble_of_variants),

@@ -100,7 +100,7 @@ def problem_of(
     loads = takes_configuration(loader)
     found = reached(build_model, _named(space) | ({LOADER: data} if loads else {}))
     sent = build_model, dict(space.named_values), loader if loads else None
-    known, pickled, buffers = _pickled(sent, found)
+    known, pickled, buffers = _pickled(sent, found, f"{ROOT} or {LOADER}" if loads else ROOT)
     folds = list(folds) if isinstance(folds, Iterator) else folds
     functions = Functions(
         name,
@@ -277,7 +277,7 @@ def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
     return functools.lru_cache(**parameters)(function)
 
 
-def _pickled(functions: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any, ...]]:
+def _pickled(sent: Any, found: Reached, user: str) -> tuple[bytes, bytes, tuple[Any, ...]]:
     """The pickled functions with all that they reach, and apart the bytes of large arrays.
 
     Raises
@@ -296,9 +296,9 @@ def _pickled(functions: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any, .
     classes = {kind.__name__: kind for kind in found.classes.values()}
     try:
         known = _dumps((_registered(found), classes), found)
-        pickled = _dumps(functions, found, buffer_callback=stays_in)
+        pickled = _dumps(sent, found, buffer_callback=stays_in)
     except Exception as error:  # of any type, as objects raise them
-        raise TuningError(_why_not(found, error)) from error
+        raise TuningError(_why_not(found, user, error)) from error
     return known, pickled, tuple(np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers)
 
 
@@ -339,7 +339,7 @@ def _registered(found: Reached) -> dict[str, Any]:
     return {name: value for name, value in known if id(value) in own}
 
 
-def _why_not(found: Reached, error: Exception) -> str:
+def _why_not(found: Reached, user: str, error: Exception) -> str:
     """The sentence that names the value that cannot be sent to another process."""
     for name, value in found.values.items():
         try:
@@ -347,10 +347,10 @@ def _why_not(found: Reached, error: Exception) -> str:
         except Exception as own:
             kind = type(value)
             return (
-                f"{ROOT} uses {name!r}, of type {kind.__module__}.{kind.__qualname__}, which "
-                f"cannot be sent to workers: make it inside {ROOT} ({first_line(own, 80)})"
+                f"{user} uses {name!r}, of type {kind.__module__}.{kind.__qualname__}, which "
+                f"cannot be sent to workers: make it inside {user} ({first_line(own, 80)})"
             )
-    return f"{ROOT} cannot be sent to workers: {first_line(error)}"
+    return f"{user} cannot be sent to workers: {first_line(error)}"
 
 
 def _loader(
