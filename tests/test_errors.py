@@ -28,16 +28,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import ray
+from sklearn.model_selection import LeaveOneOut
 
 from tests.conftest import command
 from tests.made import Climber, outcome_of, write_run, write_run_of_space
 from tuning import Fixed, Float, Grid, Int, Space, errors, samplers
 from tuning.api import public
+from tuning.api.ensembles import same_data
 from tuning.cli import commands as cli
 from tuning.cli.jobs import exit_code
 from tuning.execution import cluster, loop, shared, worker
@@ -47,8 +50,9 @@ from tuning.execution.ray import RayExecutor, death_of
 from tuning.execution.slots import SlotExecutor
 from tuning.execution.table import answer
 from tuning.problem import file as file_of_problem
-from tuning.problem import problem
+from tuning.problem import problem, variants
 from tuning.problem.data import data_fingerprint
+from tuning.problem.functions import problem_of
 from tuning.runs import lock
 from tuning.runs.best import BestModels
 from tuning.runs.ensembles import Ensemble, write_ensemble
@@ -359,6 +363,41 @@ metric = "val_f1_score"
            ray.exceptions.WorkerCrashedError()),
 ]  # fmt: skip
 
+VARIED = """
+def load_data(config):
+    part = np.zeros((4, 2)), np.zeros(4)
+    data = {{"train": part, "validation": part}}
+    {body}
+    return data
+"""
+
+
+def varied(body: str, **options: Any) -> tuple[problem.Problem, Any]:
+    """A problem whose data depends on the axis `n`, and the data that it begins with."""
+    names: dict[str, Any] = {"np": np, "__name__": "__main__"}
+    exec(VARIED.format(body=body), names)
+    mine = problem_of(lambda config: None, {"n": [2, 3]}, names["load_data"], **options)
+    return mine, variants.searched_data(mine)[0]
+
+
+def of_variant(says: str, body: str, **options: Any) -> Case:
+    """A configuration whose data is not like that of others."""
+    return python(says, lambda _: variants.data_of(*varied(body, **options), {"n": 3}))
+
+
+def drawn_anew(_: Path) -> None:
+    mine, data = varied("part[0][:] += config['n'] * np.random.default_rng().random()")
+    own = variants.load_for(mine, {"n": 3})
+    variants.refuse_other_draws(mine, data, own)
+
+
+def ensemble_of_variants(_: Path) -> None:
+    mine, _ = varied("part[1][:] = config['n']")
+    digest = variants.searched_data(mine)[1]
+    about: Any = SimpleNamespace(problem=SimpleNamespace(fingerprint={"data": digest}))
+    same_data(Path("run"), mine, about, [{"n": 2}, {"n": 3}])
+
+
 OF_DATA = [
     explained("load_data() of problem 'wrong' failed: ZeroDivisionError", """
 def load_data():
@@ -371,6 +410,15 @@ def load_data():
     explained("load_data() of problem 'wrong' has to return a dict of train and validation", """
 def load_data():
     return {"train": 1, "test": 2}
+"""),
+    explained("load_data takes a configuration or nothing, not 2 arguments", """
+def load_data(config, seed):
+    pass
+"""),
+    explained("load_data() of problem 'wrong' reads 'epochs', and a training of few epochs is", """
+def load_data(config):
+    part = np.zeros((4, 2), "float32"), np.zeros((4, config.get("epochs", 1)), "float32")
+    return {"train": part, "validation": part}
 """),
     in_folds("cannot be cut into folds: TypeError", "3.5"),
     in_folds("is cut into no folds", "[]"),
@@ -1301,10 +1349,31 @@ OF_RAY = [
            address="", folders=()),
 ]  # fmt: skip
 
+OF_DATA += [
+    of_variant("returns train and validation and test for n=3, and train and validation for others",
+               "if config['n'] == 3: data['test'] = part"),
+    of_variant("is cut into 6 folds for n=3, and into 8 for others",
+               "if config['n'] == 3: data['validation'] = np.zeros((2, 2)), np.zeros(2)",
+               folds=LeaveOneOut()),
+    python("build_model or load_data uses 'lock', of type _thread.lock, which cannot be sent to",
+           lambda _: problem_of(lambda c: None, {"n": [2]}, with_lock(threading.Lock()))),
+    python("returns other data of n=3 each time: seed what it draws at random", drawn_anew),
+    python("an ensemble averages models of the same data, and load_data reads n: the validation",
+           ensemble_of_variants),
+]  # fmt: skip
+
 CASES = {
     f"{i}: {case.says}": case
     for i, case in enumerate(
-        (*OF_OPTIONS, *OF_PROBLEMS, *OF_DATA, *OF_RUNS, *OF_FILES, *OF_PYTHON, *OF_RAY)
+        (
+            *OF_OPTIONS,
+            *OF_PROBLEMS,
+            *OF_DATA,
+            *OF_RUNS,
+            *OF_FILES,
+            *OF_PYTHON,
+            *OF_RAY,
+        )
     )
 }
 known: dict[str, Heard] = {}

@@ -11,8 +11,9 @@ from tests.conftest import PROBLEMS, TINY, changed, packing_of
 from tuning import load_problem
 from tuning.engines.models import compiled_model
 from tuning.execution.worker import Job, probe
-from tuning.packing.axes import Packing, Recorded
+from tuning.packing.axes import Packing
 from tuning.problem.problem import load_data
+from tuning.space.recorded import Recorded
 
 pytestmark = pytest.mark.usefixtures("worker")
 

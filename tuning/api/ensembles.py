@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from tuning.errors import TuningError, quoted
-from tuning.problem.data import Data, data_fingerprint
-from tuning.problem.problem import Problem, load_data
+from tuning.problem.data import Data, data_fingerprint, splits_of
+from tuning.problem.problem import Problem
+from tuning.problem.variants import axes_of_data, data_of, searched_data
 from tuning.runs.best import PLAIN, kept_trials
 from tuning.runs.ensembles import Ensemble, Part, write_ensemble
 from tuning.runs.manifest import Manifest
 from tuning.runs.table import points_of
+from tuning.space.space import Configuration
 
 if TYPE_CHECKING:
     import keras
@@ -72,18 +74,33 @@ def kept_rows(run: Path, ranked: pd.DataFrame, manifest: Manifest, k: int) -> pd
     return found.head(k)
 
 
-def same_data(run: Path, problem: Problem, manifest: Manifest) -> Data:
-    """The data that a run was made with.
+def same_data(
+    run: Path, problem: Problem, manifest: Manifest, configurations: Sequence[Configuration]
+) -> Data:
+    """The data that a run was made with, of the configurations whose models are to be averaged.
 
     Raises
     ------
     TuningError
-        If it cannot be loaded, or has changed.
+        If it cannot be loaded, has changed, or differs between the configurations.
     """
-    data = load_data(problem)
-    if data_fingerprint(data) != manifest.problem.fingerprint["data"]:
+    data, digest = searched_data(problem)
+    if digest != manifest.problem.fingerprint["data"]:
         raise TuningError(f"no ensemble of {run} can be scored: the problem's data has changed")
-    return data
+    variants = (data_of(problem, data, each) for each in configurations)
+    first = next(variants)
+    if axes_of_data(data) and any(_scored(own) != _scored(first) for own in variants):
+        raise TuningError(
+            f"an ensemble averages models of the same data, and load_data reads "
+            f"{', '.join(sorted(axes_of_data(data)))}: the validation or test data of the best "
+            f"{len(configurations):,} differs"
+        )
+    return first
+
+
+def _scored(data: Data) -> str:
+    """A fingerprint of what models are scored on."""
+    return data_fingerprint({split: data[split] for split in splits_of(data)[1:]})
 
 
 def make_ensemble(

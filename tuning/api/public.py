@@ -88,12 +88,14 @@ def search(
         a value that all configurations have. Values may be anything; `results.trials` has a
         readable label where one is no number, boolean or text. ``batch_size`` and ``epochs`` steer
         training (Keras' 32 and 1 where there are none), and so do ``class_weight`` and
-        ``sample_weight``; the others reach only `build_model`.
+        ``sample_weight``; the others reach `build_model` and, where it takes a configuration,
+        `load_data`.
     load_data : callable, dict, or tuple of arrays
         A function without arguments that returns the splits, or these themselves: a dict with
         ``train``, ``validation`` and, if there is one, ``test``, each ``(x, y)`` or ``(x, y,
         sample_weight)``, whose first dimension counts the rows. Or one ``(x, y)`` together with
-        `validation_split`.
+        `validation_split`. A function with a parameter is given the configuration, and what it
+        reads of it are axes of the data: it runs in the workers as well.
     trials : int, optional
         Of the strategy: trainings that it begins. Unless told as many as `time`, `target`,
         `stop_after` or `epochs_total` allow; without these 20 of random search, and of another

@@ -8,7 +8,7 @@ import shutil
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,9 @@ from tuning.errors import TuningError, first_line, quoted
 from tuning.execution.quiet import quiet
 from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
-from tuning.problem.problem import Problem, load_data
+from tuning.problem.fingerprint import READ_BY_DATA
+from tuning.problem.problem import Problem
+from tuning.problem.variants import load_for
 from tuning.problem.weighing import BALANCED, CLASS_WEIGHT, WEIGHINGS
 from tuning.report.analyse import print_comparison
 from tuning.report.terminal import WIDTH
@@ -377,7 +379,9 @@ class Results:
                 "results that tuning.search returned, or call it again with the same out"
             )
         problem = self._problem or load_problem(source)
-        data = same_data(self.path, problem, self.manifest)
+        space = self.manifest.space
+        chosen = [configuration_of_row(dict(row), space) for _, row in rows.iterrows()]
+        data = same_data(self.path, problem, self.manifest, chosen)
         members = {}
         for _, row in rows.iterrows():
             trial = str(row["strategy"]), int(row["trial"])
@@ -453,6 +457,7 @@ class Results:
             imports=_imports(source, self.manifest.problem),
             weights=_weights(self.manifest.problem, space.values(trial.configuration)),
             test="test" in self.manifest.splits,
+            of_configuration=READ_BY_DATA in self.manifest.problem.fingerprint,
         )
 
     def _outcome(self, row: pd.Series[Any] | int, strategy: str | None) -> Outcome:
@@ -569,7 +574,8 @@ class Results:
                     raise TuningError(f"cannot load {file}: {why}") from error
             why = about.get("weights_only", "see the classes of the model")
             build = build_model or self._problem_of(why).build_model
-            return load_weights(file, build, self._to_build(row, build_model), self._rows)
+            rows = partial(self._rows, row)
+            return load_weights(file, build, self._to_build(row, build_model), rows)
         why = next((about["not_kept"] for about in known if about.get("not_kept")), "")
         raise TuningError(
             f"the model of trial {row['trial']:,} of {row['strategy']} was not kept: "
@@ -600,11 +606,12 @@ class Results:
             self._problem = load_problem(source)
         return self._problem
 
-    def _rows(self) -> tuple[Any, ...]:
-        """A row of the training data."""
+    def _rows(self, row: pd.Series[Any]) -> tuple[Any, ...]:
+        """A row of the training data of a trial."""
         problem = self._problem_of("it has no variables before it sees data")
-        row: tuple[Any, ...] = map_arrays(lambda array: array[:1], load_data(problem)["train"])
-        return row
+        data = load_for(problem, configuration_of_row(dict(row), self.manifest.space))
+        first: tuple[Any, ...] = map_arrays(lambda array: array[:1], data["train"])
+        return first
 
 
 def _is_of_finalists(of: str, strategy: str | None) -> bool:

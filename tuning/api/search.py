@@ -23,9 +23,11 @@ from tuning.execution.slots import SlotExecutor
 from tuning.execution.worker import Job, Probe
 from tuning.packing.axes import Kind, Packing, scattered_position, shard_position
 from tuning.packing.packs import Packer
-from tuning.problem.data import Data, data_fingerprint, splits_of
+from tuning.problem.data import Data, splits_of
+from tuning.problem.fingerprint import READ_BY_DATA
 from tuning.problem.folds import folds_of
-from tuning.problem.problem import Problem, load_data
+from tuning.problem.problem import Problem
+from tuning.problem.variants import axes_of_data, searched_data
 from tuning.runs.columns import trial_columns
 from tuning.runs.manifest import Manifest, make_manifest
 from tuning.runs.parts import Parts
@@ -278,8 +280,7 @@ def _loading(problem: Problem, verbose: bool) -> Iterator[Future[tuple[Data, str
 
     def load() -> tuple[Data, str]:
         with quiet(verbose):
-            data = load_data(problem)
-        return data, data_fingerprint(data)
+            return searched_data(problem)
 
     def import_report() -> None:  # pandas takes its time, which workers have now to look at models
         from tuning.report import analyse  # noqa: F401
@@ -347,6 +348,7 @@ def _manifest(settings: Settings, digest: str, probe: Probe, data: Data) -> Mani
         "model": probe.model_fingerprint,
         "data": digest,
         **({"step": probe.packing.step} if probe.packing.step else {}),
+        **({READ_BY_DATA: ", ".join(sorted(axes))} if (axes := axes_of_data(data)) else {}),
     }
     return make_manifest(
         settings.problem,

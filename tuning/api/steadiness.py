@@ -13,8 +13,7 @@ from tuning.api.settings import Request, settle
 from tuning.errors import TuningError
 from tuning.execution import worker
 from tuning.execution.quiet import quiet
-from tuning.problem.data import data_fingerprint
-from tuning.problem.problem import load_data
+from tuning.problem.variants import searched_data
 from tuning.runs.manifest import read_manifest, write_text
 from tuning.runs.table import AGAIN, as_csv, load_results
 from tuning.samplers import trial_at
@@ -60,8 +59,8 @@ def train_again(path: Path, n: int, console: Console) -> pd.DataFrame:
     with console.status("Training again"), quiet():
         settings = settle(Request(out=path))
         problem = settings.problem
-        data = load_data(problem)
-        if data_fingerprint(data) != manifest.problem.fingerprint["data"]:
+        data, digest = searched_data(problem)
+        if digest != manifest.problem.fingerprint["data"]:
             raise TuningError(f"{path} cannot be trained again: the problem's data has changed")
         job = worker.Job(
             settings.seed,

@@ -24,7 +24,7 @@ from tuning.execution import worker
 from tuning.execution.quiet import quiet
 from tuning.execution.supervisor import tell
 from tuning.problem.folds import folds_of
-from tuning.problem.problem import load_data
+from tuning.problem.variants import searched_data
 from tuning.report.terminal import duration, print_table, say
 from tuning.report.text import size_text
 from tuning.runs.lock import let_go
@@ -102,7 +102,7 @@ def print_estimate(request: Request, console: Console, errors: Console) -> None:
     problem = settings.problem
     with errors.status("Timing a few configurations"), executor_of(settings, request) as executor:
         with quiet(request.verbose):
-            data = load_data(problem)
+            data, _ = searched_data(problem)
         executor.load(data)
         executor.probe()
         copies = max(1, len(folds_of(data))) * settings.repeats
@@ -128,7 +128,7 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
             "only packs can be explained, which --engine auto trains on --backend jax"
         )
     with errors.status("Building the models"), quiet(request.verbose):
-        data = load_data(problem)
+        data, _ = searched_data(problem)
         job = worker.Job(settings.seed, settings.backend)
         found = worker.probe(problem, data, job, True)
     worker.after_probe(problem, job, found)

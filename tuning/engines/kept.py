@@ -22,7 +22,7 @@ import numpy as np
 
 from tuning.packing.sameness import Steps, numbers_that_differ
 from tuning.problem.data import Data, map_arrays
-from tuning.problem.problem import Problem
+from tuning.problem.problem import Problem, takes_configuration
 
 PROGRAMS = 8
 STEPS_BYTES = 64 * 2**20
@@ -139,12 +139,14 @@ def looked(
     ----------
     problem : Problem
     data : dict
-        Arrays of the same memory are the same data: while an entry is kept, so is its memory.
+        Arrays of the same memory are the same data: while an entry is kept, so is its memory. Where
+        the data depends on the configuration, this tells which it is, and no data is kept.
     key : hashable
-        All else that it depends on.
+        All else that it depends on, the configuration with it.
     look : callable
     """
-    whole = id(problem), _places(data), key
+    varies = takes_configuration(problem.load_data)
+    whole = id(problem), tuple(data) if varies else _places(data), key
     found = _looked.get(whole)
     if found is not None:
         return found[0]
@@ -152,7 +154,7 @@ def looked(
     numbers = (number.nbytes for own in steps.numbers for number in own)
     values = sum(len(traced.avals) for traced in steps.traces)
     size = sum(value.nbytes for value in steps.state) + sum(numbers) + values * TRACED_BYTES
-    return _looked.put(whole, ((steps, read), problem, data), size)[0]
+    return _looked.put(whole, ((steps, read), problem, {} if varies else data), size)[0]
 
 
 def named(values: Mapping[str, Any]) -> Hashable:

@@ -29,8 +29,7 @@ LINES = """\
 import keras
 import tuning
 {imports}
-data, config, seed = {load_data}(), {config}, {seed}
-model = tuning.initial_model({build_model}, config, seed)
+{begin}model = tuning.initial_model({build_model}, config, seed)
 n = len(keras.tree.flatten(data["train"])[0])
 {weights}
 
@@ -54,6 +53,8 @@ WEIGHTS = """\
 x, y = data["train"]
 train = x, y, {weights}
 """
+BEGIN = "data, config, seed = {load_data}(), {config}, {seed}\n"
+BEGIN_OF_CONFIGURATION = "config, seed = {config}, {seed}\ndata = {load_data}(config)\n"
 TEST = """\
 test = dict(zip(("x", "y", "sample_weight"), data["test"]))
 scores = model.evaluate(**test, batch_size={batch_size}, return_dict=True)
@@ -133,6 +134,7 @@ def lines_to_repeat(
     load_data: str = "load_data",
     weights: str = "",
     test: bool = True,
+    of_configuration: bool = False,
 ) -> str:
     """The lines of plain Keras that train a trial again and give its scores.
 
@@ -156,8 +158,11 @@ def lines_to_repeat(
         are not in the data.
     test : bool
         Whether the data has a test split.
+    of_configuration : bool
+        Whether `load_data` takes the configuration.
     """
-    lines = LINES + (TEST if test else "")
+    begin = BEGIN_OF_CONFIGURATION if of_configuration else BEGIN
+    lines = LINES.replace("{begin}", begin) + (TEST if test else "")
     return lines.format(
         imports=imports,
         load_data=load_data,

@@ -33,7 +33,7 @@ from tuning.engines.scores import divergence, score_metrics, shortest_float32
 from tuning.engines.scoring import adds_up
 from tuning.engines.weights import Weights
 from tuning.errors import first_line
-from tuning.packing.axes import UNPACKED, Packing, Recorded
+from tuning.packing.axes import UNPACKED, Packing
 from tuning.packing.sameness import Steps, equal, steps_of
 from tuning.packing.trace import Unproven
 from tuning.problem.data import Data, n_samples
@@ -41,6 +41,7 @@ from tuning.problem.folds import folds_of, rows_of
 from tuning.problem.problem import Problem
 from tuning.problem.weighing import training_weights
 from tuning.space.grid import Configuration
+from tuning.space.recorded import Recorded
 from tuning.trial import Outcome, Paused, Status, Trial, batch_size
 
 ENGINE = "vectorized"

@@ -9,7 +9,6 @@ import hashlib
 import logging
 import math
 import os
-import random
 import sys
 import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -26,17 +25,18 @@ from tuning.errors import TuningError, first_line, shortened
 from tuning.execution import threads
 from tuning.execution.limits import Limits, held_to
 from tuning.execution.threads import one_cpu, use_one_thread
-from tuning.packing.axes import UNPACKED, Packing, completed
+from tuning.packing.axes import UNPACKED, Packing
 from tuning.problem.data import Data, text_of
 from tuning.problem.environment import environment, refuse_another_environment
 from tuning.problem.folds import without_folds
 from tuning.problem.problem import Problem
+from tuning.problem.variants import axes_of_data, data_of, parts_of_data, refuse_other_draws
 from tuning.problem.weighing import training_weights
 from tuning.space.grid import Grid
+from tuning.space.near import probed
 from tuning.space.space import Configuration, Space
-from tuning.trial import Paused, Trial
+from tuning.trial import Outcome, Paused, Trial
 
-PROBES = 8
 CACHE_BYTES = 2 * 2**30  # of compiled programs when a worker starts; the oldest go
 
 
@@ -343,7 +343,7 @@ def train_prepared(
     Parameters
     ----------
     problem, data, trials, job, keep
-        As `train` takes them.
+        As `train` takes them. Where the data depends on the configuration, each trial has its own.
     going_on : mapping of key to Paused, optional
         States to go on from, by `Packing.trajectory_of`; what has none here begins anew, with the
         same outcome.
@@ -359,11 +359,42 @@ def train_prepared(
         If Keras is not set up as for the run's other workers.
     """
     deadline = math.inf if seconds is None else time.perf_counter() + seconds
+    if job.environment:
+        refuse_another_environment(problem, job.environment)
+    how = _How(job, keep, going_on or {}, pauses, deadline)
+    left = trials
+    while left:
+        try:
+            own = data_of(problem, data, left[0].configuration)
+        except TuningError as error:
+            engine = "vectorized" if job.packs else "fit"
+            failed = Outcome(left[0], "failed", engine, job.backend, error=str(error))
+            yield Report([failed])
+            left = left[1:]
+            continue
+        refuse_other_draws(problem, data, own)
+        part, left = parts_of_data(left, own)
+        yield from _train_on(problem, own, part, how)
+    tidy()
+
+
+@dataclass(frozen=True)
+class _How:
+    """What all parts of a pack have in common, as `train_prepared` takes it."""
+
+    job: Job
+    keep: Keep | None
+    going_on: Mapping[Hashable, Paused]
+    pauses: bool
+    deadline: float
+
+
+def _train_on(problem: Problem, data: Data, trials: list[Trial], how: _How) -> Iterator[Report]:
+    """Train configurations on the data that they have in common."""
+    job, keep = how.job, how.keep
     if trials[0].fold is None:  # of a model that is to learn from all rows
         data = without_folds(data)
     keeper = Keeper(keep, problem, data) if keep is not None else None
-    if job.environment:
-        refuse_another_environment(problem, job.environment)
     if job.packs:
         from tuning.engines.vectorized import train_pack
 
@@ -374,9 +405,9 @@ def train_prepared(
             job.packing,
             nudge=job.nudged,
             keeper=keeper,
-            going_on=going_on,
-            pauses=pauses,
-            deadline=deadline,
+            going_on=how.going_on,
+            pauses=how.pauses,
+            deadline=how.deadline,
         )
     else:
         from tuning.engines.fit import fit_on
@@ -393,9 +424,9 @@ def train_prepared(
                 why,
                 nudge=job.nudged,
                 keeper=keeper,
-                paused=(going_on or {}).get(key) if safe else None,
-                pauses=pauses and safe,
-                deadline=deadline,
+                paused=how.going_on.get(key) if safe else None,
+                pauses=how.pauses and safe,
+                deadline=how.deadline,
             )
             if fitted.paused is not None:
                 states[key] = fitted.paused
@@ -403,7 +434,6 @@ def train_prepared(
             told = states if trial is trials[-1] else {}
             outcome = fitted.outcome
             yield Report([outcome], fitted.epoch_seconds, outcome.seconds, models, told)
-    tidy()
 
 
 def probe(problem: Problem, data: Data, job: Job, *what: Any, **options: Any) -> Probe:
@@ -482,12 +512,13 @@ def look(
             return compiled_model(problem, chosen, job.seed)
 
     errors = []
-    for configuration in _probed(problem.space):
+    for configuration in probed(problem.space):
         try:
             model = build(configuration)
-            training_weights(problem, data, configuration)
+            own = data_of(problem, data, configuration)
+            training_weights(problem, own, configuration)
             digest = hashlib.sha256(describe(model).encode()).hexdigest()
-            metrics = score_names(model, data)
+            metrics = score_names(model, own)
             judge = better(model, problem.metric.removeprefix("val_"))
         except Exception as error:
             errors.append(reason(error))
@@ -496,16 +527,6 @@ def look(
             found = _packing(*what, known=known) if pack else UNPACKED
             return Probe(metrics, *judge, digest, packing=found, environment=environment(problem))
     return Probe(error=errors[0])
-
-
-def _probed(space: Space) -> Iterator[Configuration]:
-    """A few configurations: of a grid evenly spaced, else one of middle values, and draws."""
-    if isinstance(space, Grid):
-        indices = dict.fromkeys(i * space.size // PROBES for i in range(PROBES))
-        yield from (space[index] for index in indices)
-        return
-    yield completed(space, {})
-    yield from (space.draw(random.Random(i)) for i in range(1, PROBES))
 
 
 def after_probe(problem: Problem, job: Job, found: Probe) -> Job:
@@ -551,16 +572,17 @@ def _packing(
         own = configuration if n == 1 else {**base, **configuration}  # of a share of the axes
         like = first[0] if first else None
         with held_to(job.limits, 1, lambda _: None):
-            steps = look_at(problem, data, own, job.seed, drawn=drawn, twice=twice, like=like)
+            rows = data_of(problem, data, own)
+            steps = look_at(problem, rows, own, job.seed, drawn=drawn, twice=twice, like=like)
         first.append(steps)
         return steps
 
     try:
         if known is not None:
             return known if still_holds(known, problem.space, look, base) else UNPACKED
-        found = discover(shares(problem.space, n)[place], look, base)
+        found = discover(shares(problem.space, n)[place], look, base, axes_of_data(data))
         if not found.reason and not place:
-            doubtful = try_out(problem, data, base, job.seed)
+            doubtful = try_out(problem, data_of(problem, data, base), base, job.seed)
             found = dataclasses.replace(found, doubtful=doubtful)
     except Exception as error:
         return Packing(reason=f"its training cannot be vectorized: {first_line(error)}")

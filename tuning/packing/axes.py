@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
 import math
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -19,15 +18,12 @@ from tuning.packing.trace import Unproven
 from tuning.problem.problem import epochs_of
 from tuning.space.grid import Grid
 from tuning.space.labels import Value
-from tuning.space.parameters import Float, Int, Parameter
+from tuning.space.near import GOLDEN, completed, having, looked_at
 from tuning.space.space import Configuration, Space
 from tuning.trial import Trial, epochs, point_of
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Hashable, ...]
-
-GOLDEN = 0.6180339887498949
-FEW = 6  # values of a range of whole numbers that are all looked at
 
 
 @dataclass(frozen=True)
@@ -205,45 +201,13 @@ def _scattered(i: int, n: int) -> int:
 UNPACKED = Packing(reason="it was not looked at")
 
 
-class Recorded(dict[str, Value]):
-    """A configuration that notes which of its axes are read.
-
-    Attributes
-    ----------
-    read : set of str
-    """
-
-    def __init__(self, configuration: Mapping[str, Value]) -> None:
-        super().__init__(configuration)
-        self.read: set[str] = set()
-
-
-def _noted(name: str, reads_one: bool) -> Any:
-    """Wrap a dict method to record which keys are read."""
-    method = getattr(dict, name)
-
-    @functools.wraps(method)
-    def noted(self: Recorded, *arguments: Any) -> Any:
-        self.read.update(arguments[:1] if reads_one else dict.keys(self))
-        return method(self, *arguments)
-
-    return noted
-
-
-for _name in ("__getitem__", "__contains__", "get", "pop", "setdefault"):
-    setattr(Recorded, _name, _noted(_name, reads_one=True))
-for _name in (
-    "__iter__", "__reversed__", "__eq__", "__ne__", "__or__", "__ror__", "__repr__",
-    "keys", "values", "items", "copy", "popitem",
-):  # fmt: skip
-    setattr(Recorded, _name, _noted(_name, reads_one=False))
-
-
 Look: TypeAlias = Callable[..., Steps]
 """Builds and traces a configuration's model: of (configuration, drawn, twice=False)."""
 
 
-def discover(space: Space, look: Look, base: Configuration) -> Packing:
+def discover(
+    space: Space, look: Look, base: Configuration, of_data: Collection[str] = ()
+) -> Packing:
     """Find what each axis is, by tracing the model along it and comparing.
 
     One configuration is varied by one axis at a time: for a grid of n axes with k values each that
@@ -259,6 +223,8 @@ def discover(space: Space, look: Look, base: Configuration) -> Packing:
         trace twice; returns what the model does, as `tuning.packing.sameness.steps_of`.
     base : dict
         The configuration to vary: one whose model builds.
+    of_data : collection of str
+        Axes that `load_data` reads: no two values of one share a program.
 
     Raises
     ------
@@ -272,9 +238,9 @@ def discover(space: Space, look: Look, base: Configuration) -> Packing:
     if first.key != again.key or not equal(first, again):
         return Packing(reason="build_model does not build the same model twice")
     values = {name: looked_at(parameter) for name, parameter in space.parameters.items()}
-    packing = _along(space, look, base, first, drawn=False)
+    packing = _along(space, look, base, first, of_data=of_data, drawn=False)
     if any(len(axis.classes) > 1 and 0 in values[name] for name, axis in packing.axes.items()):
-        drawn = _along(space, look, base, look(base, True), drawn=True)
+        drawn = _along(space, look, base, look(base, True), of_data=of_data, drawn=True)
         if _programs(drawn, values) < _programs(packing, values):
             return drawn
     return packing
@@ -310,47 +276,27 @@ def still_holds(known: Packing, space: Space, look: Look, base: Configuration) -
     )
 
 
-def looked_at(parameter: Parameter) -> Sequence[Value]:
-    """The values of a parameter that are looked at."""
-    if isinstance(parameter, Int) and len(parameter.values) <= FEW:
-        return parameter.values
-    if isinstance(parameter, Float | Int):
-        ends = parameter.at(0.0), parameter.at(1.0)
-        return list(dict.fromkeys([parameter.at(0.5), parameter.at(GOLDEN), *ends]))
-    return parameter.values or ()
-
-
-def completed(space: Space, known: Mapping[str, Value]) -> Configuration:
-    """A configuration with known values where they exist, and middle ones of the others."""
-    found: Configuration = {}
-    for name, parameter in space.parameters.items():
-        if parameter.exists(found):
-            found[name] = known[name] if name in known else looked_at(parameter)[0]
-    return found
-
-
-def having(space: Space, base: Configuration, name: str) -> Configuration:
-    """The configuration, or one near it in which a hyperparameter exists."""
-    wanted = dict(base)
-    asked = [name]
-    while asked:
-        for other, values in space.parameters[asked.pop()].conditions:
-            if wanted.get(other) not in values:
-                wanted[other] = values[0]
-            asked.append(other)
-    return completed(space, wanted)
-
-
 def _programs(packing: Packing, values: Mapping[str, Sequence[Value]]) -> int:
     return math.prod(axis.programs(values[name]) for name, axis in packing.axes.items())
 
 
-def _along(space: Space, look: Look, base: Configuration, first: Steps, drawn: bool) -> Packing:
+def _along(
+    space: Space,
+    look: Look,
+    base: Configuration,
+    first: Steps,
+    *,
+    of_data: Collection[str],
+    drawn: bool,
+) -> Packing:
     """The kind of each axis, with noise of strength 0 drawn or not."""
     axes = {}
     for name, parameter in space.parameters.items():
         if name == "batch_size":
             axes[name] = Axis("structural", "the size of a batch")
+            continue
+        if name in of_data:
+            axes[name] = Axis("structural", "read by load_data")
             continue
         values = looked_at(parameter)
         own_base = base if name in base else having(space, base, name)

@@ -17,7 +17,8 @@ from tuning.problem.reached import Reached, all_codes, is_plain
 
 WIDTH = 40  # characters of a value that is written down as it is
 TOTAL = "code"
-OTHERS = ("model", "data", "step")
+READ_BY_DATA = "axes of the data"
+OTHERS = ("model", "data", "step", READ_BY_DATA)
 NUMBERS = (type(None), bool, int, float)
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import cloudpickle
 import numpy as np
@@ -21,13 +21,26 @@ from tuning.compatibility.keras import portable_settings
 from tuning.errors import TuningError, first_line
 from tuning.problem.data import checked_split, map_arrays, n_samples
 from tuning.problem.fingerprint import fingerprint
-from tuning.problem.problem import DEFAULT_METRIC, Mode, Problem, check_problem
+from tuning.problem.problem import (
+    DEFAULT_METRIC,
+    Mode,
+    Problem,
+    check_problem,
+    takes_configuration,
+)
 from tuning.problem.reached import ROOT, Reached, is_installed, is_plain, is_users, reached
 from tuning.space.given import space_of
 from tuning.space.labels import Value
 from tuning.space.space import Configuration, Space
 
 LARGE = 2**20  # bytes of an array that the processes of a machine share, read-only
+LOADER = "load_data"
+
+Sent: TypeAlias = (
+    "tuple[Callable[[Configuration], Any], Mapping[str, Mapping[Value, Any]], Mapping[str, Any]]"
+)
+"""The function that builds models, the values of the space that are not their own label, and
+further functions and values of the problem by name."""
 
 
 def problem_of(
@@ -49,7 +62,7 @@ def problem_of(
 
     Workers get `build_model` by value, with all of the user's own code and values that it uses:
     from ``__main__``, a notebook or modules that are not installed. The data is loaded in this
-    process alone.
+    process alone, unless it depends on the configuration: then workers get its function as well.
 
     Parameters
     ----------
@@ -61,7 +74,7 @@ def problem_of(
     data : callable, mapping or tuple
         A function that returns the splits, as `Problem.load_data` does, or the splits themselves;
         or, with `validation_split`, ``(x, y)`` or ``(x, y, sample_weight)`` or a function that
-        returns it.
+        returns it. The function may take a configuration.
     validation_split : float, optional
         The share of the rows to validate with, above 0 and below 1. As in Keras' `fit` these are
         the last rows, before any shuffling.
@@ -76,7 +89,7 @@ def problem_of(
     Raises
     ------
     TuningError
-        If a part is not what a problem needs, or `build_model` cannot be sent to another process.
+        If a part is not what a problem needs, or a function cannot be sent to another process.
     """
     where = f"problem {name!r}"
     space = space_of(space)
@@ -85,11 +98,14 @@ def problem_of(
         raise TuningError(
             f"{where}: build_model has to be a function, not {type(build_model).__name__}"
         )
+    loads = takes_configuration(loader)
     given = {"class_weight": class_weight, "sample_weight": sample_weight}
     weighing = {key: value for key, value in given.items() if value is not None}
-    found = reached(build_model, _named(space) | weighing)
-    parts = build_model, dict(space.named_values), weighing
-    known, pickled, buffers = _pickled(parts, found)
+    found = reached(build_model, _named(space) | weighing | ({LOADER: data} if loads else {}))
+    others = weighing | ({LOADER: loader} if loads else {})
+    sent = build_model, dict(space.named_values), others
+    known, pickled, buffers = _pickled(sent, found, f"{ROOT} or {LOADER}" if loads else ROOT)
+    folds = list(folds) if isinstance(folds, Iterator) else folds
     functions = Functions(
         name,
         space.with_values({}),
@@ -99,6 +115,8 @@ def problem_of(
         fingerprint(found),
         portable_settings() if "keras" in sys.modules else None,
         tuple(path for path in map(str, sys.path) if not is_installed(path)),
+        loads,
+        folds if loads else None,
         known,
         pickled,
         buffers,
@@ -132,11 +150,15 @@ class Functions:
         Keras' settings in the process of the caller, if Keras was imported there.
     path : tuple of str
         Folders of the caller's in which modules are looked for that are imported late.
+    loads : bool
+        Whether the function that loads data takes a configuration, and is sent with the other.
+    folds : object, optional
+        How the data of a configuration is cut, in that case.
     known : bytes
         What Keras has to know before the rest is unpickled: the user's classes and functions that
         are registered with it, by their registered names, and all classes by their own.
     pickled : bytes
-        The function, and the values that the space's labels stand for.
+        See `Sent`.
     buffers : tuple of numpy.ndarray
         The bytes of large arrays, apart from the rest so that nobody copies them.
     weighing : dict
@@ -151,6 +173,8 @@ class Functions:
     fingerprint: dict[str, str] = field(compare=False)
     settings: dict[str, Any] | None = field(compare=False)
     path: tuple[str, ...] = field(compare=False)
+    loads: bool = field(compare=False)
+    folds: Any = field(compare=False)
     known: bytes = field(compare=False, repr=False)
     pickled: bytes = field(compare=False, repr=False)
     buffers: tuple[Any, ...] = field(compare=False, repr=False)
@@ -168,14 +192,18 @@ class Functions:
             key: functools.partial(self._called, key) if value is None else value
             for key, value in self.weighing.items()
         }
+        loader: Callable[..., Any] = self.load_data
+        if not self.loads:
+            loader = _stays_with_the_caller
         return Problem(
             self,
             self.space.with_values(_Values(self)),
-            _stays_with_the_caller,
+            loader,
             self.build_model,
             self.metric,
             self.mode,
             self.references,
+            self.folds,
             **weighing,
         )
 
@@ -183,8 +211,12 @@ class Functions:
         """The model of a configuration, by the function that was pickled."""
         return _unpickled(self)[0](configuration)
 
+    def load_data(self, configuration: Configuration) -> Any:
+        """The data of a configuration, by the function that was pickled."""
+        return self._called(LOADER, configuration)
+
     def _called(self, name: str, *arguments: Any) -> Any:
-        """What a function of `weighing` returns."""
+        """What a further function of the problem returns."""
         return _unpickled(self)[2][name](*arguments)
 
 
@@ -209,10 +241,8 @@ def _stays_with_the_caller() -> NoReturn:
 
 
 @functools.lru_cache(maxsize=4)
-def _unpickled(
-    functions: Functions,
-) -> tuple[Callable[[Configuration], Any], Mapping[str, Mapping[Value, Any]], Mapping[str, Any]]:
-    """The function that builds models, the space's values that are not their label, and weighing.
+def _unpickled(functions: Functions) -> Sent:
+    """What was sent to this process.
 
     To be called once Keras runs on the backend of the worker.
     """
@@ -227,10 +257,8 @@ def _unpickled(
         else:
             keras.saving.get_custom_objects()[name] = value
     with keras.saving.custom_object_scope(classes):  # which a model in a closure may be made of
-        build_model, values, weighing = cloudpickle.loads(
-            functions.pickled, buffers=functions.buffers
-        )
-    return build_model, values, weighing
+        sent: Sent = cloudpickle.loads(functions.pickled, buffers=functions.buffers)
+    return sent
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -263,7 +291,7 @@ def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
     return functools.lru_cache(**parameters)(function)
 
 
-def _pickled(functions: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any, ...]]:
+def _pickled(sent: Any, found: Reached, user: str) -> tuple[bytes, bytes, tuple[Any, ...]]:
     """The pickled functions with all that they reach, and apart the bytes of large arrays.
 
     Raises
@@ -282,9 +310,9 @@ def _pickled(functions: Any, found: Reached) -> tuple[bytes, bytes, tuple[Any, .
     classes = {kind.__name__: kind for kind in found.classes.values()}
     try:
         known = _dumps((_registered(found), classes), found)
-        pickled = _dumps(functions, found, buffer_callback=stays_in)
+        pickled = _dumps(sent, found, buffer_callback=stays_in)
     except Exception as error:  # of any type, as objects raise them
-        raise TuningError(_why_not(found, error)) from error
+        raise TuningError(_why_not(found, user, error)) from error
     return known, pickled, tuple(np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers)
 
 
@@ -325,7 +353,7 @@ def _registered(found: Reached) -> dict[str, Any]:
     return {name: value for name, value in known if id(value) in own}
 
 
-def _why_not(found: Reached, error: Exception) -> str:
+def _why_not(found: Reached, user: str, error: Exception) -> str:
     """The sentence that names the value that cannot be sent to another process."""
     for name, value in found.values.items():
         try:
@@ -333,10 +361,10 @@ def _why_not(found: Reached, error: Exception) -> str:
         except Exception as own:
             kind = type(value)
             return (
-                f"{ROOT} uses {name!r}, of type {kind.__module__}.{kind.__qualname__}, which "
-                f"cannot be sent to workers: make it inside {ROOT} ({first_line(own, 80)})"
+                f"{user} uses {name!r}, of type {kind.__module__}.{kind.__qualname__}, which "
+                f"cannot be sent to workers: make it inside {user} ({first_line(own, 80)})"
             )
-    return f"{ROOT} cannot be sent to workers: {first_line(error)}"
+    return f"{user} cannot be sent to workers: {first_line(error)}"
 
 
 def _loader(
@@ -348,7 +376,7 @@ def _loader(
     if folds is not None:
         if share is not None:
             raise TuningError(f"{where}: give folds or validation_split, not both")
-        return functools.partial(_for_folds, data, groups)
+        return _after(data, functools.partial(_for_folds, groups))
     if share is not None:
         number = isinstance(share, int | float) and not isinstance(share, bool)
         if not number or not 0 < share < 1:
@@ -359,7 +387,7 @@ def _loader(
             raise TuningError(
                 f"{where}: its data has splits already, so leave out validation_split"
             )
-        return functools.partial(_split, data, share)
+        return _after(data, functools.partial(_split, share))
     if callable(data):
         return data  # type: ignore[no-any-return]
     if isinstance(data, Mapping):
@@ -370,16 +398,30 @@ def _loader(
     )
 
 
-def _for_folds(data: Any, groups: Any) -> Any:
+def _after(data: Any, prepare: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A function that prepares the data, or what a function returns; of a configuration as that."""
+    if callable(data) and takes_configuration(data):
+        return functools.partial(_prepared_of, data, prepare)
+    return functools.partial(_prepared, data, prepare)
+
+
+def _prepared_of(data: Any, prepare: Callable[[Any], Any], configuration: Configuration) -> Any:
+    return prepare(data(configuration))
+
+
+def _prepared(data: Any, prepare: Callable[[Any], Any]) -> Any:
+    return prepare(data() if callable(data) else data)
+
+
+def _for_folds(groups: Any, given: Any) -> Any:
     """All rows, and the group of each where there are groups."""
-    given = data() if callable(data) else data
     splits = dict(given) if isinstance(given, Mapping) else {"train": given}
     return splits if groups is None else splits | {"groups": groups}
 
 
-def _split(data: Any, share: float) -> dict[str, Any]:
+def _split(share: float, given: Any) -> dict[str, Any]:
     """The rows to train with, and the last ones to validate with."""
-    parts = checked_split(data() if callable(data) else data, "the data")
+    parts = checked_split(given, "the data")
     n = n_samples(parts[0])
     n_train = math.floor(n * (1 - share))
     if n_train == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -77,7 +78,8 @@ class Problem:
         Returns ``{"train": (x, y), "validation": (x, y), "test": (x, y)}``, of which ``test`` may
         be missing; sample weights may follow y. Each is what NumPy makes an array of, or a dict,
         list or tuple of such, whose first dimension counts the samples; or a split is a
-        `keras.utils.PyDataset` or a `tf.data.Dataset`, whose batches are drawn once.
+        `keras.utils.PyDataset` or a `tf.data.Dataset`, whose batches are drawn once. With a
+        parameter that has no default, it is given a configuration: see `tuning.problem.variants`.
     build_model : callable
         Takes a configuration as a dict and returns a compiled Keras model.
     metric : str
@@ -102,7 +104,7 @@ class Problem:
 
     code: Code
     space: Space
-    load_data: Callable[[], Any]
+    load_data: Callable[..., Any]
     build_model: Callable[[Configuration], keras.Model]
     metric: str = DEFAULT_METRIC
     mode: Mode | None = None
@@ -172,6 +174,8 @@ def check_problem(problem: Problem, where: str) -> Problem:
             raise TuningError(
                 f"{where}: {name} has to be a function, not {type(function).__name__}"
             )
+    if (n := _needed(problem.load_data)) > 1:
+        raise TuningError(f"{where}: load_data takes a configuration or nothing, not {n} arguments")
     if fault := axes_fault(space) or weighing_fault(problem):
         raise TuningError(f"{where}: {fault}")
     if not isinstance(metric, str) or not metric.startswith("val_"):
@@ -224,8 +228,29 @@ def epochs_of(space: Space) -> list[int]:
     return [epochs({"epochs": value}) for value in values]
 
 
-def load_data(problem: Problem) -> Data:
+def takes_configuration(load_data: Callable[..., Any]) -> bool:
+    """Whether the function needs an argument: the configuration whose data it returns."""
+    return _needed(load_data) == 1
+
+
+def _needed(function: Callable[..., Any]) -> int:
+    """How many positional arguments a function needs."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # of some that are not written in Python
+        return 0
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(each.kind in positional and each.default is each.empty for each in parameters)
+
+
+def load_data(problem: Problem, *configuration: Configuration) -> Data:
     """The problem's data, checked.
+
+    Parameters
+    ----------
+    problem : Problem
+    *configuration : dict
+        The one that `Problem.load_data` takes, if it takes one, with the values themselves.
 
     Raises
     ------
@@ -234,7 +259,7 @@ def load_data(problem: Problem) -> Data:
     """
     where = f"load_data() of problem {problem.name!r}"
     try:
-        loaded = problem.load_data()
+        loaded = problem.load_data(*configuration)
     except (Exception, SystemExit) as error:
         raise TuningError(f"{where} failed: {first_line(error)}") from error
     has_folds = problem.folds is not None
