@@ -222,7 +222,7 @@ def try_out(
         Member(configuration, each, look_at(problem, data, configuration, each), [], fold=fold)
         for each in (seed, seed + 1)
     ]
-    program = program_of(Task(problem, data, UNPACKED), members)
+    program = program_of(Task(problem, data, UNPACKED), members, dry=True)
     program.trace()
     return program.doubtful
 
@@ -445,8 +445,8 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-def program_of(task: Task, members: list[Member]) -> Program:
-    """The program that the members share."""
+def program_of(task: Task, members: list[Member], *, dry: bool = False) -> Program:
+    """The program that the members share; `dry` if it is only to be traced."""
 
     def again(i: int, batch: Any, scored: Any) -> Steps:
         own = members[i]
@@ -464,6 +464,7 @@ def program_of(task: Task, members: list[Member]) -> Program:
         tests=not trials or any(map(_is_whole, trials)),
         apart=len({member.rows for member in members}) > 1,
         folds=[member.fold for member in members if member.fold is not None],
+        dry=dry,
     )
 
 
