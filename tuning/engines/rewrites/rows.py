@@ -41,8 +41,8 @@ class Rows:
     constant: frozenset[int] = frozenset()
 
     def same_along(self, axis: int) -> bool:
-        """Whether each row meets the same numbers of it, on an axis that counts the rows."""
-        return self.axis is None and axis in self.constant
+        """Whether no row goes into it, and each meets the same numbers along an axis of rows."""
+        return self.axis is None and (axis in self.constant or self.shape[axis] == 1)
 
 
 Rule: TypeAlias = Callable[[Sequence[Rows], Mapping[str, Any], Shape], int | None]
@@ -83,8 +83,8 @@ def _constant_axes(
 ) -> frozenset[int]:
     """The axes along which a result that no row goes into is the same number."""
     if name in ALIKE:
-        whole = [each.constant for each in given if each.shape == shape]
-        return frozenset.intersection(frozenset(range(len(shape))), *whole)
+        axes = range(len(shape))
+        return frozenset(a for a in axes if all(not o.shape or o.same_along(a) for o in given))
     if name == "broadcast_in_dim":
         (own, *_) = given
         to = params["broadcast_dimensions"]
@@ -98,12 +98,10 @@ def _constant_axes(
 
 
 def _alike(given: Sequence[Rows], _: Mapping[str, Any], shape: Shape) -> int | None:
-    axis = next(each.axis for each in given if each.axis is not None)
-    fits = all(
-        each.axis == axis or each.same_along(axis) if each.shape == shape else not each.shape
-        for each in given
-    )
-    return axis if fits else None
+    axis = _first_axis(given)
+    fits = all(not each.shape or each.axis == axis or each.same_along(axis) for each in given)
+    rows = {each.shape[axis] for each in given if each.axis == axis}
+    return axis if fits and rows == {shape[axis]} else None
 
 
 def _broadcast(given: Sequence[Rows], params: Mapping[str, Any], shape: Shape) -> int | None:
@@ -139,7 +137,7 @@ def _accumulated(given: Sequence[Rows], params: Mapping[str, Any], _: Shape) -> 
 
 
 def _joined(given: Sequence[Rows], params: Mapping[str, Any], _: Shape) -> int | None:
-    axis = next(each.axis for each in given if each.axis is not None)
+    axis = _first_axis(given)
     fits = all(each.axis == axis or each.same_along(axis) for each in given)
     return axis if fits and params["dimension"] != axis else None
 
@@ -224,6 +222,10 @@ def _no_rows(*_: Any) -> int | None:
 def _axis(value: Rows) -> int:
     """The axis of a value that counts rows, or one that no value has."""
     return -1 if value.axis is None else value.axis
+
+
+def _first_axis(given: Sequence[Rows]) -> int:
+    return next(each.axis for each in given if each.axis is not None)
 
 
 def _without(axis: int, left_out: Sequence[int]) -> int | None:
