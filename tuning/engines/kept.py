@@ -137,6 +137,11 @@ def forget_programs() -> None:
         each.clear()
 
 
+def forget_rows() -> None:
+    """Let go of what was computed of rows."""
+    _rows.clear()
+
+
 def looked(
     problem: Problem,
     data: Data,

@@ -204,13 +204,15 @@ def train_pack(
 
 def try_out(
     problem: Problem, data: Data, configuration: Configuration, seed: int
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], tuple[int, float]]:
     """Go through a training of a pack of two without compiling it.
 
     Returns
     -------
     tuple of str
         Operations that may take longer in a pack than by themselves.
+    tuple of (int, float)
+        How many operations of a step are computed once a row, and their share of its arithmetic.
 
     Raises
     ------
@@ -224,7 +226,8 @@ def try_out(
     ]
     program = program_of(Task(problem, data, UNPACKED), members, dry=True)
     program.trace()
-    return program.doubtful
+    prefix = program.prefixes.get("train")
+    return program.doubtful, (prefix.operations, prefix.share) if prefix else (0, 0.0)
 
 
 @dataclass(frozen=True)

@@ -558,8 +558,8 @@ def _packing(
             return known if still_holds(known, problem.space, look, base) else UNPACKED
         found = discover(shares(problem.space, n)[place], look, base)
         if not found.reason and not place:
-            doubtful = try_out(problem, data, base, job.seed)
-            found = dataclasses.replace(found, doubtful=doubtful)
+            doubtful, once = try_out(problem, data, base, job.seed)
+            found = dataclasses.replace(found, doubtful=doubtful, once=once)
     except Exception as error:
         return Packing(reason=f"its training cannot be vectorized: {first_line(error)}")
     return found

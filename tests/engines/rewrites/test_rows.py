@@ -72,7 +72,7 @@ BY_ROWS = {
     "convolution": lambda x: convolution(x, KERNEL),
     "depthwise": lambda x: convolution(
         x, KERNEL[:, :, :1].repeat(3, 3)[..., :3], feature_group_count=3
-    ),  # fmt: skip
+    ),
     "pooling": lambda x: window(x, (1, 2, 2, 1), (1, 2, 2, 1)),
     "padded": lambda x: jnp().pad(x, ((0, 0), (1, 2), (0, 0), (0, 0))),
     "sliced": lambda x: x[:, 1:4, ::2],
