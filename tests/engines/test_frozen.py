@@ -159,7 +159,7 @@ NETWORKS = {  # data, model, how many products and convolutions are computed onc
     "convolutions": (images, over((8, 8, 2), *CONVOLUTIONS), 3, ()),
     "embedding": (words, over((10,), *EMBEDDING, dtype="int32"), 1, ()),
     "partly frozen": (rows, over((20,), *PARTLY), 1, ()),
-    "two inputs": (two_inputs, of_two_inputs, 2, (1,)),
+    "two inputs": (two_inputs, of_two_inputs, 2, ()),
     "x twice": (rows, of_x_twice, 2, (0,)),
 }
 
