@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 PARTS = (
     "peers", "rates", "roofline", "proof", "packs", "parity", "memory", "driver", "workers",
     "scale", "start", "kept", "costs", "strategies", "live", "race", "digits", "finalists",
-    "folds",
+    "folds", "frozen",
 )  # fmt: skip
 COLUMNS = ("part", "who", "what", "round", "value", "unit", "machine")
 CPUS = 2  # of the machine whose times are told

@@ -17,6 +17,17 @@ OF_KIND = {
 }
 
 
+def said_of_frozen(packing: Packing) -> str:
+    """What is computed once for each row of the data, in a sentence; nothing if nothing is."""
+    operations, share = packing.once
+    if not operations:
+        return ""
+    return (
+        f"Part of the network is frozen: the first operations of a training step ({operations:,}, "
+        f"with {share:.0%} of its arithmetic) are computed once for each row of the data."
+    )
+
+
 def explanation_tables(packing: Packing, space: Space) -> list[Table]:
     """The packing as two tables: each axis's kind and the reason, then the sums.
 

@@ -14,7 +14,7 @@ from rich.control import Control
 from rich.segment import ControlType
 
 from tuning.api.estimate import estimate, estimate_tables
-from tuning.api.explain import explanation_tables
+from tuning.api.explain import explanation_tables, said_of_frozen
 from tuning.api.search import Search, executor_of, prepared
 from tuning.api.settings import Request, Settings, settle
 from tuning.budget import Budget
@@ -142,6 +142,8 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
     console.print(f"Problem {problem.name}: what its configurations share")
     for table in explanation_tables(found.packing, problem.space):
         print_table(console, table)
+    if said := said_of_frozen(found.packing):
+        say(console, said)
     if found.packing.doubtful:
         say(
             console,

@@ -1,18 +1,20 @@
 """What a worker keeps in memory of the programs it has trained, for the next packs of the same.
 
 A strategy that learns asks the same worker for the same program again: for other members, or for
-some of the earlier ones to go on. Three things are kept, each under all that it depends on, so that
+some of the earlier ones to go on. Four things are kept, each under all that it depends on, so that
 what differs in any of it is never taken:
 
 - what a configuration's model does, by problem, data, configuration and seed: nothing is built or
   traced for a member that goes on;
 - the traces of a program for other sizes of batches, and which of its numbers members had their own
   of: these stay inputs of the program in later packs, even where their members agree;
+- what a frozen part of a network makes of the data, for all programs that begin with it;
 - compiled functions, by operations, shapes, and the values of all that is part of their code.
 """
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
@@ -21,11 +23,12 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from tuning.packing.sameness import Steps, numbers_that_differ
-from tuning.problem.data import Data, map_arrays
+from tuning.problem.data import Arrays, Data, map_arrays
 from tuning.problem.problem import Problem, takes_configuration
 
 PROGRAMS = 8
 STEPS_BYTES = 64 * 2**20
+MEMORY_SHARE = 0.25  # of the machine's memory, that the rows kept by all its CPUs' workers may fill
 TRACED_BYTES = 1200  # that a value of a trace takes, about: 1.1 MB for 919 operations
 
 Value = TypeVar("Value")
@@ -116,15 +119,27 @@ class Functions:
     seconds: float = 0.0
 
 
+def memory_limit() -> float:
+    """The bytes of rows that a worker may keep."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return MEMORY_SHARE * machine / (os.cpu_count() or 1)
+
+
 _looked: Recent[tuple[tuple[Steps, Set[str]], Problem, Data]] = Recent(lambda: STEPS_BYTES)
 _families: Recent[Family] = Recent(lambda: PROGRAMS)
 _functions: Recent[dict[int, Functions]] = Recent(lambda: PROGRAMS)
+_rows: Recent[tuple[list[np.ndarray], Arrays]] = Recent(memory_limit)
 
 
 def forget_programs() -> None:
     """Let go of all that is kept."""
-    for each in (_looked, _families, _functions):
+    for each in (_looked, _families, _functions, _rows):
         each.clear()
+
+
+def forget_rows() -> None:
+    """Let go of what was computed of rows."""
+    _rows.clear()
 
 
 def looked(
@@ -174,6 +189,27 @@ def _typed(value: Any) -> Hashable:
     if isinstance(value, tuple):
         return tuple, tuple(map(_typed, value))
     return type(value), value, repr(value) if isinstance(value, float) else ""
+
+
+def rows_kept(
+    arrays: Arrays, key: Hashable, compute: Callable[[], list[np.ndarray]]
+) -> list[np.ndarray]:
+    """What was computed of all rows of some arrays, from memory or computed now.
+
+    Parameters
+    ----------
+    arrays : array, or dict, list or tuple of arrays
+        Those of the same memory are the same: while what is made of them is kept, so are they.
+    key : hashable
+        Of what is done to each row.
+    compute : callable
+    """
+    whole = _places({"": (arrays,)}), key
+    found = _rows.get(whole)
+    if found is not None:
+        return found[0]
+    made = compute()
+    return _rows.put(whole, (made, arrays), sum(each.nbytes for each in made))[0]
 
 
 def _places(data: Data) -> Hashable:

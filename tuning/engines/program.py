@@ -13,6 +13,7 @@ import numpy as np
 
 from tuning.engines.batches import in_floatx
 from tuning.engines.evaluation import doubtful, evaluate
+from tuning.engines.frozen import computed_once
 from tuning.engines.kept import Functions, family_of, functions_kept
 from tuning.engines.parts import (
     Cut,
@@ -99,6 +100,8 @@ class Program:
         Whether any member is to be scored on the test data.
     problem : Problem, optional
         Whose models they are, to take from memory what other packs of it have left there.
+    dry : bool
+        Whether it is only traced: what is computed once a row is then taken to be zeros.
 
     Attributes
     ----------
@@ -107,7 +110,9 @@ class Program:
     example : tuple
         A batch in training, of zeros.
     kept : array of int, optional
-        The columns of x, where some are left out.
+        The columns of x, or of what takes its place, where some are left out.
+    prefixes : dict of str to Prefix
+        What is computed once a row, by the name of the step that it was cut from.
     """
 
     def __init__(
@@ -122,6 +127,7 @@ class Program:
         folds: Sequence[int] = (),
         tests: bool = True,
         problem: Problem | None = None,
+        dry: bool = False,
     ) -> None:
         first = members[0]
         sizes = Sizes.of(data, batch_size, first.scored_rows)
@@ -141,7 +147,9 @@ class Program:
             for split, lengths in lengths_of(data).items()
         )
         family = family_of(problem, first, (sizes.train, sizes.scored, shapes)) if problem else None
-        self._parts = parts_of(members, retrace, data, sizes, family)
+        parts = parts_of(members, retrace, data, sizes, family)
+        self._parts, self.prefixes = computed_once(parts, members, data, sizes)
+        data = self._begun_behind(data, sizes, dry)
         self.kept: np.ndarray | None = None
         self._narrow: tuple[int, ...] = ()  # the variables whose first axis counts them
         if found := without_zero_columns(
@@ -349,6 +357,16 @@ class Program:
             found.append(Batch(rows, taken))
         return found
 
+    def _begun_behind(self, data: Data, sizes: Sizes, dry: bool) -> Data:
+        """The data, with what is computed once a row in place of x."""
+        state, found = self._members[0].state, dict(data)
+        for split in splits_of(data):
+            prefix = self.prefixes.get(sizes.steps.get(split, split))
+            if prefix is not None:
+                x, *others = data[split]
+                found[split] = prefix.in_place_of(x, state, dry=dry), *others
+        return found
+
     def _rows(self, parts: tuple[Arrays, ...]) -> tuple[Arrays, ...]:
         """x, y and any sample weights as the program takes them."""
         x, *others = map_arrays(in_floatx, parts)
@@ -375,7 +393,7 @@ class Program:
     def _given(self, state: State) -> dict[Any, Any]:
         """What the parts take besides variables and rows: members' numbers, and constants.
 
-        Where members have orders of their own, also all training rows.
+        Where members have orders of their own, also all rows that they train and validate.
         """
         chosen = list(state.members)
         given: dict[Any, Any] = {
@@ -385,7 +403,11 @@ class Program:
             )
             for key, part in self._parts.items()
         }
-        return given | ({("rows", 0): self._data["train"]} if self.apart else {})
+        if self.apart:
+            given["rows", 0] = self._data["train"]
+        if self._folds and self.prefixes:
+            given["rows", 1] = self._data["validation"]
+        return given
 
     def _compile(self, state: State, batches: Batches) -> dict[str, Any]:
         """The functions of a block of members, by name.
@@ -539,7 +561,8 @@ class Program:
 
             def one(fixed: Any, state: Any, own: Any, batch: Any) -> Any:
                 if has_folds:
-                    batch = _gathered(given["rows", 0][: len(self._data[split])], batch)
+                    kept = given.get(("rows", 1), given["rows", 0])
+                    batch = _gathered(kept[: len(self._data[split])], batch)
                 inputs = [*fixed, *state, *jax.tree.leaves(batch)]
                 return evaluate(part.traced, own | constants, inputs, part.columns)
 

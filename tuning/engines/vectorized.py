@@ -208,13 +208,15 @@ def train_pack(
 
 def try_out(
     problem: Problem, data: Data, configuration: Configuration, seed: int
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], tuple[int, float]]:
     """Go through a training of a pack of two without compiling it.
 
     Returns
     -------
     tuple of str
         Operations that may take longer in a pack than by themselves.
+    tuple of (int, float)
+        How many operations of a step are computed once a row, and their share of its arithmetic.
 
     Raises
     ------
@@ -228,9 +230,10 @@ def try_out(
         )
         for each in (seed, seed + 1)
     ]
-    program = program_of(Task(problem, numbered(problem, data), UNPACKED), members)
+    program = program_of(Task(problem, numbered(problem, data), UNPACKED), members, dry=True)
     program.trace()
-    return program.doubtful
+    prefix = program.prefixes.get("train")
+    return program.doubtful, (prefix.operations, prefix.share) if prefix else (0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -456,8 +459,8 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
 
 
-def program_of(task: Task, members: list[Member]) -> Program:
-    """The program that the members share."""
+def program_of(task: Task, members: list[Member], *, dry: bool = False) -> Program:
+    """The program that the members share; `dry` if it is only to be traced."""
 
     def again(i: int, batch: Any, scored: Any) -> Steps:
         own = members[i]
@@ -475,6 +478,7 @@ def program_of(task: Task, members: list[Member]) -> Program:
         tests=not trials or any(map(_is_whole, trials)),
         apart=len({member.rows for member in members}) > 1,
         folds=[member.fold for member in members if member.fold is not None],
+        dry=dry,
     )
 
 

@@ -582,8 +582,9 @@ def _packing(
             return known if still_holds(known, problem.space, look, base) else UNPACKED
         found = discover(shares(problem.space, n)[place], look, base, axes_of_data(data))
         if not found.reason and not place:
-            doubtful = try_out(problem, data_of(problem, data, base), base, job.seed)
-            found = dataclasses.replace(found, doubtful=doubtful)
+            own = data_of(problem, data, base)
+            doubtful, once = try_out(problem, own, base, job.seed)
+            found = dataclasses.replace(found, doubtful=doubtful, once=once)
     except Exception as error:
         return Packing(reason=f"its training cannot be vectorized: {first_line(error)}")
     return found

@@ -91,6 +91,9 @@ class Packing:
         Operations that may take longer in a pack than by themselves.
     step : str
         A digest of what the model does that was looked at first; empty where none was.
+    once : tuple of (int, float)
+        How many operations of a step in training are computed once a row, as they are frozen, and
+        their share of its arithmetic.
     """
 
     axes: dict[str, Axis] = field(default_factory=dict)
@@ -99,6 +102,7 @@ class Packing:
     drawn: bool = False
     doubtful: tuple[str, ...] = ()
     step: str = ""
+    once: tuple[int, float] = (0, 0.0)
 
     def size(self, configuration: Mapping[str, Value]) -> float:
         """About how many parameters the configuration's model trains: each axis does its share."""
