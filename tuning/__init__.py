@@ -32,11 +32,13 @@ from tuning.trial import Outcome, Trial
 if TYPE_CHECKING:
     from tuning.api.public import open, search
     from tuning.api.results import Results
+    from tuning.api.scikit.search import KerasSearchCV
     from tuning.engines.batches import row_order
     from tuning.engines.repeat import initial_model
     from tuning.execution.loop import Progress
 
 _LATER = {  # imported when it is first used: a worker needs neither Ray's driver nor pandas
+    "KerasSearchCV": "tuning.api.scikit.search",
     "Progress": "tuning.execution.loop",
     "Results": "tuning.api.results",
     "initial_model": "tuning.engines.repeat",
@@ -55,6 +57,7 @@ __all__ = [
     "Float",
     "Grid",
     "Int",
+    "KerasSearchCV",
     "Outcome",
     "Problem",
     "Progress",

@@ -29,11 +29,11 @@ from tuning.api.scikit.outputs import (
     loss_of,
     task_of,
 )
-from tuning.compatibility.keras import fixed_rows
+from tuning.compatibility.keras import fixed_rows, in_floats
 from tuning.engines.saving import foreign_parts, load_kept, load_weights
 from tuning.errors import TuningError, quoted
 from tuning.execution.worker import prepare_own_process
-from tuning.trial import KERAS_BATCH_SIZE
+from tuning.trial import KERAS_BATCH_SIZE, batch_size
 
 if TYPE_CHECKING:
     import keras
@@ -57,6 +57,8 @@ class Known:
     meta : dict
         What a `build_model` of two parameters is told.
     outputs : Outputs
+    first : keras.Model
+        One of the space, to be looked at.
     rows : int
         Of a batch that models take.
     """
@@ -66,6 +68,7 @@ class Known:
     weights: np.ndarray | None
     meta: dict[str, Any]
     outputs: Outputs
+    first: keras.Model
     rows: int
 
     @property
@@ -88,18 +91,17 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             raise TuningError(
                 f"task takes 'classification', 'regression' or None, not {quoted(self.task)}"
             )
-        if "keras" not in sys.modules:
-            prepare_own_process(self.backend or "jax")
+        prepare_keras(self.backend)
         x, y = validate_data(self, X, y, multi_output=True, allow_nd=True, ensure_min_samples=2)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         own = _checked_weights(weights, len(x))
-        x = in_floats(x)
+        x = as_keras_floats(x)
         meta = self._meta(x, y)
         model = first_model(Builder(self.build_model, meta), space)
         rows = fixed_rows(model) or KERAS_BATCH_SIZE
         outputs = self._outputs(model, x[:rows], y, own)
-        return Known(x, y, own, meta, outputs, rows)
+        return Known(x, y, own, meta, outputs, model, rows)
 
     def _outputs(
         self, model: keras.Model, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None
@@ -128,7 +130,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """Set what is known once it is fitted."""
         self.outputs_ = known.outputs
         self.meta_ = known.meta
-        vars(self).pop("classes_", None)
+        forget(self, "classes_")
         if known.outputs.task == "classification":
             columns = np.arange(known.outputs.width)
             self.classes_ = columns if known.outputs.classes is None else known.outputs.classes
@@ -161,13 +163,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return int(check_random_state(state).randint(SEEDS))
 
 
-def _has_probabilities(self: Any) -> bool:
+def has_probabilities(self: Any) -> bool:
+    """Whether an estimator can tell probabilities, for `available_if`."""
     outputs = getattr(self, "outputs_", None)
     known = outputs.gives_probabilities if outputs else self._task() != "regression"
     if not known:
-        raise AttributeError(
-            "predict_proba is there for classifiers alone whose loss is no hinge"
-        )
+        raise AttributeError("predict_proba is there for classifiers alone whose loss is no hinge")
     return True
 
 
@@ -253,9 +254,9 @@ class KerasModel(Estimator):
         row = results.trials.iloc[0]
         if row["status"] != "ok":
             raise TuningError(f"the model could not be trained: {row['error']}")
-        return self._adopt(known, results.best_model())
+        return self.adopt(known, results.best_model())
 
-    def _adopt(self, known: Known, model: keras.Model) -> KerasModel:
+    def adopt(self, known: Known, model: keras.Model) -> KerasModel:
         """Be fitted with a model that was trained elsewhere."""
         self._take(known)
         self.n_features_in_ = known.meta["n_features_in_"]
@@ -277,7 +278,7 @@ class KerasModel(Estimator):
         outputs = self._called(X)
         return self.outputs_.predictions(outputs)
 
-    @available_if(_has_probabilities)
+    @available_if(has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, or of each of several labels.
 
@@ -306,10 +307,24 @@ class KerasModel(Estimator):
         measure = accuracy_score if self.outputs_.task == "classification" else r2_score
         return float(measure(y, predicted, sample_weight=sample_weight))
 
+    def evaluated(self, X: Any, y: Any) -> dict[str, float]:
+        """What the compiled model reports of some rows, by Keras' names.
+
+        Parameters
+        ----------
+        X : array, shape (n, ...), or data frame
+        y : array, shape (n,) or (n, k)
+        """
+        check_is_fitted(self)
+        x = as_keras_floats(validate_data(self, X, reset=False, allow_nd=True))
+        target = self.outputs_.encoded(np.asarray(y))
+        rows = batch_size(self.config)
+        return in_floats(self.model_.evaluate(x, target, rows, verbose=0, return_dict=True))
+
     def _called(self, X: Any) -> np.ndarray:
         """The model's outputs of rows, in columns."""
         check_is_fitted(self)
-        x = in_floats(validate_data(self, X, reset=False, allow_nd=True))
+        x = as_keras_floats(validate_data(self, X, reset=False, allow_nd=True))
         rows = fixed_rows(self.model_) or AT_ONCE
         found = np.asarray(self.model_.predict(x, batch_size=rows, verbose=0), np.float64)
         return found.reshape(len(x), -1)
@@ -354,7 +369,20 @@ def _in_bytes(model: keras.Model) -> tuple[str, bytes]:
         return WEIGHTS, weights.read_bytes()
 
 
-def in_floats(x: np.ndarray) -> np.ndarray:
+def forget(estimator: Estimator, *names: str) -> None:
+    """Delete attributes that an earlier `fit` has set."""
+    for name in names:
+        if name in vars(estimator):
+            delattr(estimator, name)
+
+
+def prepare_keras(backend: str | None) -> None:
+    """Import Keras on a backend, JAX unless told, if it is not imported yet."""
+    if "keras" not in sys.modules:
+        prepare_own_process(backend or "jax")
+
+
+def as_keras_floats(x: np.ndarray) -> np.ndarray:
     """Rows whose floats are those that Keras computes with; others as they are."""
     import keras
 
@@ -374,4 +402,4 @@ def _checked_weights(weights: Any, n: int) -> np.ndarray | None:
         raise TuningError(
             "sample_weight takes weights that are finite and not negative, and not all zero"
         )
-    return in_floats(found)
+    return as_keras_floats(found)

@@ -113,10 +113,11 @@ class Outputs:
         if not self.logits:
             return outputs
         if self.loss.startswith("binary"):
-            halves = np.tanh(outputs / 2)
-            return (1 + halves) / 2  # type: ignore[no-any-return]
+            found: np.ndarray = (1 + np.tanh(outputs / 2)) / 2
+            return found
         powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+        shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+        return shares
 
     def predictions(self, outputs: np.ndarray) -> np.ndarray:
         """What is predicted, in the values of the target.
