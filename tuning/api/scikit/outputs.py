@@ -135,9 +135,10 @@ class Outputs:
         if self.classes is None:
             if self.loss.startswith("categorical"):
                 return np.eye(self.width, dtype=int)[outputs.argmax(axis=1)]
-            return (outputs > self.threshold).astype(int)
+            above: np.ndarray = (outputs > self.threshold).astype(int)
+            return above
         if self.width == 1:
-            codes = (outputs[:, 0] > self.threshold).astype(int)
+            codes = np.asarray(outputs[:, 0] > self.threshold, int)
         else:
             codes = outputs.argmax(axis=1)
         found: np.ndarray = self.classes[codes]
