@@ -1167,7 +1167,6 @@ def build_two_outputs(config: dict[str, Any]) -> Any:
 
 def build_diverging(config: dict[str, Any]) -> Any:
     """A model whose loss is no number."""
-    import keras
 
     def loss(y: Any, predicted: Any) -> Any:
         return predicted * float("nan")
@@ -1192,7 +1191,8 @@ OF_ESTIMATORS = [
               [(0, 2), (1, 0), (2, 1), (0, 1)]),
     estimated("a classifier takes at least two classes, and y has only one class", [1, 1, 1, 1]),
     estimated("y is one target", build_model=build_two_outputs, task="regression"),
-    estimated("y has 3 classes, and the model that build_model returns has 1 outputs", [0, 1, 2, 2]),
+    estimated("y has 3 classes, and the model that build_model returns has 1 outputs",
+              [0, 1, 2, 2]),
     estimated("y has 2 columns, and the model that build_model returns has 1 outputs",
               [(0, 1), (1, 0), (1, 1), (0, 0)]),
     estimated("sample_weight has the shape (3,), and takes one weight for each of 4 rows",
@@ -1200,7 +1200,7 @@ OF_ESTIMATORS = [
     estimated("sample_weight takes weights that are finite and not negative, and not all zero",
               weights=[0, 0, 0, 0]),
     estimated("target takes a score of one of Keras' metrics, and not r2", scoring="r2",
-              task="regression", target=0.5, build_model=lambda config: build(config)),
+              task="regression", target=0.5, build_model=build),
     estimated("scoring names no score: leave it out for accuracy or R²", scoring=[]),
     estimated("scoring 'val_auc' is not among what the models report: val_loss, val_mine",
               scoring="val_auc"),

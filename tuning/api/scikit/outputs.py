@@ -130,18 +130,15 @@ class Outputs:
         -------
         array, shape (n,) or (n, width)
         """
+        found: np.ndarray = outputs
         if self.task == "regression":
-            return outputs[:, 0] if self.kind == "continuous" else outputs
-        if self.classes is None:
-            if self.loss.startswith("categorical"):
-                return np.eye(self.width, dtype=int)[outputs.argmax(axis=1)]
-            above: np.ndarray = (outputs > self.threshold).astype(int)
-            return above
-        if self.width == 1:
-            codes = np.asarray(outputs[:, 0] > self.threshold, int)
+            return found[:, 0] if self.kind == "continuous" else found
+        above, greatest = (outputs > self.threshold).astype(int), outputs.argmax(axis=1)
+        if self.classes is not None:
+            found = self.classes[above[:, 0] if self.width == 1 else greatest]
         else:
-            codes = outputs.argmax(axis=1)
-        found: np.ndarray = self.classes[codes]
+            one = self.loss.startswith("categorical")
+            found = np.eye(self.width, dtype=int)[greatest] if one else above
         return found
 
     def metric(self, name: str) -> tuple[str, dict[str, float]] | None:
