@@ -419,14 +419,14 @@ class KerasSearchCV(Estimator):
     def _told_by_loss(self) -> Task | None:
         if not callable(self.build_model) or takes_meta(self.build_model):
             return None
-        if self.build_model not in _tasks:
-            try:
+        try:
+            if self.build_model not in _tasks:
                 prepare_keras(self.backend)
-                task = task_of_loss(loss_of(first_model(self.build_model, self.space))[0])
-            except Exception:  # of any type, as `fit` will raise it
-                return None
-            _tasks[self.build_model] = task
-        return _tasks[self.build_model]
+                model = first_model(self.build_model, self.space)
+                _tasks[self.build_model] = task_of_loss(loss_of(model)[0])
+            return _tasks[self.build_model]
+        except Exception:  # of any type, as `fit` will raise it
+            return None
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

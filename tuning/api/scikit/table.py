@@ -48,7 +48,9 @@ class Candidate:
         self.fit_seconds.append(float(row["train_seconds"]))
         self.score_seconds.append(score_seconds)
         if not scores:
-            self.errors.append(str(row["error"]) or "it has no finite loss")
+            error = row["error"]
+            told = isinstance(error, str) and error
+            self.errors.append(error if told else "it has no finite loss")
 
 
 def ended_well(row: Any) -> bool:
