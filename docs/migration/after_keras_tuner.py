@@ -20,7 +20,7 @@ def build_model(config):
     hidden = keras.layers.Dense(config["units"], activation="relu")
     model = keras.Sequential([keras.Input((30,)), hidden, keras.layers.Dense(1, "sigmoid")])
     adam = keras.optimizers.Adam(config["learning_rate"])
-    model.compile(adam, "binary_crossentropy", ["accuracy"])
+    model.compile(adam, "binary_crossentropy", metrics=["accuracy"])
     return model
 
 

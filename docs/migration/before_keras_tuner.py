@@ -16,7 +16,7 @@ def build_model(hp):
     learning_rate = hp.Float("learning_rate", 0.003, 0.03, sampling="log")
     hidden = keras.layers.Dense(units, activation="relu")
     model = keras.Sequential([keras.Input((30,)), hidden, keras.layers.Dense(1, "sigmoid")])
-    model.compile(keras.optimizers.Adam(learning_rate), "binary_crossentropy", ["accuracy"])
+    model.compile(keras.optimizers.Adam(learning_rate), "binary_crossentropy", metrics=["accuracy"])
     return model
 
 

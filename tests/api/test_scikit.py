@@ -242,7 +242,7 @@ def test_several_labels():
 def test_regression(columns):
     x, y = load_diabetes(return_X_y=True, as_frame=True)
     y = (y / 100).to_numpy() if columns == 1 else np.stack([y / 100, -y / 50], axis=1)
-    scoring = ["r2", "neg_mean_squared_error", "neg_root_mean_squared_error", "max_error"]
+    scoring = ["r2", "neg_mean_squared_error", "neg_root_mean_squared_error", "neg_max_error"]
     scoring = scoring if columns == 1 else scoring[:3]
     found = search(number, cv=KFold(2), scoring=scoring, refit="r2").fit(x, y)
     logs = search(number, cv=KFold(2), scoring=scoring[:3], refit="r2").fit(x, y)
@@ -267,14 +267,21 @@ def test_it_works_in_a_pipeline_and_in_cross_validation():
     assert pipeline.set_params(kerassearchcv__n_iter=2)[-1].n_iter == 2
 
 
-def test_weights_of_nothing_leave_rows_out():
-    weights = (np.arange(200) < 150).astype(float)
-    one = search(two, n_iter=1, cv=[(np.arange(150), np.arange(150, 200))], refit=False)
-    found = one.fit(CANCER, KINDS, sample_weight=weights).cv_results_
-    noise = CANCER.copy()
-    assert found["mean_test_score"][0] == one.fit(noise, KINDS).cv_results_["mean_test_score"][0]
-    heavy = clone(one).fit(CANCER, KINDS, sample_weight=np.where(KINDS == "benign", 100.0, 1e-6))
-    assert heavy.cv_results_["mean_test_score"][0] != found["mean_test_score"][0]
+def test_weights_are_those_of_rows_in_training():
+    """Of a single fold, too."""
+    fold = np.arange(150), np.arange(150, 200)
+    asked = search(two, n_iter=1, cv=[fold], refit=False)
+    plain = asked.fit(CANCER, KINDS).cv_results_
+    codes = (KINDS == "malignant").astype("float32")[:, None]
+    model = by_keras(two, plain["params"][0], CANCER, codes, fold[0])
+    right = (model.predict(CANCER[150:], verbose=0) > 0.5) == codes[150:]
+    assert plain["mean_test_score"][0] == pytest.approx(right.mean(), abs=0.021)  # of a row
+    same = asked.fit(CANCER, KINDS, sample_weight=np.ones(200)).cv_results_
+    assert same["mean_test_score"][0] == plain["mean_test_score"][0]
+    benign = np.where(KINDS == "benign", 1.0, 1e-6)
+    biased = clone(asked).set_params(refit=True, space={"epochs": [20]})
+    found = biased.fit(CANCER, KINDS, sample_weight=benign)
+    assert (found.predict(CANCER) == "benign").mean() > 0.9
 
 
 def test_groups_reach_the_splitter():

@@ -274,8 +274,8 @@ class KerasSearchCV(Estimator):
         results = search(
             Builder(self.build_model, known.meta, metrics_of(scores, known)),
             self.space,
-            known.parts,
-            folds=folds,
+            _cut(known.parts, *folds[0]) if len(folds) == 1 else known.parts,
+            folds=None if len(folds) == 1 else folds,
             metric=first.log,
             mode=first.mode,
             target=None if self.target is None else first.in_log(self.target),
@@ -287,7 +287,8 @@ class KerasSearchCV(Estimator):
             int(trial["trial"]): Candidate(results.configuration(trial))
             for _, trial in results.trials.sort_values("trial").iterrows()
         }
-        for _, part in results.parts.sort_values(["trial", "fold"]).iterrows():
+        parts = results.trials.assign(fold=0) if len(folds) == 1 else results.parts
+        for _, part in parts.sort_values(["trial", "fold"]).iterrows():
             target = known.y[folds[int(part["fold"])][1]]
             own = {
                 name: each.of_log(float(part[each.log]), target) for name, each in scores.items()
@@ -306,10 +307,7 @@ class KerasSearchCV(Estimator):
             results = search(
                 Builder(self.build_model, known.meta),
                 self.space,
-                {
-                    "train": tuple(part[train] for part in known.parts),
-                    "validation": tuple(part[validation] for part in known.parts),
-                },
+                _cut(known.parts, train, validation),
                 metric="val_loss",
                 out=None if self.out is None else Path(self.out) / f"fold_{i}",
                 keep=self._most,
@@ -443,6 +441,14 @@ def _workers(n_jobs: int | None) -> int | None:
     if n_jobs > 0:
         return int(n_jobs)
     return None if n_jobs == -1 else max(1, (os.cpu_count() or 1) + 1 + int(n_jobs))
+
+
+def _cut(
+    parts: tuple[np.ndarray, ...], train: np.ndarray, validation: np.ndarray
+) -> dict[str, tuple[np.ndarray, ...]]:
+    """The splits of a single fold."""
+    rows = {"train": train, "validation": validation}
+    return {name: tuple(part[own] for part in parts) for name, own in rows.items()}
 
 
 def _models(results: Results, most: int) -> dict[int, keras.Model]:
