@@ -206,7 +206,9 @@ def test_a_metric_of_the_model_chooses():
     assert len(found.results_) == 1
 
 
-@pytest.mark.parametrize("build_model", [three, three_one_hot])
+@pytest.mark.parametrize(
+    "build_model", [pytest.param(three, marks=pytest.mark.slow), three_one_hot]
+)
 def test_three_classes(build_model):
     found = search(build_model).fit(IRIS, SPECIES)
     assert found.predict_proba(IRIS).shape == (150, 3)
@@ -224,12 +226,14 @@ def test_logits_become_probabilities():
     assert ((logits > 0) == (found.predict(CANCER) == "malignant")).all()
 
 
+@pytest.mark.slow
 def test_a_hinge_gives_no_probabilities():
     found = search(hinge, n_iter=1).fit(CANCER, KINDS)
     assert not hasattr(found, "predict_proba")
     assert set(found.predict(CANCER)) <= set(KINDS)
 
 
+@pytest.mark.slow
 def test_several_labels():
     y = np.stack([KINDS == "benign", CANCER[:, 0] > 0], axis=1).astype(int)
     found = search(labels, n_iter=1).fit(CANCER, y)
@@ -238,7 +242,7 @@ def test_several_labels():
     assert found.score(CANCER, y) == expected
 
 
-@pytest.mark.parametrize("columns", [1, 2])
+@pytest.mark.parametrize("columns", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_regression(columns):
     x, y = load_diabetes(return_X_y=True, as_frame=True)
     y = (y / 100).to_numpy() if columns == 1 else np.stack([y / 100, -y / 50], axis=1)
@@ -257,6 +261,7 @@ def test_regression(columns):
     assert not hasattr(found, "classes_")
 
 
+@pytest.mark.slow
 def test_it_works_in_a_pipeline_and_in_cross_validation():
     asked = search(two, n_iter=1)
     assert is_classifier(asked)
@@ -284,6 +289,7 @@ def test_weights_are_those_of_rows_in_training():
     assert (found.predict(CANCER) == "benign").mean() > 0.9
 
 
+@pytest.mark.slow
 def test_groups_reach_the_splitter():
     found = search(two, cv=GroupKFold(2), n_iter=1, refit=False)
     found.fit(CANCER, KINDS, groups=np.arange(200) // 20)
@@ -299,6 +305,7 @@ def test_a_grid_and_a_function_that_refits():
     assert not hasattr(found, "best_score_")
 
 
+@pytest.mark.slow
 def test_a_strategy_that_learns():
     found = search(two, strategy="packs", n_iter=4, refit=False).fit(CANCER, KINDS)
     assert len(found.cv_results_["params"]) >= 1
@@ -310,7 +317,7 @@ def broken_at_six(config):
     return two(config)
 
 
-@pytest.mark.parametrize("scoring", [None, "roc_auc"])
+@pytest.mark.parametrize("scoring", [None, pytest.param("roc_auc", marks=pytest.mark.slow)])
 def test_a_training_that_fails_has_the_score_for_it(scoring):
     asked = search(broken_at_six, strategy="grid", scoring=scoring, error_score=-1.0)
     with pytest.warns(FitFailedWarning, match="six is too many"):
@@ -320,12 +327,14 @@ def test_a_training_that_fails_has_the_score_for_it(scoring):
     assert found.best_params_["units"] == 2
 
 
+@pytest.mark.slow
 def test_a_class_that_is_not_registered_pickles_by_its_weights():
     found = search(own_class, {"units": [2]}, n_iter=1, task="classification").fit(CANCER, KINDS)
     again = pickle.loads(pickle.dumps(found))
     np.testing.assert_array_equal(again.predict_proba(CANCER), found.predict_proba(CANCER))
 
 
+@pytest.mark.slow
 def test_random_state_repeats_and_workers_agree():
     here = search(two).fit(CANCER, KINDS)
     there = search(two, n_jobs=1).fit(pd.DataFrame(CANCER), KINDS)
@@ -335,6 +344,7 @@ def test_random_state_repeats_and_workers_agree():
     )
 
 
+@pytest.mark.slow
 def test_the_random_state_of_the_caller_goes_on_as_if_nothing_was_trained():
     np.random.seed(1)
     before = np.random.get_state()[1].copy()

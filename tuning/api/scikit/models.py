@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import keras
 
 AT_ONCE = 256  # rows in a call of the model
+MULTIPLE = 32  # of rows in the last call: few shapes to compile, and a row is computed like others
 PLAIN, WEIGHTS = "model.keras", "model.weights.h5"
 SEEDS = 2**31 - 1
 TASKS = ("classification", "regression", None)
@@ -325,9 +326,10 @@ class KerasModel(Estimator):
         """The model's outputs of rows, in columns."""
         check_is_fitted(self)
         x = as_keras_floats(validate_data(self, X, reset=False, allow_nd=True))
-        rows = fixed_rows(self.model_) or AT_ONCE
-        found = np.asarray(self.model_.predict(x, batch_size=rows, verbose=0), np.float64)
-        return found.reshape(len(x), -1)
+        fixed, n = fixed_rows(self.model_), len(x)
+        filled = np.concatenate([x, np.repeat(x[-1:], -n % (fixed or MULTIPLE), axis=0)])
+        found = self.model_.predict(filled, batch_size=fixed or AT_ONCE, verbose=0)
+        return np.asarray(found, np.float64)[:n].reshape(n, -1)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

@@ -73,7 +73,8 @@ def cv_results(candidates: Sequence[Candidate], error_score: Any) -> dict[str, A
     TuningError
         If all trainings failed, or one did and ``error_score="raise"``.
     """
-    _tell_of_failures(candidates, error_score)
+    _refuse_failures(candidates, error_score)
+    _warn_of_failures(candidates, error_score)
     columns: dict[str, Any] = {}
     for name in ("fit", "score"):
         seconds = np.array([getattr(each, f"{name}_seconds") for each in candidates])
@@ -95,14 +96,19 @@ def cv_results(candidates: Sequence[Candidate], error_score: Any) -> dict[str, A
     return columns
 
 
-def _tell_of_failures(candidates: Sequence[Candidate], error_score: Any) -> None:
-    """Raise or warn if trainings failed."""
+def _refuse_failures(candidates: Sequence[Candidate], error_score: Any) -> None:
+    """Raise if trainings failed, and are not to be counted."""
     if error_score != "raise" and not isinstance(error_score, int | float):
         raise TuningError(f"error_score takes a number or 'raise', not {quoted(error_score)}")
     errors = [error for each in candidates for error in each.errors]
     n = sum(len(each.scores) for each in candidates)
     if errors and (error_score == "raise" or len(errors) == n):
         raise TuningError(f"{len(errors)} of {n} trainings failed: {errors[0]}")
+
+
+def _warn_of_failures(candidates: Sequence[Candidate], error_score: Any) -> None:
+    errors = [error for each in candidates for error in each.errors]
+    n = sum(len(each.scores) for each in candidates)
     if errors:
         warnings.warn(
             f"{len(errors)} of {n} trainings failed, and have the score {error_score}: {errors[0]}",
