@@ -34,11 +34,19 @@ class Builder:
         That dict.
     metrics : mapping, optional
         That models are to report besides their own.
+
+    Raises
+    ------
+    TuningError
+        If `build_model` is no function.
     """
 
     def __init__(
         self, build_model: Callable[..., Any], meta: dict[str, Any], metrics: Metrics | None = None
     ) -> None:
+        if not callable(build_model):
+            kind = type(build_model).__name__
+            raise TuningError(f"build_model has to be a function that returns a model, not {kind}")
         self.build_model, self.meta = build_model, meta
         self.metrics = dict(metrics or {})
 
@@ -83,9 +91,6 @@ def first_model(build_model: Callable[[dict[str, Any]], Any], space: Any) -> ker
     TuningError
         If `build_model` does not return a compiled Keras model.
     """
-    if not callable(build_model):
-        kind = type(build_model).__name__
-        raise TuningError(f"build_model has to be a function that returns a model, not {kind}")
     known, draws = space_of(space), random.Random(0)
     for left in reversed(range(TRIES)):
         configuration = known.values(known.draw(draws))
