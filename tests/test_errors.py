@@ -1176,7 +1176,101 @@ BAD_OPTUNA = [
     ("Optuna's sampler GridSampler cannot be made without settings: ", {"sampler": "GridSampler"}),
 ]
 
+
+def estimated(says: str, y: Any = (0, 0, 1, 1), *, weights: Any = None, **options: Any) -> Case:
+    """A search as an estimator of scikit-learn that goes wrong."""
+
+    def call(_: Path) -> None:
+        from tuning.api.scikit.search import KerasSearchCV
+
+        x, target = np.zeros((len(y), 2), "float32"), np.asarray(y)
+        asked = {"n_iter": 1, "cv": 2, "engine": "fit", "cache": False, "random_state": 0} | options
+        given = {"build_model": build_scored, "space": {"units": [1]}} | asked
+        KerasSearchCV(**given).fit(x, target, weights)
+
+    return python(says, call)
+
+
+def build_scored(config: dict[str, Any]) -> Any:
+    """A classifier that reports a function of the user's own, too."""
+    import keras
+
+    def mine(y: Any, predicted: Any) -> Any:
+        return keras.ops.mean(predicted)
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(config["units"], "sigmoid")])
+    model.compile("sgd", "binary_crossentropy", metrics=[mine])
+    return model
+
+
+def build_two_outputs(config: dict[str, Any]) -> Any:
+    """A model that an estimator cannot be."""
+    import keras
+
+    x = keras.Input((2,))
+    model = keras.Model(x, [keras.layers.Dense(1)(x), keras.layers.Dense(1)(x)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def build_diverging(config: dict[str, Any]) -> Any:
+    """A model whose loss is no number."""
+
+    def loss(y: Any, predicted: Any) -> Any:
+        return predicted * float("nan")
+
+    model = build_scored(config)
+    model.compile("sgd", loss if config["units"] else "mse")
+    return model
+
+
+def of_one_configuration(_: Path) -> None:
+    """The training of one configuration as an estimator that diverges."""
+    from tuning.api.scikit.models import KerasModel
+
+    model = KerasModel(build_diverging, {"units": 1}, engine="fit", cache=False, random_state=0)
+    model.fit(np.zeros((4, 2), "float32"), np.asarray([0, 0, 1, 1]))
+
+
+OF_ESTIMATORS = [
+    estimated("task takes 'classification', 'regression' or None, not 'rank'", task="rank"),
+    estimated("build_model has to be a function that returns a model, not str", build_model="m"),
+    estimated("a target of the type multiclass-multioutput cannot be classified",
+              [(0, 2), (1, 0), (2, 1), (0, 1)]),
+    estimated("a classifier takes at least two classes, and y has only one class", [1, 1, 1, 1]),
+    estimated("y is one target", build_model=build_two_outputs, task="regression"),
+    estimated("y has 3 classes, and the model that build_model returns has 1 outputs",
+              [0, 1, 2, 2]),
+    estimated("y has 2 columns, and the model that build_model returns has 1 outputs",
+              [(0, 1), (1, 0), (1, 1), (0, 0)]),
+    estimated("sample_weight has the shape (3,), and takes one weight for each of 4 rows",
+              weights=[1, 1, 1]),
+    estimated("sample_weight takes weights that are finite and not negative, and not all zero",
+              weights=[0, 0, 0, 0]),
+    estimated("target takes a score of one of Keras' metrics, and not r2", scoring="r2",
+              task="regression", target=0.5, build_model=build),
+    estimated("scoring names no score: leave it out for accuracy or R²", scoring=[]),
+    estimated("scoring 'val_auc' is not among what the models report: val_loss, val_mine",
+              scoring="val_auc"),
+    estimated("Keras does not know whether more or less of mine is better: take a scorer of scikit",
+              scoring="val_mine"),
+    estimated("scoring takes a name, a function or several, not 3", scoring=3),
+    estimated("scoring takes None, a scorer of scikit-learn or a metric of the model such as 'val_",
+              scoring="aucc"),
+    estimated("refit takes one of the names a, b, a function or False where scoring has names, not",
+              scoring={"a": "accuracy", "b": "accuracy"}),
+    estimated("scoring returns no score 'score': refit takes the name of one",
+              scoring=lambda *_: {"a": 1.0}),
+    estimated("scoring 'roc_auc' is computed once all models of a fold are trained, and strategy '",
+              scoring="roc_auc", strategy="packs"),
+    estimated("n_jobs takes None, a number of workers or -1, not 0", n_jobs=0),
+    estimated("error_score takes a number or 'raise', not 'no'", error_score="no"),
+    estimated("2 of 2 trainings failed: ", build_model=build_diverging),
+    python("the model could not be trained: ", of_one_configuration),
+]  # fmt: skip
+
 OF_PYTHON = [
+    *OF_ESTIMATORS,
     asked("nothing to search: let trials be at least 1, or name a sweep", trials=0),
     of_results("a trial of this run is the mean of 2 trainings, which no few lines repeat",
                lambda results: results.how_to_repeat(0), with_parts()),

@@ -32,12 +32,14 @@ from tuning.trial import Outcome, Trial
 if TYPE_CHECKING:
     from tuning.api.public import open, search
     from tuning.api.results import Results
+    from tuning.api.scikit.search import KerasSearchCV
     from tuning.engines.batches import row_order
     from tuning.engines.repeat import initial_model
     from tuning.execution.loop import Progress
     from tuning.problem.weighing import row_weights
 
 _LATER = {  # imported when it is first used: a worker needs neither Ray's driver nor pandas
+    "KerasSearchCV": "tuning.api.scikit.search",
     "Progress": "tuning.execution.loop",
     "Results": "tuning.api.results",
     "initial_model": "tuning.engines.repeat",
@@ -57,6 +59,7 @@ __all__ = [
     "Float",
     "Grid",
     "Int",
+    "KerasSearchCV",
     "Outcome",
     "Problem",
     "Progress",

@@ -70,6 +70,7 @@ def search(
     callbacks: Sequence[Progress] = (),
     cache: bool = True,
     verbose: bool = False,
+    progress: bool = True,
 ) -> Results:
     """Search hyperparameters of a Keras model, and return what was found.
 
@@ -184,6 +185,8 @@ def search(
         directory.
     verbose : bool
         Let libraries and the workers print.
+    progress : bool
+        Whether to show a bar, or lines where there is no terminal.
 
     Returns
     -------
@@ -246,15 +249,18 @@ def search(
         verbose=verbose,
     )
     try:
-        return _search(request, callbacks, temporary)
+        return _search(request, callbacks, temporary, progress)
     except BaseException:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _search(request: Request, callbacks: Sequence[Progress], temporary: Path | None) -> Results:
+def _search(
+    request: Request, callbacks: Sequence[Progress], temporary: Path | None, progress: bool
+) -> Results:
     errors = Output(stderr=True, goes_on=True)
+    errors.quiet = not progress
     notebook = in_notebook()
     try:
         settings = settle(request)
@@ -281,7 +287,7 @@ def _as_keywords(sentence: str) -> str:
 def _progress(
     trials: int, workers: int, metric: str, mode: Mode, errors: Console
 ) -> NotebookProgress | TerminalProgress:
-    if in_notebook():
+    if in_notebook() and not errors.quiet:
         return NotebookProgress(trials, workers=workers, metric=metric, mode=mode)
     return TerminalProgress(trials, workers=workers, metric=metric, mode=mode, console=errors)
 

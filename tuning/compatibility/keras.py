@@ -276,6 +276,37 @@ def layers_within(value: Any) -> list[keras.Layer]:
     return list(value._flatten_layers(include_self=False))
 
 
+STEPS = ("train_step", "test_step", "compute_metrics", "get_metrics_result")
+
+
+def add_metric(model: keras.Model, metric: keras.Metric) -> bool:
+    """Have a compiled model report one more metric, unweighted, beside those that it was given.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled, with one output.
+    metric : keras.Metric
+
+    Returns
+    -------
+    bool
+        False where the model computes its metrics by a method of its own, or was given a dict of
+        them: it is left as it was.
+    """
+    from keras.src.trainers.compile_utils import CompileMetrics
+
+    compiled = model._compile_metrics
+    given = getattr(compiled, "_user_metrics", None) or []
+    flat = isinstance(given, list | tuple) and not any(isinstance(each, list) for each in given)
+    if not flat or not all(_is_of_keras(getattr(type(model), name)) for name in STEPS):
+        return False
+    weighted = getattr(compiled, "_user_weighted_metrics", None)
+    names = getattr(compiled, "output_names", None)
+    model._compile_metrics = CompileMetrics([*given, metric], weighted, output_names=names)
+    return True
+
+
 def own_loop(model: keras.Model) -> str:
     """The method around the training step that is not Keras' own: of the model or of its class."""
     for name in NOT_FIT:
