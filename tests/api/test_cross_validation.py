@@ -56,6 +56,17 @@ def test_a_trial_is_the_mean_of_its_folds(folds, expected):
         assert one[name] == pytest.approx(alone[name], rel=2e-5, abs=2e-6)
 
 
+def test_a_single_fold_validates_rows_that_it_does_not_train():
+    x, y = rows()
+    train, validation = np.arange(0, 200), np.arange(200, len(x))
+    asked = {"trials": 2, "seed": 1}
+    one = search(folds=[(train, validation)], **asked).trials
+    splits = {"train": (x[train], y[train]), "validation": (x[validation], y[validation])}
+    other = search(data=splits, **asked).trials
+    for name in ("val_loss", "val_accuracy", "train_loss"):
+        np.testing.assert_array_equal(one[name], other[name])
+
+
 def test_the_model_kept_of_folds_has_learnt_from_all_rows():
     results = search(folds=2, keep=1, trials=2)
     x, y = rows()

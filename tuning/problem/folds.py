@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tuning.errors import TuningError, first_line, quoted
-from tuning.problem.data import Arrays, Data, map_arrays, n_samples, named_arrays
+from tuning.problem.data import SPLITS, Arrays, Data, map_arrays, n_samples, named_arrays
 
 FOLDS = "folds"
 
@@ -46,7 +46,7 @@ def in_folds(data: Data, how: Any, groups: np.ndarray | None = None, *, where: s
     """The data cut into folds, each of which validates rows that the others train.
 
     The rows are those of training, and of validation behind them if there are any; test data stays
-    as it is. There is one copy of them.
+    as it is. There is one copy of them. A single fold is the same as splits, and becomes these.
 
     Parameters
     ----------
@@ -80,7 +80,14 @@ def in_folds(data: Data, how: Any, groups: np.ndarray | None = None, *, where: s
     if not folds:
         raise TuningError(f"{where} is cut into no folds")
     cut: dict[str, Any] = {"train": whole, "validation": whole, FOLDS: folds}
+    if len(folds) == 1:
+        cut = {split: _rows(whole, own) for split, own in zip(SPLITS, folds[0], strict=False)}
     return cut | {split: data[split] for split in ("test",) if split in data}
+
+
+def _rows(parts: tuple[Arrays, ...], rows: np.ndarray) -> tuple[Arrays, ...]:
+    """Some rows of all arrays."""
+    return map_arrays(lambda array: array[rows], parts)  # type: ignore[no-any-return]
 
 
 def _pairs(parts: tuple[Arrays, ...], how: Any, groups: np.ndarray | None) -> Iterable[Any]:

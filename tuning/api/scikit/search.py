@@ -274,8 +274,8 @@ class KerasSearchCV(Estimator):
         results = search(
             Builder(self.build_model, known.meta, metrics_of(scores, known)),
             self.space,
-            _cut(known.parts, *folds[0]) if len(folds) == 1 else known.parts,
-            folds=None if len(folds) == 1 else folds,
+            known.parts,
+            folds=folds,
             metric=first.log,
             mode=first.mode,
             target=None if self.target is None else first.in_log(self.target),
