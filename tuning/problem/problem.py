@@ -89,6 +89,9 @@ class Problem:
     folds : int, splitter or iterable of (array, array), optional
         How rows are cut for cross-validation: see `tuning.problem.folds.in_folds`. `load_data`
         then needs no ``validation``, and may return ``groups``, one for each row.
+    callbacks : list of keras.callbacks.Callback or callable, optional
+        Of every training: a list, of which each has copies, or a function of the configuration
+        that returns a list.
     """
 
     code: Code
@@ -99,6 +102,7 @@ class Problem:
     mode: Mode | None = None
     references: tuple[dict[str, Any], ...] = ()
     folds: Any = None
+    callbacks: Any = None
 
     @property
     def grid(self) -> Grid:
@@ -162,6 +166,8 @@ def check_problem(problem: Problem, where: str) -> Problem:
         )
     if problem.mode not in ("max", "min", None):
         raise TuningError(f"{where}: mode has to be 'max' or 'min', not {quoted(problem.mode)}")
+    if fault := callbacks_fault(problem.callbacks):
+        raise TuningError(f"{where}: callbacks {fault}")
     if not isinstance(references, list | tuple):
         raise TuningError(f"{where}: references has to be a list, not {type(references).__name__}")
     for reference in references:
@@ -181,6 +187,20 @@ def axes_fault(space: Space) -> str:
         for value in values:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 return f"axis {axis!r} takes whole numbers from 1, not {value!r}"
+    return ""
+
+
+def callbacks_fault(callbacks: Any) -> str:
+    """The fault of a problem's callbacks, in a few words; empty if there is none."""
+    if callbacks is None or (callable(callbacks) and not isinstance(callbacks, type)):
+        return ""
+    if not isinstance(callbacks, list | tuple):
+        kind = type(callbacks).__name__
+        return f"has to be a list of Keras callbacks, or a function that returns one, not {kind}"
+    for each in callbacks:
+        bases = {(base.__module__.partition(".")[0], base.__name__) for base in type(each).__mro__}
+        if ("keras", "Callback") not in bases:
+            return f"has to be a list of Keras callbacks, but has a {type(each).__name__}"
     return ""
 
 

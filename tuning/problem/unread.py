@@ -6,10 +6,19 @@ import ast
 import difflib
 from collections.abc import Iterator
 
-READ = ("grid", "space", "load_data", "build_model", "metric", "mode", "references", "folds")
+READ = (
+    "grid",
+    "space",
+    "load_data",
+    "build_model",
+    "metric",
+    "mode",
+    "references",
+    "folds",
+    "callbacks",
+)
 OF_FIT = (
     "batch_size",
-    "callbacks",
     "class_weight",
     "compile_kwargs",
     "epochs",
