@@ -65,7 +65,8 @@ def search(
     trial_memory: str | None = None,
     address: str | None = None,
     executor: str | None = None,
-    callbacks: Sequence[Progress] = (),
+    callbacks: Any = None,
+    progress: Sequence[Progress] = (),
     cache: bool = True,
     verbose: bool = False,
 ) -> Results:
@@ -165,7 +166,10 @@ def search(
         Whether trials train in worker processes of this machine, or on Ray. Unless told on Ray if
         there is an address, here or in the environment's ``RAY_ADDRESS``, or this process is
         connected to a Ray.
-    callbacks : sequence of Progress
+    callbacks : list of keras.callbacks.Callback or callable, optional
+        Of every training: a list, of which each training has copies of its own, or a function that
+        takes a configuration and returns a list. It may read axes, such as a patience.
+    progress : sequence of Progress
         That hear of packs and outcomes.
     cache : bool
         Whether to keep compiled programs, and what was found of models, in the user's cache
@@ -190,9 +194,13 @@ def search(
     >>> results = tuning.search(build_model, {"units": [16, 32]}, data)  # doctest: +SKIP
     >>> results.best_model().evaluate(x_test, y_test)  # doctest: +SKIP
     """
+    if isinstance(callbacks, list | tuple) and any(isinstance(c, Progress) for c in callbacks):
+        raise TuningError(
+            "callbacks are those of Keras; what hears of the search's progress goes to progress="
+        )
     problem = problem_of(
         build_model, space, load_data, metric=metric, mode=mode, validation_split=validation_split,
-        folds=folds, groups=groups,
+        folds=folds, groups=groups, callbacks=callbacks,
     )  # fmt: skip
     try:
         budget = Budget(
@@ -234,14 +242,14 @@ def search(
         verbose=verbose,
     )
     try:
-        return _search(request, callbacks, temporary)
+        return _search(request, progress, temporary)
     except BaseException:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _search(request: Request, callbacks: Sequence[Progress], temporary: Path | None) -> Results:
+def _search(request: Request, progress: Sequence[Progress], temporary: Path | None) -> Results:
     errors = Output(stderr=True, goes_on=True)
     notebook = in_notebook()
     try:
@@ -253,7 +261,7 @@ def _search(request: Request, callbacks: Sequence[Progress], temporary: Path | N
         with prepared(settings, request, status) as ready:
             workers, mode = ready.executor.workers, ready.run.manifest.problem.mode
             with _progress(ready.total, workers, settings.problem.metric, mode, errors) as shown:
-                ready.go(_Several([shown, *callbacks]), request.keep_optimizer)
+                ready.go(_Several([shown, *progress]), request.keep_optimizer)
     except KeyboardInterrupt:
         if not notebook or not (settings.out / MANIFEST).exists():
             raise

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuning.compatibility.keras import metrics_list
+from tuning.engines.foreign import reason
+from tuning.packing.axes import Recorded
 from tuning.packing.trace import Unproven
-from tuning.problem.problem import Problem
+from tuning.problem.problem import Problem, copies_of
 from tuning.trial import Trial, point_of
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ def made_callbacks(problem: Problem, configuration: Mapping[str, Any]) -> list[A
     if given is None:
         return []
     values = problem.space.values(configuration)
-    found = given(values) if callable(given) else [_twin(each) for each in given]
+    found = given(values) if callable(given) else copies_of(given)
     if not isinstance(found, list | tuple):
         kind = type(found).__name__
         raise TypeError(f"callbacks(config) has to return a list of Keras callbacks, not {kind}")
@@ -78,11 +80,17 @@ def made_callbacks(problem: Problem, configuration: Mapping[str, Any]) -> list[A
     return list(found)
 
 
-def _twin(callback: Any) -> Any:
-    """A copy of a callback, without the model that it may have seen before."""
-    own = copy.copy(callback)
-    own._model = None
-    return copy.deepcopy(own)
+def axes_read(problem: Problem, configuration: Mapping[str, Any]) -> Set[str]:
+    """The axes that the callbacks of a configuration read.
+
+    Raises
+    ------
+    Exception
+        As `made_callbacks`.
+    """
+    recorded = Recorded(problem.space.values(configuration))
+    made_callbacks(problem, recorded)
+    return recorded.read
 
 
 def refuse_unpacked(callbacks: Sequence[Any], settable: bool) -> None:
@@ -326,12 +334,15 @@ class Following:
         Whether one of them has ended the training.
     steps : int
         Batches of an epoch.
+    error : str
+        What one of them raised, as one line.
     """
 
     callbacks: list[Any]
     model: StandIn
     steps: int = 0
     ended: bool = False
+    error: str = ""
 
     def begin(self, epochs: int, steps: int, state: bytes = b"") -> None:
         """Training begins, or goes on from a state.
@@ -351,16 +362,14 @@ class Following:
         for each in self.callbacks:
             each.set_model(self.model)
             each.set_params({"verbose": 0, "epochs": epochs, "steps": steps})
-        for each in self.callbacks:
-            each.on_train_begin({})
+        self._call("on_train_begin", {})
         if state:
             set_state(self.callbacks, state)
 
     def epoch_begins(self, epoch: int, variables: Variables) -> None:
         """An epoch begins, counted from 0."""
         self.model.variables_now = variables
-        for each in self.callbacks:
-            each.on_epoch_begin(epoch, {})
+        self._call("on_epoch_begin", epoch, {})
 
     def epoch_ends(
         self, epoch: int, logs: dict[str, float], variables: Variables
@@ -375,12 +384,18 @@ class Following:
         self.model.variables_now = variables
         logs = dict(logs)
         trained = {name: value for name, value in logs.items() if not name.startswith("val_")}
-        for each in self.callbacks:
-            each.on_train_batch_end(self.steps - 1, trained)
-        for each in self.callbacks:
-            each.on_epoch_end(epoch, logs)
-        self.ended = bool(self.model.stop_training)
+        self._call("on_train_batch_end", self.steps - 1, trained)
+        self._call("on_epoch_end", epoch, logs)
+        self.ended |= self.model.stop_training
         return logs
+
+    def _call(self, hook: str, *what: Any) -> None:
+        """Call a hook of all callbacks; what one raises fails this training alone."""
+        try:
+            for each in () if self.error else self.callbacks:
+                getattr(each, hook)(*what)
+        except Exception as error:  # of any type, as in the user's schedules
+            self.error, self.ended = reason(error), True
 
     def ending(self) -> Ending:
         """What the training leaves if it ends here; it may go on all the same."""
@@ -395,8 +410,7 @@ class Following:
 
     def close(self) -> None:
         """Training is over."""
-        for each in self.callbacks:
-            each.on_train_end({})
+        self._call("on_train_end", {})
 
     @property
     def state(self) -> bytes:

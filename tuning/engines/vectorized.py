@@ -133,7 +133,7 @@ class Member:
     def trained(self, logs: dict[str, float]) -> None:
         """It was trained an epoch."""
         self.curve.append({name: shortest_float32(value) for name, value in logs.items()})
-        if self.following and (self.ended or any(map(self._ends_here, self.trials))):
+        if self.following and self.is_whole_here:
             self.ends[len(self.curve)] = self.following.ending()
 
     def _ends_here(self, trial: Trial) -> bool:
@@ -157,7 +157,12 @@ class Member:
     @property
     def is_whole_here(self) -> bool:
         """Whether one of its trials ends here as its configuration says."""
-        return self.ended or any(map(self._ends_here, self.trials))
+        return not self.error and (self.ended or any(map(self._ends_here, self.trials)))
+
+    @property
+    def error(self) -> str:
+        """What a callback raised, as one line."""
+        return self.following.error if self.following else ""
 
     @property
     def rows(self) -> tuple[int, int | None]:
@@ -553,6 +558,7 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
     states = [program.start(block) for block in blocks]
     for member in members:
         member.begin(program.n_steps)
+        reporter.add(_outcome(member, trial) for trial in member.trials if member.error)
         member.seconds += (time.perf_counter() - started) / len(members)
     for epoch in range(order[0].start, order[0].last):
         begun = time.perf_counter()
@@ -731,7 +737,7 @@ def _stop(
 def _pause(task: Task, place: Place, reporter: Reporter) -> None:
     """Have a member's state reported, if it is asked for and the member has not diverged."""
     member = place.member
-    if not task.pauses or not member.curve or _diverged(member.curve):
+    if not task.pauses or not member.curve or member.error or _diverged(member.curve):
         return
     paused = Paused(
         len(member.curve),
@@ -797,6 +803,8 @@ def _of_member(scores: Mapping[str, Any], i: int) -> dict[str, float]:
 
 def _outcome(member: Member, trial: Trial) -> Outcome:
     """The trial's part of its trajectory, billed only for epochs beyond the next shorter trial."""
+    if member.error:
+        return Outcome(trial, "failed", ENGINE, "jax", error=member.error)
     last = min(trial.epochs, len(member.curve))
     shorter = max((each.epochs for each in member.trials if each.epochs < trial.epochs), default=0)
     sharing = sum(each.epochs == trial.epochs for each in member.trials)

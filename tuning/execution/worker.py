@@ -58,6 +58,8 @@ class Job:
         What a trial may take.
     nudged : bool
         Whether trainings begin with weights moved by a rounding error.
+    folder : str
+        The run's directory, where callbacks write their files.
     """
 
     seed: int
@@ -67,6 +69,7 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     nudged: bool = False
+    folder: str = ""
 
     @property
     def packs(self) -> bool:
@@ -286,9 +289,13 @@ def states_apart(report: Report) -> tuple[Told, list[Paused]]:
 def sizes(report: Report) -> list[tuple[StateSize, Paused]]:
     """The paused trainings of a report, with what a driver knows of each."""
     return [
-        (StateSize(training, state.epochs, sum(each.nbytes for each in state.variables)), state)
+        (StateSize(training, state.epochs, _bytes_of(state)), state)
         for training, state in report.paused.items()
     ]
+
+
+def _bytes_of(state: Paused) -> int:
+    return int(sum(each.nbytes for each in state.variables)) + len(state.callbacks)
 
 
 class KeptWorker:
@@ -376,6 +383,7 @@ def train_prepared(
             going_on=going_on,
             pauses=pauses,
             deadline=deadline,
+            folder=job.folder,
         )
     else:
         from tuning.engines.fit import fit_on
@@ -395,6 +403,7 @@ def train_prepared(
                 paused=(going_on or {}).get(key) if safe else None,
                 pauses=pauses and safe,
                 deadline=deadline,
+                folder=job.folder,
             )
             if fitted.paused is not None:
                 states[key] = fitted.paused
@@ -469,6 +478,7 @@ def look(
         otherwise a packing with a reason.
     """
     from tuning.compatibility.keras import better, describe
+    from tuning.engines.callbacks import made_callbacks
     from tuning.engines.fit import score_names
     from tuning.engines.foreign import reason, remedy
     from tuning.engines.models import compiled_model
@@ -483,6 +493,7 @@ def look(
     errors = []
     for configuration in _probed(problem.space):
         try:
+            made_callbacks(problem, configuration)
             model = build(configuration)
             digest = hashlib.sha256(describe(model).encode()).hexdigest()
             metrics = score_names(model, data)
@@ -539,6 +550,7 @@ def _packing(
     known: Packing | None,
 ) -> Packing:
     """The programs that the problem's configurations share, or the reason why they cannot."""
+    from tuning.engines.callbacks import axes_read
     from tuning.engines.vectorized import look_at, try_out
     from tuning.packing.axes import discover, still_holds
 
@@ -556,7 +568,8 @@ def _packing(
     try:
         if known is not None:
             return known if still_holds(known, problem.space, look, base) else UNPACKED
-        found = discover(shares(problem.space, n)[place], look, base)
+        reads = functools.partial(axes_read, problem)
+        found = discover(shares(problem.space, n)[place], look, base, reads)
         if not found.reason and not place:
             doubtful = try_out(problem, data, base, job.seed)
             found = dataclasses.replace(found, doubtful=doubtful)

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import math
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
@@ -27,6 +27,7 @@ Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Hashable, ...]
 
 GOLDEN = 0.6180339887498949
+OF_CALLBACKS = "an argument of callbacks"
 FEW = 6  # values of a range of whole numbers that are all looked at
 
 
@@ -243,7 +244,16 @@ Look: TypeAlias = Callable[..., Steps]
 """Builds and traces a configuration's model: of (configuration, drawn, twice=False)."""
 
 
-def discover(space: Space, look: Look, base: Configuration) -> Packing:
+Reads: TypeAlias = Callable[[Configuration], Set[str]]
+"""The axes that the callbacks of a configuration read."""
+
+
+def reads_none(configuration: Configuration) -> Set[str]:
+    """Of a problem without callbacks."""
+    return frozenset()
+
+
+def discover(space: Space, look: Look, base: Configuration, reads: Reads = reads_none) -> Packing:
     """Find what each axis is, by tracing the model along it and comparing.
 
     One configuration is varied by one axis at a time: for a grid of n axes with k values each that
@@ -259,6 +269,8 @@ def discover(space: Space, look: Look, base: Configuration) -> Packing:
         trace twice; returns what the model does, as `tuning.packing.sameness.steps_of`.
     base : dict
         The configuration to vary: one whose model builds.
+    reads : callable
+        Which axes the callbacks of a configuration read.
 
     Raises
     ------
@@ -272,9 +284,9 @@ def discover(space: Space, look: Look, base: Configuration) -> Packing:
     if first.key != again.key or not equal(first, again):
         return Packing(reason="build_model does not build the same model twice")
     values = {name: looked_at(parameter) for name, parameter in space.parameters.items()}
-    packing = _along(space, look, base, first, drawn=False)
+    packing = _along(space, look, base, first, reads, drawn=False)
     if any(len(axis.classes) > 1 and 0 in values[name] for name, axis in packing.axes.items()):
-        drawn = _along(space, look, base, look(base, True), drawn=True)
+        drawn = _along(space, look, base, look(base, True), reads, drawn=True)
         if _programs(drawn, values) < _programs(packing, values):
             return drawn
     return packing
@@ -345,7 +357,9 @@ def _programs(packing: Packing, values: Mapping[str, Sequence[Value]]) -> int:
     return math.prod(axis.programs(values[name]) for name, axis in packing.axes.items())
 
 
-def _along(space: Space, look: Look, base: Configuration, first: Steps, drawn: bool) -> Packing:
+def _along(
+    space: Space, look: Look, base: Configuration, first: Steps, reads: Reads, *, drawn: bool
+) -> Packing:
     """The kind of each axis, with noise of strength 0 drawn or not."""
     axes = {}
     for name, parameter in space.parameters.items():
@@ -369,7 +383,7 @@ def _along(space: Space, look: Look, base: Configuration, first: Steps, drawn: b
         if compared is None:
             axes[name] = Axis("structural", _why_unknown(variants), {})
             continue
-        axis = _axis(name, compared, variants)
+        axis = _axis(name, compared, variants, of_callbacks=name in reads(own_base))
         is_range = len(values) < len(parameter.values or range(sys.maxsize))
         axes[name] = _of_range(axis, values, compared, variants) if is_range else axis
     return Packing(axes, parameters=first.parameters, drawn=drawn, step=first.digest)
@@ -400,7 +414,9 @@ def _of_range(
     return replace(axis, sizes=sizes, others=others, is_range=bool(sizes))
 
 
-def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axis:
+def _axis(
+    name: str, first: Steps, variants: Mapping[Value, Steps | str], *, of_callbacks: bool
+) -> Axis:
     """The kind of an axis, from the traces of its values' models."""
     traced = {value: steps for value, steps in variants.items() if isinstance(steps, Steps)}
     sizes = {
@@ -417,6 +433,8 @@ def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axi
         why = unproven or structural_difference(first, different[0])
         return Axis("structural", why, classes, sizes)
     moved = lifted_difference(list(traced.values()))
+    if of_callbacks:
+        return Axis("lifted", f"{moved}, and an argument of callbacks" if moved else OF_CALLBACKS)
     if name == "epochs" and not moved:
         return Axis("fidelity", "the model is the same; longer trainings pass through shorter")
     return Axis("lifted", moved or "it leaves the model as it is")

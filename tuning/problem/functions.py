@@ -21,7 +21,14 @@ from tuning.compatibility.keras import portable_settings
 from tuning.errors import TuningError, first_line
 from tuning.problem.data import checked_split, map_arrays, n_samples
 from tuning.problem.fingerprint import fingerprint
-from tuning.problem.problem import DEFAULT_METRIC, Mode, Problem, check_problem
+from tuning.problem.problem import (
+    DEFAULT_METRIC,
+    Mode,
+    Problem,
+    callbacks_fault,
+    check_problem,
+    copies_of,
+)
 from tuning.problem.reached import ROOT, Reached, is_installed, is_plain, is_users, reached
 from tuning.space.given import space_of
 from tuning.space.labels import Value
@@ -41,6 +48,7 @@ def problem_of(
     metric: str = DEFAULT_METRIC,
     mode: Mode | None = None,
     references: Any = (),
+    callbacks: Any = None,
     name: str = "search",
 ) -> Problem:
     """A problem made of functions and data of this process.
@@ -66,7 +74,7 @@ def problem_of(
     folds, groups
         How rows are cut for cross-validation, and the group of each: see
         `tuning.problem.folds.in_folds`.
-    metric, mode, references
+    metric, mode, references, callbacks
         Those of `Problem`.
     name : str
         What messages and the manifest call the problem.
@@ -83,8 +91,11 @@ def problem_of(
         raise TuningError(
             f"{where}: build_model has to be a function, not {type(build_model).__name__}"
         )
-    found = reached(build_model, _named(space))
-    known, pickled, buffers = _pickled((build_model, dict(space.named_values)), found)
+    if fault := callbacks_fault(callbacks):
+        raise TuningError(f"{where}: callbacks {fault}")
+    found = reached(build_model, {**_named(space), **_of_callbacks(callbacks)})
+    parts = build_model, dict(space.named_values), callbacks
+    known, pickled, buffers = _pickled(parts, found)
     functions = Functions(
         name,
         space.with_values({}),
@@ -97,10 +108,25 @@ def problem_of(
         known,
         pickled,
         buffers,
+        callbacks is not None,
     )
     return check_problem(
-        Problem(functions, space, loader, build_model, metric, mode, references, folds), where
+        Problem(functions, space, loader, build_model, metric, mode, references, folds, callbacks),
+        where,
     )
+
+
+def _of_callbacks(callbacks: Any) -> dict[str, Any]:
+    """The callbacks, and of those in a list the values that they were made with, by name."""
+    if callbacks is None:
+        return {}
+    found = {"callbacks": callbacks}
+    for i, each in enumerate(() if callable(callbacks) else callbacks):
+        own = f"callbacks[{i}].{type(each).__name__}"
+        for name, value in vars(each).items():
+            if not name.startswith("_") and name not in ("model", "params"):
+                found[f"{own}.{name}"] = value
+    return found
 
 
 def _named(space: Space) -> dict[str, Any]:
@@ -134,6 +160,8 @@ class Functions:
         The function, and the values that the space's labels stand for.
     buffers : tuple of numpy.ndarray
         The bytes of large arrays, apart from the rest so that nobody copies them.
+    has_callbacks : bool
+        Whether there are callbacks in what is pickled.
     """
 
     name: str = field(compare=False)
@@ -147,6 +175,7 @@ class Functions:
     known: bytes = field(compare=False, repr=False)
     pickled: bytes = field(compare=False, repr=False)
     buffers: tuple[Any, ...] = field(compare=False, repr=False)
+    has_callbacks: bool = field(default=False, compare=False)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
@@ -164,7 +193,13 @@ class Functions:
             self.metric,
             self.mode,
             self.references,
+            callbacks=self.callbacks if self.has_callbacks else None,
         )
+
+    def callbacks(self, configuration: Configuration) -> Any:
+        """The callbacks of a training, of those that were pickled."""
+        given = _unpickled(self)[2]
+        return given(configuration) if callable(given) else copies_of(given)
 
     def build_model(self, configuration: Configuration) -> Any:
         """The model of a configuration, by the function that was pickled."""
@@ -194,8 +229,9 @@ def _stays_with_the_caller() -> NoReturn:
 @functools.lru_cache(maxsize=4)
 def _unpickled(
     functions: Functions,
-) -> tuple[Callable[[Configuration], Any], Mapping[str, Mapping[Value, Any]]]:
-    """The function that builds models, and the values of the space that are not their own label.
+) -> tuple[Callable[[Configuration], Any], Mapping[str, Mapping[Value, Any]], Any]:
+    """The function that builds models, the values of the space that are not their own label, and
+    the callbacks.
 
     To be called once Keras runs on the backend of the worker.
     """
@@ -210,8 +246,9 @@ def _unpickled(
         else:
             keras.saving.get_custom_objects()[name] = value
     with keras.saving.custom_object_scope(classes):  # which a model in a closure may be made of
-        build_model, values = cloudpickle.loads(functions.pickled, buffers=functions.buffers)
-    return build_model, values
+        found = cloudpickle.loads(functions.pickled, buffers=functions.buffers)
+    build_model, values, callbacks = found
+    return build_model, values, callbacks
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]

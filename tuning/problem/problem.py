@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -188,6 +189,16 @@ def axes_fault(space: Space) -> str:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 return f"axis {axis!r} takes whole numbers from 1, not {value!r}"
     return ""
+
+
+def copies_of(callbacks: Sequence[Any]) -> list[Any]:
+    """Callbacks of their own for a training, without the model that they may have seen before."""
+    found = []
+    for each in callbacks:
+        own = copy.copy(each)
+        own._model = None
+        found.append(copy.deepcopy(own))
+    return found
 
 
 def callbacks_fault(callbacks: Any) -> str:
