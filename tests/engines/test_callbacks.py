@@ -267,7 +267,7 @@ def test_a_pause_changes_nothing(packs, tmp_path):
         total += epochs_trained
     assert total == sum(len(each.curve) for each in whole)
     for one, other in zip(told[EPOCHS], whole, strict=True):
-        assert (one.status, one.curve) == ("ok", pytest.approx(other.curve)) or len(one.curve)
+        assert one.status == "ok"
         assert len(one.curve) == len(other.curve)
         assert one.metrics == pytest.approx(other.metrics, rel=2e-4, abs=1e-6)
     early = [each.status for each in told[4]]
@@ -278,7 +278,7 @@ def test_a_pause_changes_nothing(packs, tmp_path):
         assert [row[0] for row in again] == [row[0] for row in csv.reader(text.splitlines())]
 
 
-def test_the_kept_model_has_the_restored_weights():
+def test_the_kept_model_has_the_restored_weights(tmp_path):
     def callbacks(config):
         return [EarlyStopping(patience=config["patience"], restore_best_weights=True)]
 
@@ -291,8 +291,7 @@ def test_the_kept_model_has_the_restored_weights():
     models = [each for report in reports for each in report.models]
     assert models
     for kept in models:
-        path = Path(keras.utils.get_file.__module__ and "kept.keras")
-        path = Path(pytest.importorskip("tempfile").mkdtemp()) / path
+        path = tmp_path / "kept.keras"
         path.write_bytes(kept.content)
         scores = keras.models.load_model(path).evaluate(
             *data["validation"], verbose=0, return_dict=True

@@ -539,8 +539,16 @@ def program_of(task: Task, members: list[Member]) -> Program:
         tests=not trials or any(map(_is_whole, trials)),
         apart=len({member.rows for member in members}) > 1,
         folds=[member.fold for member in members if member.fold is not None],
-        own=sorted({_rate(member) for member in members if sets_rates(member.callbacks)}),
+        own=_set_apart(members),
     )
+
+
+def _set_apart(members: list[Member]) -> list[int]:
+    """The variables that callbacks may set for a member by itself: weights and learning rates."""
+    if not any(member.callbacks for member in members):
+        return []
+    rates = {_rate(member) for member in members if sets_rates(member.callbacks)}
+    return [*range(members[0].steps.sizes[0]), *sorted(rates)]
 
 
 def _rate(member: Member) -> int:
