@@ -26,6 +26,7 @@ from tuning.execution.quiet import quiet
 from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
 from tuning.problem.problem import Problem, load_data
+from tuning.problem.unread import kind_of_name
 from tuning.report.analyse import print_comparison
 from tuning.report.terminal import WIDTH
 from tuning.runs.best import PLAIN, about_model, model_file
@@ -443,6 +444,7 @@ class Results:
             trial,
             config=config,
             imports=_imports(source),
+            callbacks=self._callbacks(),
             test="test" in self.manifest.splits,
         )
 
@@ -590,6 +592,16 @@ class Results:
                 )
             self._problem = load_problem(source)
         return self._problem
+
+    def _callbacks(self) -> str:
+        """What makes the callbacks of a training; nothing where there are none."""
+        path = Path(self.manifest.problem.source)
+        if self._problem is not None:
+            given = self._problem.callbacks
+            kind = "" if given is None else "function" if callable(given) else "value"
+        else:
+            kind = kind_of_name(path.read_text("utf-8"), "callbacks") if path.is_file() else ""
+        return {"function": "callbacks(config)", "value": "callbacks"}.get(kind, "")
 
     def _rows(self) -> tuple[Any, ...]:
         """A row of the training data."""

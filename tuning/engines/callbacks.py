@@ -76,7 +76,7 @@ def made_callbacks(problem: Problem, configuration: Mapping[str, Any]) -> list[A
     for each in found:
         if not isinstance(each, keras.callbacks.Callback):
             kind = type(each).__name__
-            raise TypeError(f"callbacks(config) returned a {kind} among Keras callbacks")
+            raise TypeError(f"callbacks(config) returned one of type {kind} among Keras callbacks")
     return list(found)
 
 

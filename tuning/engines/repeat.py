@@ -47,7 +47,7 @@ history = model.fit(
     steps_per_epoch=-(-n // {batch_size}),
     epochs={epochs},
     validation_data=data["validation"],
-    validation_batch_size={batch_size},
+    validation_batch_size={batch_size},{callbacks}
 )
 """
 TEST = """\
@@ -127,6 +127,7 @@ def lines_to_repeat(
     imports: str = "",
     build_model: str = "build_model",
     load_data: str = "load_data",
+    callbacks: str = "",
     test: bool = True,
 ) -> str:
     """The lines of plain Keras that train a trial again and give its scores.
@@ -146,6 +147,8 @@ def lines_to_repeat(
     build_model, load_data : str
         What the two functions are called. The splits have to be tuples of NumPy arrays, or of
         dicts or lists of them.
+    callbacks : str
+        What makes its callbacks, such as ``callbacks(config)``; nothing where it has none.
     test : bool
         Whether the data has a test split.
     """
@@ -158,4 +161,5 @@ def lines_to_repeat(
         seed=trial.seed,
         epochs=trial.epochs,
         batch_size=trial.batch_size,
+        callbacks=f"\n    callbacks={callbacks}," if callbacks else "",
     )

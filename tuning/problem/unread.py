@@ -71,6 +71,12 @@ def unread_name(text: str) -> str:
     return ""
 
 
+def kind_of_name(text: str, name: str) -> str:
+    """``function`` or ``value``, as a problem file gives a name to; empty if it does not."""
+    kinds = {each: is_value for each, is_value in _bound(ast.parse(text).body)}
+    return ("value" if kinds[name] else "function") if name in kinds else ""
+
+
 def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:
     """The names that statements give to functions, classes and values, and whether to a value."""
     for statement in body:
