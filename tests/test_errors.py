@@ -259,7 +259,7 @@ OF_PROBLEMS = [
               "callbacks = ['x']"),
     explained("can be trained on jax: TypeError: callbacks(config) has to return a list of Keras",
               "def callbacks(config): return 3"),
-    explained("can be trained on jax: TypeError: callbacks(config) returned one of type int among Keras",
+    explained("can be trained on jax: TypeError: callbacks(config) returned one of type int",
               "def callbacks(config): return [3]"),
     explained("'epochs'; did you mean an axis of the grid, 'epochs'?", "epochs = 3"),
     explained("does not use 'metrics'; did you mean 'metric'?", "metrics = []"),

@@ -601,7 +601,8 @@ class Results:
             kind = "" if given is None else "function" if callable(given) else "value"
         else:
             kind = kind_of_name(path.read_text("utf-8"), "callbacks") if path.is_file() else ""
-        return {"function": "callbacks(config)", "value": "callbacks"}.get(kind, "")
+        name = "problem.callbacks" if self.manifest.problem.source else "callbacks"
+        return {"function": f"{name}(config)", "value": name}.get(kind, "")
 
     def _rows(self) -> tuple[Any, ...]:
         """A row of the training data."""

@@ -73,7 +73,7 @@ def unread_name(text: str) -> str:
 
 def kind_of_name(text: str, name: str) -> str:
     """``function`` or ``value``, as a problem file gives a name to; empty if it does not."""
-    kinds = {each: is_value for each, is_value in _bound(ast.parse(text).body)}
+    kinds = dict(_bound(ast.parse(text).body))
     return ("value" if kinds[name] else "function") if name in kinds else ""
 
 
