@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import os
 import pickle
 import subprocess
 
@@ -496,8 +497,9 @@ def test_the_command_with_a_problem_file(tmp_path):
         '    return [EarlyStopping("loss", min_delta=9, patience=config["patience"])]\n'
     )
     explained = subprocess.run(
-        command("tuning", "explain", "--problem", path), capture_output=True, text=True, check=True
-    ).stdout
+        command("tuning", "explain", "--problem", path), capture_output=True, text=True, check=True,
+        env={**os.environ, "COLUMNS": "200"},
+    ).stdout  # fmt: skip
     assert "an argument of callbacks" in explained
     out = tmp_path / "run"
     words = command("tuning", "run", "--problem", path, "--random", 0, "--sweep", "all")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import pickle
+import sys
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,10 @@ def made_callbacks(problem: Problem, configuration: Mapping[str, Any]) -> list[A
     if given is None:
         return []
     values = problem.space.values(configuration)
+    kept = sys.getrefcount(values)
     found = given(values) if callable(given) else copies_of(given)
+    if isinstance(values, Recorded) and sys.getrefcount(values) > kept:
+        values.read.update(dict.keys(values))  # a callback may read any of them later
     if not isinstance(found, list | tuple):
         kind = type(found).__name__
         raise TypeError(f"callbacks(config) has to return a list of Keras callbacks, not {kind}")

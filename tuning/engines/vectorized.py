@@ -536,7 +536,7 @@ def program_of(task: Task, members: list[Member]) -> Program:
         batch_size(members[0].configuration),
         epochs=sum(member.last - member.start for member in members if member.trials),
         problem=task.problem,
-        tests=not trials or any(map(_is_whole, trials)),
+        tests=not trials or any(map(_is_whole, trials)) or any(each.callbacks for each in members),
         apart=len({member.rows for member in members}) > 1,
         folds=[member.fold for member in members if member.fold is not None],
         own=_set_apart(members),
