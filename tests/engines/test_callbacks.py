@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import os
@@ -163,7 +164,7 @@ def plainly(problem, data, trial, callbacks):
             for i in range(0, n, size):
                 yield tuple(array[order[i : i + size]] for array in data["train"])
 
-    with compiled_fast():
+    with compiled_fast() if keras.backend.backend() == "jax" else contextlib.nullcontext():
         history = model.fit(
             batches(), steps_per_epoch=-(-n // size), epochs=trial.epochs, verbose=0,
             validation_data=data["validation"], validation_batch_size=size, callbacks=callbacks,
@@ -473,6 +474,18 @@ def test_a_search_from_python(tmp_path):
     assert len(search(callbacks=callbacks).trials) == len(table)
 
 
+def test_each_fold_has_callbacks_of_its_own(tmp_path):
+    results = tuning.search(
+        build_model, {"learning_rate": [0.8], "epochs": [EPOCHS]},
+        DATA["train"], sweep="all", strategy=None, metric="val_loss", mode="min", workers=0,
+        folds=3, backend="jax", out=tmp_path / "run",
+        callbacks=[EarlyStopping(patience=1, restore_best_weights=True)],
+    )  # fmt: skip
+    assert set(results.parts.status) == {"ok"}
+    assert (results.trials.status == "ok").all()
+    assert (results.parts.trained_epochs < EPOCHS).any()
+
+
 def test_a_list_with_other_arguments_is_another_problem():
     def of(callbacks):
         return problem_of(build_model, {"epochs": [2]}, DATA, callbacks=callbacks).fingerprint
@@ -502,8 +515,8 @@ def test_the_command_with_a_problem_file(tmp_path):
     ).stdout  # fmt: skip
     assert "an argument of callbacks" in explained
     out = tmp_path / "run"
-    words = command("tuning", "run", "--problem", path, "--random", 0, "--sweep", "all")
-    subprocess.run([*words, "--out", out, "--workers", 1], check=True, capture_output=True)
+    asked = ("--problem", path, "--random", 0, "--sweep", "all", "--workers", 1, "--out", out)
+    subprocess.run(command("tuning", "run", *asked), check=True, capture_output=True)
     table = tuning.open(out).trials
     assert set(table.status) == {"ok"}
     assert set(table.engine) == {"vectorized"}
