@@ -46,6 +46,7 @@ from tuning.cli.jobs import exit_code
 from tuning.execution import cluster, loop, shared, worker
 from tuning.execution import ray as executor_on_ray
 from tuning.execution.cluster import Cluster
+from tuning.execution.loop import Progress
 from tuning.execution.ray import RayExecutor, death_of
 from tuning.execution.slots import SlotExecutor
 from tuning.execution.table import answer
@@ -255,7 +256,15 @@ OF_PROBLEMS = [
     explained("wrong.py: references: 3 is not a dict", "references = [3]"),
     explained("'strategy' is 3, not text", "references = [{'strategy': 3}]"),
     explained("'trials' is 'x', not a finite number", "references = [{'trials': 'x'}]"),
-    explained("does not use 'callbacks'; a value of the file's own may be", "callbacks = []"),
+    explained("does not use 'fit_kwargs'; a value of the file's own may be", "fit_kwargs = {}"),
+    explained("wrong.py: callbacks has to be a list of Keras callbacks, or a function that returns "
+              "one, not int", "callbacks = 3"),
+    explained("wrong.py: callbacks has to be a list of Keras callbacks, but has a str",
+              "callbacks = ['x']"),
+    explained("can be trained on jax: TypeError: callbacks(config) has to return a list of Keras",
+              "def callbacks(config): return 3"),
+    explained("can be trained on jax: TypeError: callbacks(config) returned one of type int",
+              "def callbacks(config): return [3]"),
     explained("'epochs'; did you mean an axis of the grid, 'epochs'?", "epochs = 3"),
     explained("does not use 'metrics'; did you mean 'metric'?", "metrics = []"),
     explained("does not use 'widths', nor does anything in the file", "widths = [3]"),
@@ -1276,6 +1285,9 @@ OF_PYTHON = [
                lambda results: results.how_to_repeat(0), with_parts()),
     Case("analyse run --again 3", "--again takes a run whose trials are one training each, and run",
          given=with_parts()),
+    asked("problem 'search': callbacks has to be a list of Keras callbacks, or a", callbacks=3),
+    asked("callbacks are those of Keras; what hears of the search's progress goes to progress=",
+          callbacks=[Progress()]),
     asked("groups are of folds: say how many folds there are", groups=[1, 2]),
     asked("give folds or validation_split, not both", folds=2, validation_split=0.5),
     python("run/parts.csv is damaged in row 1 or behind it", lambda _: load_parts("run"),

@@ -145,6 +145,10 @@ class Paused:
         As in `Outcome`.
     origin : str
         What trained it, and from where: only what has the same can go on with it.
+    callbacks : bytes
+        The state of its callbacks; empty where it has none.
+    ended : dict of str to float, optional
+        If a callback has ended it, its scores on any test data: further epochs change nothing.
     """
 
     epochs: int
@@ -152,6 +156,8 @@ class Paused:
     curve: list[dict[str, float]]
     epoch_seconds: list[float]
     origin: str = ""
+    callbacks: bytes = b""
+    ended: dict[str, float] | None = None
 
 
 @dataclass

@@ -117,7 +117,7 @@ class Stop(Progress):
 def test_a_search_of_folds_goes_on_where_it_was(strategy, tmp_path):
     asked = {"folds": 3, "strategy": strategy, "trials": 4, "out": tmp_path / "run"}
     with pytest.raises(KeyboardInterrupt):
-        search(**asked, callbacks=[Stop(4)])
+        search(**asked, progress=[Stop(4)])
     counted = tuning.open(tmp_path / "run").parts
     assert len(counted) >= 4
     results = search(**asked)

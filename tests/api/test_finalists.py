@@ -58,7 +58,7 @@ def heard():
 @pytest.fixture(scope="module")
 def results(tmp_path_factory, heard, worker):
     """Those of an undisturbed search with three finalists."""
-    return searched(tmp_path_factory.mktemp("results") / "run", callbacks=[heard])
+    return searched(tmp_path_factory.mktemp("results") / "run", progress=[heard])
 
 
 class Heard(Progress):
@@ -143,20 +143,20 @@ def test_an_interrupted_search_finishes_its_finalists_and_trains_none_twice(tmp_
     six = {"finalists": 6, "repeats": 2}  # of two programs, so that there are two reports
     whole = searched(tmp_path / "whole", **six)
     with pytest.raises(KeyboardInterrupt):
-        searched(tmp_path / "run", **six, callbacks=[Heard(interrupts=True)])
+        searched(tmp_path / "run", **six, progress=[Heard(interrupts=True)])
     before = load_finalists(tmp_path / "run")
     assert 0 < len(before) < 12
     with (tmp_path / "run" / "finalists.csv").open("a") as file:
         file.write("run,finalist_0,2,")  # as a crash may leave it
     heard = Heard()
-    results = searched(tmp_path / "run", **six, callbacks=[heard])
+    results = searched(tmp_path / "run", **six, progress=[heard])
     assert heard.kept_rows[-1] == len(before)
     assert heard.finalists == 12 - len(before)
     assert same_rows(load_finalists(results.path), load_finalists(whole.path))
     models = [each.best_model(of="finalists").predict(X, verbose=0) for each in (whole, results)]
     np.testing.assert_allclose(*models, rtol=1e-5)
     heard = Heard()
-    searched(tmp_path / "run", **six, callbacks=[heard])
+    searched(tmp_path / "run", **six, progress=[heard])
     assert heard.finalists == 0
 
 

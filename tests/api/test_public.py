@@ -148,7 +148,7 @@ class Interrupts(tuning.Progress):
             os.kill(os.getpid(), signal.SIGINT)
 
 results = tuning.search(build_model, space, data, trials=16, out="run", workers=1,
-                        callbacks=[Interrupts()])
+                        progress=[Interrupts()])
 """
 
 

@@ -67,10 +67,11 @@ def search(
     trial_memory: str | None = None,
     address: str | None = None,
     executor: str | None = None,
-    callbacks: Sequence[Progress] = (),
+    callbacks: Any = None,
+    progress: Sequence[Progress] = (),
     cache: bool = True,
     verbose: bool = False,
-    progress: bool = True,
+    show_progress: bool = True,
 ) -> Results:
     """Search hyperparameters of a Keras model, and return what was found.
 
@@ -178,7 +179,10 @@ def search(
         Whether trials train in worker processes of this machine, or on Ray. Unless told on Ray if
         there is an address, here or in the environment's ``RAY_ADDRESS``, or this process is
         connected to a Ray.
-    callbacks : sequence of Progress
+    callbacks : list of keras.callbacks.Callback or callable, optional
+        Of every training: a list, of which each training has copies of its own, or a function that
+        takes a configuration and returns a list. It may read axes, such as a patience.
+    progress : sequence of Progress
         That hear of packs and outcomes.
     cache : bool
         Whether to keep compiled programs, and what was found of models, in the user's cache
@@ -205,9 +209,14 @@ def search(
     >>> results = tuning.search(build_model, {"units": [16, 32]}, data)  # doctest: +SKIP
     >>> results.best_model().evaluate(x_test, y_test)  # doctest: +SKIP
     """
+    if isinstance(callbacks, list | tuple) and any(isinstance(c, Progress) for c in callbacks):
+        raise TuningError(
+            "callbacks are those of Keras; what hears of the search's progress goes to progress="
+        )
     problem = problem_of(
         build_model, space, load_data, metric=metric, mode=mode, validation_split=validation_split,
         folds=folds, groups=groups, class_weight=class_weight, sample_weight=sample_weight,
+        callbacks=callbacks,
     )  # fmt: skip
     try:
         budget = Budget(
@@ -249,7 +258,7 @@ def search(
         verbose=verbose,
     )
     try:
-        return _search(request, callbacks, temporary, progress)
+        return _search(request, progress, temporary, show_progress)
     except BaseException:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -257,10 +266,10 @@ def search(
 
 
 def _search(
-    request: Request, callbacks: Sequence[Progress], temporary: Path | None, progress: bool
+    request: Request, progress: Sequence[Progress], temporary: Path | None, show_progress: bool
 ) -> Results:
     errors = Output(stderr=True, goes_on=True)
-    errors.quiet = not progress
+    errors.quiet = not show_progress
     notebook = in_notebook()
     try:
         settings = settle(request)
@@ -271,7 +280,7 @@ def _search(
         with prepared(settings, request, status) as ready:
             workers, mode = ready.executor.workers, ready.run.manifest.problem.mode
             with _progress(ready.total, workers, settings.problem.metric, mode, errors) as shown:
-                ready.go(_Several([shown, *callbacks]), request.keep_optimizer)
+                ready.go(_Several([shown, *progress]), request.keep_optimizer)
     except KeyboardInterrupt:
         if not notebook or not (settings.out / MANIFEST).exists():
             raise

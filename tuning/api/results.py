@@ -27,6 +27,7 @@ from tuning.problem.data import map_arrays
 from tuning.problem.file import load_problem
 from tuning.problem.fingerprint import READ_BY_DATA
 from tuning.problem.problem import Problem
+from tuning.problem.unread import kind_of_name
 from tuning.problem.variants import load_for
 from tuning.problem.weighing import BALANCED, CLASS_WEIGHT, WEIGHINGS
 from tuning.report.analyse import print_comparison
@@ -456,6 +457,7 @@ class Results:
             config=config,
             imports=_imports(source, self.manifest.problem),
             weights=_weights(self.manifest.problem, space.values(trial.configuration)),
+            callbacks=self._callbacks(),
             test="test" in self.manifest.splits,
             of_configuration=READ_BY_DATA in self.manifest.problem.fingerprint,
         )
@@ -605,6 +607,17 @@ class Results:
                 )
             self._problem = load_problem(source)
         return self._problem
+
+    def _callbacks(self) -> str:
+        """What makes the callbacks of a training; nothing where there are none."""
+        path = Path(self.manifest.problem.source)
+        if self._problem is not None:
+            given = self._problem.callbacks
+            kind = "" if given is None else "function" if callable(given) else "value"
+        else:
+            kind = kind_of_name(path.read_text("utf-8"), "callbacks") if path.is_file() else ""
+        name = "problem.callbacks" if self.manifest.problem.source else "callbacks"
+        return {"function": f"{name}(config)", "value": name}.get(kind, "")
 
     def _rows(self, row: pd.Series[Any]) -> tuple[Any, ...]:
         """A row of the training data of a trial."""

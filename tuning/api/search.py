@@ -271,7 +271,13 @@ def executor_of(settings: Settings, request: Request) -> Iterator[Trainer]:
 
 
 def _job(settings: Settings) -> Job:
-    return Job(settings.seed, settings.backend, settings.cache, limits=settings.limits)
+    return Job(
+        settings.seed,
+        settings.backend,
+        settings.cache,
+        limits=settings.limits,
+        folder=str(settings.out.absolute()),
+    )
 
 
 @contextlib.contextmanager

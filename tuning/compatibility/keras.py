@@ -173,6 +173,38 @@ def better(model: keras.Model, score: str) -> tuple[str, str]:
     return mode, _public_name(thing)
 
 
+def directions(model: keras.Model) -> dict[str, str | None]:
+    """Of each metric that was compiled ``"up"`` or ``"down"``, as Keras' callbacks look it up.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Compiled, with the variables of its metrics.
+    """
+    from keras.src.trainers.compile_utils import CompileMetrics, MetricsList
+
+    return {
+        each.name: getattr(each, "_direction", None)
+        for several in model.metrics
+        if isinstance(several, CompileMetrics | MetricsList)
+        for each in several.metrics
+    }
+
+
+def metrics_list(metrics: list[Any]) -> Any:
+    """Metrics as a model has them, for callbacks to look them up."""
+    from keras.src.trainers.compile_utils import MetricsList
+
+    return MetricsList(metrics)
+
+
+def learning_rate_place(model: keras.Model) -> int | None:
+    """Which of the optimizer's variables is its learning rate; None if that is no variable."""
+    rate = getattr(model.optimizer, "learning_rate", None)
+    found = (i for i, each in enumerate(model.optimizer.variables) if each is rate)
+    return next(found, None)
+
+
 def _metrics_by_score(model: keras.Model) -> dict[str, Any]:
     """The metric that each score is the result of; without those of losses."""
     found: dict[str, Any] = {}

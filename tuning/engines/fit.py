@@ -16,6 +16,16 @@ from tuning.compatibility.keras import (
     own_loop,
 )
 from tuning.engines.batches import Orders, Split, in_floatx
+from tuning.engines.callbacks import (
+    append_to_files,
+    is_packed,
+    made_callbacks,
+    restored_epoch,
+    sees_batches,
+    set_state,
+    state_of,
+    with_own_paths,
+)
 from tuning.engines.foreign import reason
 from tuning.engines.memory import forget_models
 from tuning.engines.models import compiled_model
@@ -68,6 +78,7 @@ def fit_on(
     paused: Paused | None = None,
     pauses: bool = False,
     deadline: float = math.inf,
+    folder: str = "",
 ) -> Fitted:
     """Build the configuration's model, train it with Keras' `fit` or go on with it, and score it.
 
@@ -96,6 +107,8 @@ def fit_on(
         Whether to return the state that it ends with.
     deadline : float
         In seconds of `time.perf_counter`: training stops at the end of the epoch that it falls in.
+    folder : str
+        The run's directory, for files that callbacks write.
     """
     import keras
 
@@ -105,7 +118,9 @@ def fit_on(
     )
     if started >= deadline:
         return Fitted(outcome)
-    training = _Training(problem, data, trial, nudge=nudge, pauses=pauses, deadline=deadline)
+    training = _Training(
+        problem, data, trial, nudge=nudge, pauses=pauses, deadline=deadline, folder=folder
+    )
     trained: Weights | None = None
     try:
         training.run(paused)
@@ -154,6 +169,7 @@ class _Training:
         nudge: bool,
         pauses: bool,
         deadline: float,
+        folder: str,
     ) -> None:
         self.model: Any = None
         self.curve: list[dict[str, float]] = []
@@ -162,7 +178,10 @@ class _Training:
         self.start = 0
         self._problem, self._trial, self._nudge = problem, trial, nudge
         self._data, self._test = data, cast(Any, None)
-        self._pauses, self._deadline = pauses, deadline
+        self._pauses, self._deadline, self._folder = pauses, deadline, folder
+        self._callbacks: list[Any] = []
+        self._resumed = self._state = b""
+        self._ended = False
         self._variables: list[np.ndarray] | None = None
         self._cut = False
 
@@ -173,7 +192,11 @@ class _Training:
         trial, problem = self._trial, self._problem
         self._data = weighted(problem, self._data, trial.configuration, trial.fold)
         self.model = model = compiled_model(problem, trial.configuration, trial.seed)
-        if keras.backend.backend() == "tensorflow" and model.steps_per_execution == 1:
+        self._callbacks = made_callbacks(problem, trial.configuration)
+        with_own_paths(self._callbacks, self._folder, trial)
+        by_batch = any(map(sees_batches, self._callbacks))
+        on_tensorflow = keras.backend.backend() == "tensorflow"
+        if on_tensorflow and model.steps_per_execution == 1 and not by_batch:
             model.steps_per_execution = STEPS_A_CALL  # the same steps, 1.3 to 1.6 times as fast
         splits = {
             split: Split(self._data[split], rows_of(self._data, split, trial.fold))
@@ -188,6 +211,9 @@ class _Training:
         elif self._nudge:
             self._move_weights()
         self.start = start = len(self.curve)
+        if paused is not None and paused.ended is not None:
+            self._end_again(paused)
+            return
         orders = Orders(trial.seed, train.n_rows, start)
         history = model.fit(
             train.batches(trial.batch_size, orders),
@@ -211,10 +237,11 @@ class _Training:
         trial = self._trial
         if self.error:
             return "diverged", {}
-        if self._cut or trial.epochs < trial.meant:
+        if not self._ended and (self._cut or trial.epochs < trial.meant):
             return stopped, score_metrics(self.curve[-1], {})
         tested = evaluated(self.model, self._test.batches(trial.batch_size)) if self._test else {}
-        return "ok", score_metrics(self.curve[-1], tested)
+        best = restored_epoch(self._callbacks)
+        return "ok", score_metrics(self.curve[-1 if best is None else best], tested)
 
     @property
     def left(self) -> Paused | None:
@@ -222,7 +249,13 @@ class _Training:
         if self._variables is None:
             return None
         return Paused(
-            len(self.curve), self._variables, self.curve, self.epoch_seconds, self._origin
+            len(self.curve),
+            self._variables,
+            self.curve,
+            self.epoch_seconds,
+            self._origin,
+            self._state,
+            {} if self._ended else None,
         )
 
     @property
@@ -238,7 +271,7 @@ class _Training:
 
     def _goes_on_from(self, paused: Paused) -> bool:
         """Whether a state is one that this training passes through."""
-        early = paused.epochs < self._trial.epochs
+        early = paused.epochs < self._trial.epochs + (paused.ended is not None)
         return early and paused.origin == self._origin and not own_loop(self.model)
 
     def _set_state(self, paused: Paused) -> None:
@@ -248,6 +281,18 @@ class _Training:
         for variable, value in zip(variables, paused.variables, strict=True):
             variable.assign(value)
         self.curve, self.epoch_seconds = list(paused.curve), list(paused.epoch_seconds)
+        self._resumed = paused.callbacks
+
+    def _end_again(self, paused: Paused) -> None:
+        """Leave the model as the training left it that a callback had ended."""
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self._ended = True
+        set_state(self._callbacks, self._resumed)
+        for each in self._callbacks:
+            each.set_model(self.model)
+            each.on_train_end({})
+        if self._pauses:
+            self._variables, self._state = paused.variables, paused.callbacks
 
     def _move_weights(self) -> None:
         """Move the initial weights by a rounding error."""
@@ -266,24 +311,40 @@ class _Training:
     def _while_training(self, start: int) -> dict[str, Any]:
         """The arguments that end `fit` early, and copy the state before `fit` finishes it.
 
-        It ends with the epoch in which the loss became NaN or infinite, or time was over. Nothing
-        for a model with a `fit` of its own, which may give callbacks of its own.
+        It ends with the epoch in which the loss became NaN or infinite, or time was over. Only the
+        user's callbacks for a model with a `fit` of its own, which may give callbacks of its own.
         """
         import keras
 
         last, training = self._trial.epochs - 1, self
 
         class Ends(keras.callbacks.Callback):  # type: ignore[misc]
+            def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+                if training._resumed:
+                    set_state(training._callbacks, training._resumed)
+
             def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
                 scalars = {name: shortest_float32(v) for name, v in in_floats(logs or {}).items()}
                 late = time.perf_counter() >= training._deadline
+                ended = bool(self.model.stop_training)  # by a callback of the user's
                 if divergence(scalars, epoch + 1) or late:
                     self.model.stop_training = True
-                training._cut = late and epoch < last
-                if training._pauses and (late or epoch == last):
-                    training._variables = values_of(_variables(self.model))
+                training._ended, training._cut = ended, late and epoch < last and not ended
+                if training._pauses and (late or ended or epoch == last):
+                    training._note_state()
 
-        return {} if own_loop(self.model) else {"callbacks": [Ends()], "initial_epoch": start}
+        own = self._callbacks
+        if own_loop(self.model):
+            return {"callbacks": own} if own else {}
+        if self._resumed:
+            append_to_files(own)
+        return {"callbacks": [*own, Ends()], "initial_epoch": start}
+
+    def _note_state(self) -> None:
+        """Copy the state, unless callbacks have one that nobody knows."""
+        if all(map(is_packed, self._callbacks)):
+            self._variables = values_of(_variables(self.model))
+            self._state = state_of(self._callbacks) if self._callbacks else b""
 
 
 def _variables(model: keras.Model) -> list[Any]:

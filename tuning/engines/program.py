@@ -102,6 +102,8 @@ class Program:
         Whose models they are, to take from memory what other packs of it have left there.
     dry : bool
         Whether it is only traced: what is computed once a row is then taken to be zeros.
+    own : sequence of int
+        Places of variables that are set for each member by itself: see `set_value`.
 
     Attributes
     ----------
@@ -128,6 +130,7 @@ class Program:
         tests: bool = True,
         problem: Problem | None = None,
         dry: bool = False,
+        own: Sequence[int] = (),
     ) -> None:
         first = members[0]
         sizes = Sizes.of(data, batch_size, first.scored_rows)
@@ -160,7 +163,7 @@ class Program:
         self._scoring = self._parts["test", sizes.scored[0][1]]
         self._scoring_steps = sizes.steps
         ragged = any(cut.takes for cuts in sizes.cuts.values() for cut in cuts)
-        self._stacked = stacked_variables(members, self._parts, self.apart, ragged)
+        self._stacked = stacked_variables(members, self._parts, self.apart, ragged, own)
         axes = [0 if each else None for each in self._stacked]
         axes = axes if self.apart else stacking_axes(self._training, self._stacked)
         self._axes = axes[self._groups.variables]
@@ -312,6 +315,44 @@ class Program:
             copies.append(value)
         return copies
 
+    def value(self, state: State, place: int, i: int) -> np.ndarray:
+        """The i-th member's value of a variable that is stacked on its first axis."""
+        return np.array(state.variables[place][i])
+
+    def set_value(self, state: State, place: int, i: int, value: float) -> None:
+        """Set a variable of the i-th member, which is one of `own`."""
+        values = np.array(state.variables[place])
+        for k, member in enumerate(state.members):
+            if member == state.members[i]:
+                values[k] = value
+        state.variables[place] = values
+
+    def with_weights(self, state: State, weights: Mapping[int, Sequence[np.ndarray]]) -> State:
+        """The state with other trainable and non-trainable variables of some members.
+
+        Parameters
+        ----------
+        weights : mapping of int to sequence of array
+            Of the i-th members, as `weights` copies them.
+        """
+        variables = list(state.variables)
+        for place in range(self._groups.non_trainable.stop):
+            if (axis := self._axes[place]) is None:
+                continue
+            values = np.moveaxis(np.array(variables[place]), axis, 0)
+            for k, member in enumerate(state.members):
+                for i, own in weights.items():
+                    if member == state.members[i]:
+                        values[k] = self._narrowed(place, own[place])
+            variables[place] = np.moveaxis(values, 0, axis)
+        return State(variables, state.members)
+
+    @property
+    def finishes(self) -> bool:
+        """Whether `fit` changes weights behind the last epoch, as where they are averaged."""
+        body = self._parts["finish", 0].traced.body
+        return list(body.outputs) != list(body.inputs[: len(body.outputs)])
+
     def trace(self) -> None:
         """Go through a step and its scores for all members, computing nothing."""
         import jax
@@ -376,7 +417,10 @@ class Program:
 
     def _initial(self, member: int, place: int) -> np.ndarray:
         """A member's initial value of a variable, without the columns that are left out."""
-        value = self._members[member].state[place]
+        return self._narrowed(place, self._members[member].state[place])
+
+    def _narrowed(self, place: int, value: np.ndarray) -> np.ndarray:
+        """A variable's value without the columns that are left out."""
         if self.kept is not None and place in self._narrow:
             return np.take(value, self.kept, axis=0)
         return value

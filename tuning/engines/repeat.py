@@ -46,7 +46,7 @@ history = model.fit(
     steps_per_epoch=-(-n // {batch_size}),
     epochs={epochs},
     validation_data=data["validation"],
-    validation_batch_size={batch_size},
+    validation_batch_size={batch_size},{callbacks}
 )
 """
 WEIGHTS = """\
@@ -133,6 +133,7 @@ def lines_to_repeat(
     build_model: str = "build_model",
     load_data: str = "load_data",
     weights: str = "",
+    callbacks: str = "",
     test: bool = True,
     of_configuration: bool = False,
 ) -> str:
@@ -156,6 +157,8 @@ def lines_to_repeat(
     weights : str
         The weights of the training rows as Python code, of ``x``, ``y`` and ``config``, if they
         are not in the data.
+    callbacks : str
+        What makes its callbacks, such as ``callbacks(config)``; nothing where it has none.
     test : bool
         Whether the data has a test split.
     of_configuration : bool
@@ -173,4 +176,5 @@ def lines_to_repeat(
         batch_size=trial.batch_size,
         weights=WEIGHTS.format(weights=weights) if weights else "",
         train="train" if weights else 'data["train"]',
+        callbacks=f"\n    callbacks={callbacks}," if callbacks else "",
     )

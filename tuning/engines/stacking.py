@@ -13,7 +13,11 @@ STEPS = ("train", "test", OTHER_TEST)
 
 
 def stacked_variables(
-    members: Sequence[Steps], parts: Parts, apart: bool, ragged: bool = False
+    members: Sequence[Steps],
+    parts: Parts,
+    apart: bool,
+    ragged: bool = False,
+    set_apart: Sequence[int] = (),
 ) -> list[bool]:
     """Of each variable, whether members may come to have different values of it.
 
@@ -29,6 +33,8 @@ def stacked_variables(
         Whether members read different rows.
     ragged : bool
         Whether some go through fewer steps than others: then all that a step changes may differ.
+    set_apart : sequence of int
+        Places of variables that are set from outside, for each member by itself.
     """
     trainable, non_trainable, optimizer, metrics = members[0].sizes
     weights, others = [*range(trainable)], [*range(trainable, trainable + non_trainable)]
@@ -42,6 +48,8 @@ def stacked_variables(
         "results": (scores, metrics),
     }
     stacked = variables_that_differ(members)
+    for place in set_apart:
+        stacked[place] = True
     stacked[scores[0] if scores else len(stacked) :] = [True] * metrics
     known = -1
     while sum(stacked) > known:

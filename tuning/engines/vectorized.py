@@ -8,6 +8,7 @@ user compiled stays: loss, metrics, regularizers, optimizer, layers with state.
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import time
@@ -18,8 +19,19 @@ from typing import Any
 import numpy as np
 
 from tuning.compatibility.keras import fixed_rows
-from tuning.engines.batches import row_order
-from tuning.engines.fit import fit_on, seconds_a_step
+from tuning.engines.batches import Split, row_order
+from tuning.engines.callbacks import (
+    Ending,
+    Following,
+    StandIn,
+    Variables,
+    described,
+    made_callbacks,
+    refuse_unpacked,
+    sets_rates,
+    with_own_paths,
+)
+from tuning.engines.fit import evaluated, fit_on, seconds_a_step
 from tuning.engines.foreign import reason
 from tuning.engines.keeping import Keeper
 from tuning.engines.kept import looked, named
@@ -29,6 +41,7 @@ from tuning.engines.parts import Sizes, shapes_of
 from tuning.engines.program import Program, State
 from tuning.engines.reports import Report, Reporter
 from tuning.engines.row_weights import Weigh, digest_of, numbered, weigh_of
+from tuning.engines.saving import trained_model
 from tuning.engines.scores import divergence, score_metrics, shortest_float32
 from tuning.engines.scoring import adds_up
 from tuning.engines.weights import Weights
@@ -47,6 +60,7 @@ from tuning.trial import Outcome, Paused, Status, Trial, batch_size
 ENGINE = "vectorized"
 MOST_AT_ONCE = 64
 COMPARED_SECONDS = 10.0  # of a pack's training, from which it is compared with `fit` if in doubt
+NOT_RESTORED = Ending()
 FASTER = 1.3  # times as fast a step of `fit` has to be; the pack's contains its validation
 
 
@@ -79,6 +93,12 @@ class Member:
         Where it goes on; at its beginning if there is none.
     fold : int, optional
         Which fold of the data validates it.
+    callbacks : sequence of keras.callbacks.Callback
+        Its own, of which each training has copies.
+    following : Following, optional
+        The copies of the training that is under way, if there are any.
+    ends : dict of int to Ending
+        What it leaves after so many epochs.
     """
 
     configuration: Configuration
@@ -91,20 +111,61 @@ class Member:
     seconds: float = 0.0
     paused: Paused | None = None
     fold: int | None = None
+    callbacks: Sequence[Any] = ()
+    following: Following | None = None
+    ends: dict[int, Ending] = field(default_factory=dict)
 
-    def begin(self) -> None:
-        """Forget what was trained here, and go back to where it begins or goes on."""
+    def begin(self, steps: int = 0) -> None:
+        """Forget what was trained here, and go back to where it begins or goes on.
+
+        Parameters
+        ----------
+        steps : int
+            Batches of an epoch, for its callbacks.
+        """
         paused = self.paused
+        self.ends = {}
+        if self.callbacks:
+            own = copy.deepcopy(list(self.callbacks))
+            self.following = Following(own, StandIn(self.steps.directions))
+            self.following.begin(self.last, steps, paused.callbacks if paused else b"")
         self.curve = list(paused.curve) if paused else []
         self.epoch_seconds = list(paused.epoch_seconds) if paused else []
         self.tests = {}
 
-    def trained(self, logs: dict[str, float], seconds: float, tests: dict[str, float]) -> None:
-        """It was trained an epoch, and perhaps tested."""
-        self.curve.append(logs)
-        self.epoch_seconds.append(seconds)
-        if tests:
-            self.tests[len(self.curve)] = tests
+    def trained(self, logs: dict[str, float]) -> None:
+        """It was trained an epoch."""
+        self.curve.append({name: shortest_float32(value) for name, value in logs.items()})
+        if self.following and self.is_whole_here:
+            self.ends[len(self.curve)] = self.following.ending()
+
+    def _ends_here(self, trial: Trial) -> bool:
+        return trial.epochs == len(self.curve) and _is_whole(trial)
+
+    @property
+    def ended(self) -> bool:
+        """Whether a callback has ended it."""
+        return self.following is not None and self.following.ended
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is not trained any further."""
+        return self.ended or len(self.curve) >= self.last
+
+    @property
+    def ending(self) -> Ending:
+        """What it leaves if it ends here."""
+        return self.ends.get(len(self.curve), NOT_RESTORED)
+
+    @property
+    def is_whole_here(self) -> bool:
+        """Whether one of its trials ends here as its configuration says."""
+        return not self.error and (self.ended or any(map(self._ends_here, self.trials)))
+
+    @property
+    def error(self) -> str:
+        """What a callback raised, as one line."""
+        return self.following.error if self.following else ""
 
     @property
     def rows(self) -> tuple[int, int | None]:
@@ -141,6 +202,7 @@ def train_pack(
     going_on: Mapping[Hashable, Paused] | None = None,
     pauses: bool = False,
     deadline: float = math.inf,
+    folder: str = "",
 ) -> Iterator[Report]:
     """Train configurations that are expected to share a program.
 
@@ -174,6 +236,8 @@ def train_pack(
         Whether the last report has the states of all that ended well.
     deadline : float
         In seconds of `time.perf_counter`: what is not finished then is stopped after its epoch.
+    folder : str
+        The run's directory, for files that callbacks write.
 
     Yields
     ------
@@ -184,7 +248,7 @@ def train_pack(
     started = time.perf_counter()
     reporter = Reporter(keeper, trials)
     data = numbered(problem, data)
-    task = Task(problem, data, packing, nudge, keeper, going_on or {}, pauses, deadline)
+    task = Task(problem, data, packing, nudge, keeper, going_on or {}, pauses, deadline, folder)
     programs, others = _programs(task, trials)
     if len(programs) > 1 and not packing.drawn:  # perhaps for want of noise of strength 0
         drawn = replace(task, packing=replace(packing, drawn=True))
@@ -197,7 +261,9 @@ def train_pack(
         for member in members:
             member.seconds = looked * len(member.trials)
         for same in _by_start(task, _once(members)).values():
-            yield from _train(task, same, reporter)
+            left = [member for member in same if not _tell_ended(task, member, reporter)]
+            if left:
+                yield from _train(task, left, reporter)
             if reporter.due:
                 yield reporter.report()
     for trial, why in (each for each in others if not isinstance(each, Outcome)):
@@ -248,6 +314,7 @@ class Task:
     going_on: Mapping[Hashable, Paused] = field(default_factory=dict)
     pauses: bool = False
     deadline: float = math.inf
+    folder: str = ""
 
     @property
     def is_late(self) -> bool:
@@ -293,6 +360,7 @@ def _looks(
             continue
         try:
             steps, read = _look_or_remember(task, trial, twice)
+            callbacks = made_callbacks(task.problem, trial.configuration)
         except Unproven as error:
             left.pop(0)
             yield trial, str(error)
@@ -308,7 +376,9 @@ def _looks(
         if "epochs" in read:
             left = [each for each in own if each.meant != trial.meant]
             own = [each for each in own if each.meant == trial.meant]
-        yield Member(dict(trial.configuration), trial.seed, steps, own, fold=trial.fold)
+        with_own_paths(callbacks, task.folder, max(own, key=lambda each: each.epochs))
+        configuration = dict(trial.configuration)
+        yield Member(configuration, trial.seed, steps, own, fold=trial.fold, callbacks=callbacks)
 
 
 def _look_or_remember(task: Task, trial: Trial, twice: bool) -> tuple[Steps, Set[str]]:
@@ -374,6 +444,7 @@ def look_at(
         return steps_of(model, batch, scored, twice=twice, weigh=weigh), sizes.scored[0][1]
 
     steps, at_once = traced(scored_rows)
+    refuse_unpacked(made_callbacks(problem, configuration), steps.rate is not None)
     if like is None and scored_rows is None and not adds_up(model, steps, data, at_once):
         scored_rows = rows
         steps, _ = traced(scored_rows)
@@ -386,7 +457,8 @@ def _once(members: list[Member]) -> list[Member]:
     alike: dict[Any, list[Member]] = {}
     for member in members:
         numbers = [number.tobytes() for own in member.steps.numbers for number in own]
-        others = alike.setdefault((*member.rows, *numbers), [])
+        key = (*member.rows, described(member.callbacks), *numbers)
+        others = alike.setdefault(key, [])
         same = next((other for other in others if equal(member.steps, other.steps)), None)
         if same is None:
             others.append(member)
@@ -403,7 +475,11 @@ def _by_start(task: Task, members: list[Member]) -> dict[int, list[Member]]:
     for member in members:
         known = (task.going_on.get(task.packing.trajectory_of(trial)) for trial in member.trials)
         first = min(trial.epochs for trial in member.trials)
-        near = [paused for paused in known if paused is not None and paused.epochs < first]
+        near = [
+            paused
+            for paused in known
+            if paused is not None and paused.epochs < first + (paused.ended is not None)
+        ]
         origin = member.steps.origin if near else ""
         member.paused = next((paused for paused in near if paused.origin == origin), None)
         groups.setdefault(member.start, []).append(member)
@@ -414,8 +490,6 @@ def _train(task: Task, members: list[Member], reporter: Reporter) -> Iterator[Re
     """Train the members, or have `fit` train what cannot be vectorized."""
     at_once = MOST_AT_ONCE
     while True:
-        for member in members:
-            member.begin()
         try:
             yield from _run(task, members, at_once, reporter)
             return
@@ -447,6 +521,7 @@ def _by_fit(task: Task, trials: list[Trial], why: str, reporter: Reporter) -> It
                 paused=task.going_on.get(key),
                 pauses=task.pauses,
                 deadline=task.deadline,
+                folder=task.folder,
             )
             reporter.add([fitted.outcome], fitted.epoch_seconds)
             if fitted.paused is not None:
@@ -475,9 +550,10 @@ def program_of(task: Task, members: list[Member], *, dry: bool = False) -> Progr
         batch_size(members[0].configuration),
         epochs=sum(member.last - member.start for member in members if member.trials),
         problem=task.problem,
-        tests=not trials or any(map(_is_whole, trials)),
+        tests=not trials or any(map(_is_whole, trials)) or any(each.callbacks for each in members),
         apart=len({member.rows for member in members}) > 1,
         folds=[member.fold for member in members if member.fold is not None],
+        own=_set_apart(members),
         dry=dry,
     )
 
@@ -486,16 +562,30 @@ def _weigh(task: Task, member: Member) -> Weigh | None:
     return weigh_of(task.problem, task.data, member.configuration, member.fold)
 
 
+def _set_apart(members: list[Member]) -> list[int]:
+    """The variables that callbacks may set for a member by itself: weights and learning rates."""
+    if not any(member.callbacks for member in members):
+        return []
+    rates = {_rate(member) for member in members if sets_rates(member.callbacks)}
+    return [*range(members[0].steps.sizes[0]), *sorted(rates)]
+
+
+def _rate(member: Member) -> int:
+    """Where the learning rate of its optimizer is."""
+    assert member.steps.rate is not None
+    return member.steps.rate
+
+
 def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) -> Iterator[Report]:
     """Train all members, a block at a time, epoch by epoch."""
-    import jax
-
     started = time.perf_counter()
     order = sorted(members, key=lambda member: -member.last)
     program = program_of(task, order)
     blocks = program.blocks(len(order), at_once, order[0].last - order[0].start)
     states = [program.start(block) for block in blocks]
     for member in members:
+        member.begin(program.n_steps)
+        reporter.add(_outcome(member, trial) for trial in member.trials if member.error)
         member.seconds += (time.perf_counter() - started) / len(members)
     for epoch in range(order[0].start, order[0].last):
         begun = time.perf_counter()
@@ -505,7 +595,7 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
         shuffling = (time.perf_counter() - begun) / len(members)
         for i, block in enumerate(blocks):
             own = [order[k] for k in dict.fromkeys(block)]
-            if own[0].last <= epoch:
+            if all(member.is_over for member in own):
                 continue
             if task.is_late:
                 _stop(task, program, order, states, reporter)
@@ -513,21 +603,38 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
             begun = time.perf_counter()
             if program.apart:
                 batches = program.batches([rows[order[k].rows] for k in block], block)
-            states[i], logs = program.epoch(states[i], batches)
-            tests = program.test(states[i]) if _tested(own, epoch) else {}
-            logs, tests = jax.device_get((logs, tests))
+            places = [Place(task, program, states[i], j, each) for j, each in enumerate(own)]
+            places = _an_epoch(places, epoch, batches)
+            states[i] = places[0].state
             took = time.perf_counter() - begun
             program.took(len(block), took)
-            share = took / len(own) + shuffling
-            for j, member in enumerate(own):
-                if epoch < member.last:
-                    member.trained(_of_member(logs, j), share, _of_member(tests, j))
-                    _tell(task, member, Place(program, states[i], j), reporter)
+            share = took / len(places) + shuffling
+            for place in places:
+                place.member.epoch_seconds.append(share)
+                _tell(task, place, reporter)
             if (epoch, i) == (own[0].start + 1, 0):  # the first epoch has compiled the program
-                left = sum(max(0, member.last - epoch - 1) for member in members) * share
-                _compare_with_fit(task, program, own[0], left)
+                more = sum(max(0, member.last - epoch - 1) for member in members) * share
+                _compare_with_fit(task, program, own[0], more)
             if reporter.due:
                 yield reporter.report()
+
+
+def _an_epoch(places: Sequence[Place], epoch: int, batches: Any) -> list[Place]:
+    """Train a block an epoch: where the variables are now of those that were not over before it."""
+    import jax
+
+    program, state = places[0].program, places[0].state
+    places = [place for place in places if not place.member.is_over]
+    for place in places:
+        if place.member.following:
+            place.member.following.epoch_begins(epoch, place.variables)
+    state, logs = program.epoch(state, batches)
+    logs = jax.device_get(logs)
+    places = [replace(place, state=state) for place in places]
+    for place in places:
+        place.member.trained(_with_callbacks(place, epoch, logs))
+    _test(program, state, places)
+    return places
 
 
 def _rows(data: Data, seed: int, fold: int | None, epoch: int) -> np.ndarray:
@@ -542,27 +649,97 @@ def _rows(data: Data, seed: int, fold: int | None, epoch: int) -> np.ndarray:
 class Place:
     """Where the variables of a member are: in a block's state, at a place."""
 
+    task: Task
     program: Program
     state: State
     j: int
+    member: Member
+
+    @property
+    def variables(self) -> Variables:
+        """What the member's callbacks read and set."""
+        program, state, j = self.program, self.state, self.j
+        return Variables(
+            get=lambda: program.weights(state, j),
+            rate=lambda: program.value(state, _rate(self.member), j),
+            set_rate=lambda value: program.set_value(state, _rate(self.member), j, value),
+            model=lambda: self.model(NOT_RESTORED, optimizer=True),
+        )
+
+    def weights(self, ending: Ending) -> Weights:
+        """The weights as after the last epoch, or as the member restores them."""
+        values = self.program.weights(self.state, self.j)
+        return _weights_of(values, self.member.steps, ending)
+
+    def model(self, ending: Ending, *, optimizer: bool) -> Any:
+        """A compiled model with these weights, not finished as `fit` does behind the last epoch."""
+        task, trial = self.task, self.member.trials[0]
+        weights = replace(self.weights(ending), finished=True)
+        return trained_model(task.problem, task.data, trial, weights, optimizer=optimizer)
 
 
-def _tested(members: Sequence[Member], epoch: int) -> bool:
-    """Whether one of them ends with this epoch as its configuration says."""
-    trials = (trial for member in members for trial in member.trials)
-    return any(trial.epochs == epoch + 1 and _is_whole(trial) for trial in trials)
+def _with_callbacks(place: Place, epoch: int, logs: Mapping[str, Any]) -> dict[str, float]:
+    """A member's logs of an epoch, once its callbacks have seen and perhaps added to them."""
+    own = {name: float(np.float32(values[place.j])) for name, values in logs.items()}
+    if place.member.following is None:
+        return own
+    return place.member.following.epoch_ends(epoch, own, place.variables)
 
 
-def _tell(task: Task, member: Member, place: Place, reporter: Reporter) -> None:
+def _test(program: Program, state: State, places: Sequence[Place]) -> None:
+    """Score on the test data the members that end here, with the weights that each leaves."""
+    import jax
+
+    ending = [place for place in places if place.member.is_whole_here]
+    restored = {
+        place.j: weights for place in ending if (weights := place.member.ending.weights) is not None
+    }
+    if restored and not program.finishes:
+        state = program.with_weights(state, restored)
+    scores = jax.device_get(program.test(state)) if ending else {}
+    for place in ending if scores else ():
+        tests = _of_member(scores, place.j)
+        if place.j in restored and program.finishes:  # which changes no restored weights
+            trial, model = place.member.trials[0], place.model(place.member.ending, optimizer=False)
+            tests = evaluated(model, Split(place.task.data["test"]).batches(trial.batch_size))
+        place.member.tests[len(place.member.curve)] = tests
+
+
+def _tell_ended(task: Task, member: Member, reporter: Reporter) -> bool:
+    """Report the trials of a member that a callback had ended before; whether it is such a one."""
+    paused = member.paused
+    if paused is None or paused.ended is None:
+        return False
+    member.begin()
+    assert member.following is not None
+    member.following.ended = True
+    member.ends[len(member.curve)] = member.following.ending()
+    member.tests[len(member.curve)] = paused.ended
+    weights = functools.partial(_weights_of, paused.variables, member.steps, member.ending)
+    reporter.add((_outcome(member, trial) for trial in member.trials), (), weights)
+    for trial in member.trials if task.pauses else ():
+        reporter.pause(task.packing.trajectory_of(trial), paused)
+    return True
+
+
+def _tell(task: Task, place: Place, reporter: Reporter) -> None:
     """Report an epoch of a member, and the trials that end with it."""
-    finished = [trial for trial in member.trials if trial.epochs == len(member.curve)]
+    member = place.member
+    length = len(member.curve)
+    finished = [
+        trial
+        for trial in member.trials
+        if trial.epochs == length or (member.ended and trial.epochs > length)
+    ]
     reporter.add(
         (_outcome(member, trial) for trial in finished),
         member.epoch_seconds[-1:],
-        functools.partial(_weights, place.program, place.state, place.j),
+        functools.partial(place.weights, member.ending),
     )
-    if len(member.curve) == member.last:
-        _pause(task, member, place, reporter)
+    if member.is_over:
+        _pause(task, place, reporter)
+        if member.following:
+            member.following.close()
 
 
 def _stop(
@@ -575,15 +752,19 @@ def _stop(
     """Tell how far all have come that are not finished."""
     for state in states:
         for j, member in enumerate(members[k] for k in dict.fromkeys(state.members)):
+            if member.is_over:
+                continue
             left = [trial for trial in member.trials if trial.epochs > len(member.curve)]
             reporter.add(_outcome(member, trial) for trial in left)
-            if left:
-                _pause(task, member, Place(program, state, j), reporter)
+            _pause(task, Place(task, program, state, j, member), reporter)
+            if member.following:
+                member.following.close()
 
 
-def _pause(task: Task, member: Member, place: Place, reporter: Reporter) -> None:
+def _pause(task: Task, place: Place, reporter: Reporter) -> None:
     """Have a member's state reported, if it is asked for and the member has not diverged."""
-    if not task.pauses or not member.curve or _diverged(member.curve):
+    member = place.member
+    if not task.pauses or not member.curve or member.error or _diverged(member.curve):
         return
     paused = Paused(
         len(member.curve),
@@ -591,6 +772,8 @@ def _pause(task: Task, member: Member, place: Place, reporter: Reporter) -> None
         list(member.curve),
         list(member.epoch_seconds),
         member.steps.origin,
+        member.following.state if member.following else b"",
+        member.tests.get(len(member.curve), {}) if member.ended else None,
     )
     for trial in member.trials:
         reporter.pause(task.packing.trajectory_of(trial), paused)
@@ -631,12 +814,12 @@ def _compare_with_fit(task: Task, program: Program, member: Member, left: float)
         )
 
 
-def _weights(program: Program, state: State, j: int) -> Weights:
-    """The weights of the j-th member of a block, after the epoch that was trained last."""
-    trainable, non_trainable, _, _ = program.sizes
-    values, stop = program.weights(state, j), trainable + non_trainable
-    paths = program.paths[trainable:stop]
-    return Weights(values[:trainable], values[trainable:stop], values[stop:], paths, finished=False)
+def _weights_of(values: Sequence[np.ndarray], steps: Steps, ending: Ending) -> Weights:
+    """The weights among variables, or those that are restored in their place."""
+    trainable, stop = steps.sizes[0], steps.sizes[0] + steps.sizes[1]
+    kept = values if ending.weights is None else ending.weights
+    paths, finished = steps.paths[trainable:stop], ending.weights is not None
+    return Weights(kept[:trainable], kept[trainable:stop], values[stop:], paths, finished)
 
 
 def _of_member(scores: Mapping[str, Any], i: int) -> dict[str, float]:
@@ -646,6 +829,8 @@ def _of_member(scores: Mapping[str, Any], i: int) -> dict[str, float]:
 
 def _outcome(member: Member, trial: Trial) -> Outcome:
     """The trial's part of its trajectory, billed only for epochs beyond the next shorter trial."""
+    if member.error:
+        return Outcome(trial, "failed", ENGINE, "jax", error=member.error)
     last = min(trial.epochs, len(member.curve))
     shorter = max((each.epochs for each in member.trials if each.epochs < trial.epochs), default=0)
     sharing = sum(each.epochs == trial.epochs for each in member.trials)
@@ -657,7 +842,9 @@ def _outcome(member: Member, trial: Trial) -> Outcome:
             return Outcome(
                 trial, "diverged", ENGINE, "jax", {}, curve[: i + 1], seconds, epoch_seconds, error,
             )  # fmt: skip
-    whole = last == trial.epochs and _is_whole(trial)
-    metrics = score_metrics(curve[-1], member.tests.get(last, {}) if whole else {}) if curve else {}
+    whole = (last == trial.epochs and _is_whole(trial)) or member.ended
+    best = member.ends.get(last, NOT_RESTORED).epoch if whole else None
+    tests = member.tests.get(last, {}) if whole else {}
+    metrics = score_metrics(curve[-1 if best is None else best], tests) if curve else {}
     status: Status = "ok" if whole else "stopped"
     return Outcome(trial, status, ENGINE, "jax", metrics, curve, seconds, epoch_seconds)

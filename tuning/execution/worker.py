@@ -59,6 +59,8 @@ class Job:
         What a trial may take.
     nudged : bool
         Whether trainings begin with weights moved by a rounding error.
+    folder : str
+        The run's directory, where callbacks write their files.
     """
 
     seed: int
@@ -68,6 +70,7 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     nudged: bool = False
+    folder: str = ""
 
     @property
     def packs(self) -> bool:
@@ -287,9 +290,13 @@ def states_apart(report: Report) -> tuple[Told, list[Paused]]:
 def sizes(report: Report) -> list[tuple[StateSize, Paused]]:
     """The paused trainings of a report, with what a driver knows of each."""
     return [
-        (StateSize(training, state.epochs, sum(each.nbytes for each in state.variables)), state)
+        (StateSize(training, state.epochs, _bytes_of(state)), state)
         for training, state in report.paused.items()
     ]
+
+
+def _bytes_of(state: Paused) -> int:
+    return int(sum(each.nbytes for each in state.variables)) + len(state.callbacks)
 
 
 class KeptWorker:
@@ -408,6 +415,7 @@ def _train_on(problem: Problem, data: Data, trials: list[Trial], how: _How) -> I
             going_on=how.going_on,
             pauses=how.pauses,
             deadline=how.deadline,
+            folder=job.folder,
         )
     else:
         from tuning.engines.fit import fit_on
@@ -427,6 +435,7 @@ def _train_on(problem: Problem, data: Data, trials: list[Trial], how: _How) -> I
                 paused=how.going_on.get(key) if safe else None,
                 pauses=how.pauses and safe,
                 deadline=how.deadline,
+                folder=job.folder,
             )
             if fitted.paused is not None:
                 states[key] = fitted.paused
@@ -500,6 +509,7 @@ def look(
         otherwise a packing with a reason.
     """
     from tuning.compatibility.keras import better, describe
+    from tuning.engines.callbacks import made_callbacks
     from tuning.engines.fit import score_names
     from tuning.engines.foreign import reason, remedy
     from tuning.engines.models import compiled_model
@@ -514,6 +524,7 @@ def look(
     errors = []
     for configuration in probed(problem.space):
         try:
+            made_callbacks(problem, configuration)
             model = build(configuration)
             own = data_of(problem, data, configuration)
             training_weights(problem, own, configuration)
@@ -562,6 +573,7 @@ def _packing(
     known: Packing | None,
 ) -> Packing:
     """The programs that the problem's configurations share, or the reason why they cannot."""
+    from tuning.engines.callbacks import axes_read
     from tuning.engines.vectorized import look_at, try_out
     from tuning.packing.axes import discover, still_holds
 
@@ -580,7 +592,9 @@ def _packing(
     try:
         if known is not None:
             return known if still_holds(known, problem.space, look, base) else UNPACKED
-        found = discover(shares(problem.space, n)[place], look, base, axes_of_data(data))
+        reads = functools.partial(axes_read, problem)
+        own_share = shares(problem.space, n)[place]
+        found = discover(own_share, look, base, reads, of_data=axes_of_data(data))
         if not found.reason and not place:
             own = data_of(problem, data, base)
             doubtful, once = try_out(problem, own, base, job.seed)

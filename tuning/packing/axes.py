@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import math
 import sys
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -24,6 +24,8 @@ from tuning.trial import Trial, epochs, point_of
 
 Kind: TypeAlias = Literal["structural", "lifted", "fidelity"]
 Program: TypeAlias = tuple[Hashable, ...]
+
+OF_CALLBACKS = "an argument of callbacks"
 
 
 @dataclass(frozen=True)
@@ -209,8 +211,21 @@ Look: TypeAlias = Callable[..., Steps]
 """Builds and traces a configuration's model: of (configuration, drawn, twice=False)."""
 
 
+Reads: TypeAlias = Callable[[Configuration], Set[str]]
+"""The axes that the callbacks of a configuration read."""
+
+
+def reads_none(configuration: Configuration) -> Set[str]:
+    """Of a problem without callbacks."""
+    return frozenset()
+
+
 def discover(
-    space: Space, look: Look, base: Configuration, of_data: Collection[str] = ()
+    space: Space,
+    look: Look,
+    base: Configuration,
+    reads: Reads = reads_none,
+    of_data: Collection[str] = (),
 ) -> Packing:
     """Find what each axis is, by tracing the model along it and comparing.
 
@@ -227,6 +242,8 @@ def discover(
         trace twice; returns what the model does, as `tuning.packing.sameness.steps_of`.
     base : dict
         The configuration to vary: one whose model builds.
+    reads : callable
+        Which axes the callbacks of a configuration read.
     of_data : collection of str
         Axes that `load_data` reads: no two values of one share a program.
 
@@ -242,9 +259,10 @@ def discover(
     if first.key != again.key or not equal(first, again):
         return Packing(reason="build_model does not build the same model twice")
     values = {name: looked_at(parameter) for name, parameter in space.parameters.items()}
-    packing = _along(space, look, base, first, of_data=of_data, drawn=False)
+    packing = _along(space, look, base, first, reads, of_data=of_data, drawn=False)
     if any(len(axis.classes) > 1 and 0 in values[name] for name, axis in packing.axes.items()):
-        drawn = _along(space, look, base, look(base, True), of_data=of_data, drawn=True)
+        steps = look(base, True)
+        drawn = _along(space, look, base, steps, reads, of_data=of_data, drawn=True)
         if _programs(drawn, values) < _programs(packing, values):
             return drawn
     return packing
@@ -289,6 +307,7 @@ def _along(
     look: Look,
     base: Configuration,
     first: Steps,
+    reads: Reads,
     *,
     of_data: Collection[str],
     drawn: bool,
@@ -319,7 +338,7 @@ def _along(
         if compared is None:
             axes[name] = Axis("structural", _why_unknown(variants), {})
             continue
-        axis = _axis(name, compared, variants)
+        axis = _axis(name, compared, variants, of_callbacks=name in reads(own_base))
         is_range = len(values) < len(parameter.values or range(sys.maxsize))
         axes[name] = _of_range(axis, values, compared, variants) if is_range else axis
     return Packing(axes, parameters=first.parameters, drawn=drawn, step=first.digest)
@@ -350,7 +369,9 @@ def _of_range(
     return replace(axis, sizes=sizes, others=others, is_range=bool(sizes))
 
 
-def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axis:
+def _axis(
+    name: str, first: Steps, variants: Mapping[Value, Steps | str], *, of_callbacks: bool
+) -> Axis:
     """The kind of an axis, from the traces of its values' models."""
     traced = {value: steps for value, steps in variants.items() if isinstance(steps, Steps)}
     sizes = {
@@ -367,6 +388,8 @@ def _axis(name: str, first: Steps, variants: Mapping[Value, Steps | str]) -> Axi
         why = unproven or structural_difference(first, different[0])
         return Axis("structural", why, classes, sizes)
     moved = lifted_difference(list(traced.values()))
+    if of_callbacks:
+        return Axis("lifted", f"{moved}, and an argument of callbacks" if moved else OF_CALLBACKS)
     if name == "epochs" and not moved:
         return Axis("fidelity", "the model is the same; longer trainings pass through shorter")
     return Axis("lifted", moved or "it leaves the model as it is")

@@ -23,12 +23,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuning.compatibility.keras import build_state, in_floats, own_loop, runs_python
+from tuning.compatibility.keras import (
+    build_state,
+    directions,
+    in_floats,
+    learning_rate_place,
+    own_loop,
+    runs_python,
+)
 from tuning.packing.trace import Trace, Unproven, trace
 
 if TYPE_CHECKING:
@@ -59,6 +66,10 @@ class Steps:
         That it trains.
     scored_rows : int, optional
         Rows of a batch that scores, where the model takes no other number.
+    rate : int, optional
+        The place in `state` of the optimizer's learning rate; None where that is a schedule.
+    directions : dict
+        For callbacks: see `tuning.compatibility.keras.directions`.
     """
 
     train: Trace
@@ -72,6 +83,8 @@ class Steps:
     logs: tuple[str, ...]
     parameters: int
     scored_rows: int | None = None
+    rate: int | None = None
+    directions: dict[str, str | None] = field(default_factory=dict)
 
     @property
     def traces(self) -> tuple[Trace, Trace, Trace, Trace]:
@@ -152,6 +165,7 @@ def steps_of(
     test, test_logs = _step(model.test_step, [state[0], state[1], state[3]], scored, scores, 1)
     if train_logs != test_logs:
         raise Unproven("its own train_step and test_step log different things")
+    rate = learning_rate_place(model)
     return Steps(
         train,
         test,
@@ -163,6 +177,8 @@ def steps_of(
         scores,
         train_logs,
         sum(variable.value.size for variable in groups[0]),
+        rate=None if rate is None else len(state[0]) + len(state[1]) + rate,
+        directions=directions(model),
     )
 
 

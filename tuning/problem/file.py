@@ -11,6 +11,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tuning.compatibility.keras import let_tensorflow_come_back
 from tuning.errors import TuningError, first_line
@@ -138,8 +139,15 @@ def _run(file: ProblemFile) -> Problem:
         getattr(module, "folds", None),
         class_weight=getattr(module, "class_weight", None),
         sample_weight=getattr(module, "sample_weight", None),
+        callbacks=_callbacks_of(module),
     )
     return check_problem(problem, where)
+
+
+def _callbacks_of(module: types.ModuleType) -> Any:
+    """The file's callbacks; what it imports by that name is a module of Keras."""
+    found = getattr(module, "callbacks", None)
+    return None if isinstance(found, types.ModuleType) else found
 
 
 def _execute(file: ProblemFile, module: types.ModuleType) -> None:

@@ -25,7 +25,9 @@ from tuning.problem.problem import (
     DEFAULT_METRIC,
     Mode,
     Problem,
+    callbacks_fault,
     check_problem,
+    copies_of,
     takes_configuration,
 )
 from tuning.problem.reached import ROOT, Reached, is_installed, is_plain, is_users, reached
@@ -35,6 +37,7 @@ from tuning.space.space import Configuration, Space
 
 LARGE = 2**20  # bytes of an array that the processes of a machine share, read-only
 LOADER = "load_data"
+CALLBACKS = "callbacks"
 
 Sent: TypeAlias = (
     "tuple[Callable[[Configuration], Any], Mapping[str, Mapping[Value, Any]], Mapping[str, Any]]"
@@ -56,6 +59,7 @@ def problem_of(
     references: Any = (),
     class_weight: Any = None,
     sample_weight: Any = None,
+    callbacks: Any = None,
     name: str = "search",
 ) -> Problem:
     """A problem made of functions and data of this process.
@@ -81,7 +85,7 @@ def problem_of(
     folds, groups
         How rows are cut for cross-validation, and the group of each: see
         `tuning.problem.folds.in_folds`.
-    metric, mode, references, class_weight, sample_weight
+    metric, mode, references, class_weight, sample_weight, callbacks
         Those of `Problem`.
     name : str
         What messages and the manifest call the problem.
@@ -98,12 +102,15 @@ def problem_of(
         raise TuningError(
             f"{where}: build_model has to be a function, not {type(build_model).__name__}"
         )
+    if fault := callbacks_fault(callbacks):
+        raise TuningError(f"{where}: callbacks {fault}")
     loads = takes_configuration(loader)
     given = {"class_weight": class_weight, "sample_weight": sample_weight}
     weighing = {key: value for key, value in given.items() if value is not None}
-    found = reached(build_model, _named(space) | weighing | ({LOADER: data} if loads else {}))
-    others = weighing | ({LOADER: loader} if loads else {})
-    sent = build_model, dict(space.named_values), others
+    others = weighing | ({} if callbacks is None else {CALLBACKS: callbacks})
+    named = _named(space) | weighing | _of_callbacks(callbacks) | ({LOADER: data} if loads else {})
+    found = reached(build_model, named)
+    sent = build_model, dict(space.named_values), others | ({LOADER: loader} if loads else {})
     known, pickled, buffers = _pickled(sent, found, f"{ROOT} or {LOADER}" if loads else ROOT)
     folds = list(folds) if isinstance(folds, Iterator) else folds
     functions = Functions(
@@ -121,9 +128,23 @@ def problem_of(
         pickled,
         buffers,
         {key: None if callable(value) else value for key, value in weighing.items()},
+        callbacks is not None,
     )
     known_parts = functions, space, loader, build_model, metric, mode, references, folds
-    return check_problem(Problem(*known_parts, **weighing), where)
+    return check_problem(Problem(*known_parts, callbacks=callbacks, **weighing), where)
+
+
+def _of_callbacks(callbacks: Any) -> dict[str, Any]:
+    """The callbacks, and of those in a list the values that they were made with, by name."""
+    if callbacks is None:
+        return {}
+    found = {"callbacks": callbacks}
+    for i, each in enumerate(() if callable(callbacks) else callbacks):
+        own = f"callbacks[{i}].{type(each).__name__}"
+        for name, value in vars(each).items():
+            if not name.startswith("_") and name not in ("model", "params"):
+                found[f"{own}.{name}"] = value
+    return found
 
 
 def _named(space: Space) -> dict[str, Any]:
@@ -163,6 +184,8 @@ class Functions:
         The bytes of large arrays, apart from the rest so that nobody copies them.
     weighing : dict
         The problem's ``class_weight`` or ``sample_weight``, if it has one; None for a function.
+    has_callbacks : bool
+        Whether there are callbacks in what is pickled.
     """
 
     name: str = field(compare=False)
@@ -179,6 +202,7 @@ class Functions:
     pickled: bytes = field(compare=False, repr=False)
     buffers: tuple[Any, ...] = field(compare=False, repr=False)
     weighing: dict[str, Any] = field(compare=False, default_factory=dict)
+    has_callbacks: bool = field(default=False, compare=False)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
@@ -204,8 +228,14 @@ class Functions:
             self.mode,
             self.references,
             self.folds,
+            callbacks=self.callbacks if self.has_callbacks else None,
             **weighing,
         )
+
+    def callbacks(self, configuration: Configuration) -> Any:
+        """The callbacks of a training, of those that were pickled."""
+        given = _unpickled(self)[2][CALLBACKS]
+        return given(configuration) if callable(given) else copies_of(given)
 
     def build_model(self, configuration: Configuration) -> Any:
         """The model of a configuration, by the function that was pickled."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
@@ -100,6 +101,9 @@ class Problem:
     sample_weight : "balanced" or callable, optional
         A function of (x, y) of the training rows that returns their weights. An axis of this name
         has the same effect. Weights that are known are the third of a split.
+    callbacks : list of keras.callbacks.Callback or callable, optional
+        Of every training: a list, of which each has copies, or a function of the configuration
+        that returns a list.
     """
 
     code: Code
@@ -112,6 +116,7 @@ class Problem:
     folds: Any = None
     class_weight: Any = None
     sample_weight: Any = None
+    callbacks: Any = None
 
     @property
     def weighs(self) -> bool:
@@ -184,6 +189,8 @@ def check_problem(problem: Problem, where: str) -> Problem:
         )
     if problem.mode not in ("max", "min", None):
         raise TuningError(f"{where}: mode has to be 'max' or 'min', not {quoted(problem.mode)}")
+    if fault := callbacks_fault(problem.callbacks):
+        raise TuningError(f"{where}: callbacks {fault}")
     if not isinstance(references, list | tuple):
         raise TuningError(f"{where}: references has to be a list, not {type(references).__name__}")
     for reference in references:
@@ -203,6 +210,30 @@ def axes_fault(space: Space) -> str:
         for value in values:
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 return f"axis {axis!r} takes whole numbers from 1, not {value!r}"
+    return ""
+
+
+def copies_of(callbacks: Sequence[Any]) -> list[Any]:
+    """Callbacks of their own for a training, without the model that they may have seen before."""
+    found = []
+    for each in callbacks:
+        own = copy.copy(each)
+        own._model = None
+        found.append(copy.deepcopy(own))
+    return found
+
+
+def callbacks_fault(callbacks: Any) -> str:
+    """The fault of a problem's callbacks, in a few words; empty if there is none."""
+    if callbacks is None or (callable(callbacks) and not isinstance(callbacks, type)):
+        return ""
+    if not isinstance(callbacks, list | tuple):
+        kind = type(callbacks).__name__
+        return f"has to be a list of Keras callbacks, or a function that returns one, not {kind}"
+    for each in callbacks:
+        bases = {(base.__module__.partition(".")[0], base.__name__) for base in type(each).__mro__}
+        if ("keras", "Callback") not in bases:
+            return f"has to be a list of Keras callbacks, but has a {type(each).__name__}"
     return ""
 
 

@@ -17,10 +17,10 @@ READ = (
     "folds",
     "class_weight",
     "sample_weight",
+    "callbacks",
 )
 OF_FIT = (
     "batch_size",
-    "callbacks",
     "compile_kwargs",
     "epochs",
     "fit_kwargs",
@@ -69,6 +69,12 @@ def unread_name(text: str) -> str:
             hint = f"; did you mean {near[0]!r}?" if near else ", nor does anything in the file"
             return f"tuning does not use {name!r}{hint}"
     return ""
+
+
+def kind_of_name(text: str, name: str) -> str:
+    """``function`` or ``value``, as a problem file gives a name to; empty if it does not."""
+    kinds = dict(_bound(ast.parse(text).body))
+    return ("value" if kinds[name] else "function") if name in kinds else ""
 
 
 def _bound(body: list[ast.stmt]) -> Iterator[tuple[str, bool]]:

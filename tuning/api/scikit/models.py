@@ -250,7 +250,7 @@ class KerasModel(Estimator):
             engine=self.engine,
             backend=self.backend,
             cache=self.cache,
-            progress=self.verbose > 0,
+            show_progress=self.verbose > 0,
         )
         row = results.trials.iloc[0]
         if row["status"] != "ok":

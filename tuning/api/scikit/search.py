@@ -359,7 +359,7 @@ class KerasSearchCV(Estimator):
             **{name: getattr(self, name) for name in same},
             "seed": seed,
             "workers": _workers(self.n_jobs),
-            "progress": self.verbose > 0,
+            "show_progress": self.verbose > 0,
         }
 
     def _model(self, config: dict[str, Any], seed: int) -> KerasModel:
