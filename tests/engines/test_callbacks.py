@@ -469,6 +469,7 @@ def test_a_search_from_python(tmp_path):
     assert np.allclose(table.set_index("trial").val_loss, lowest)
     scores = results.best_model().evaluate(*DATA["validation"], verbose=0, return_dict=True)
     assert scores["loss"] == pytest.approx(table.val_loss.min(), rel=1e-4)
+    assert "callbacks=callbacks(config)," in results.how_to_repeat(results.best().iloc[0])
     with pytest.raises(tuning.TuningError, match="callbacks"):
         search(callbacks=[EarlyStopping(patience=2)])
     assert len(search(callbacks=callbacks).trials) == len(table)
