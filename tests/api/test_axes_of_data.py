@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import TimeSeriesSplit
 
 import tuning
+from tests.conftest import REPOSITORY
 from tuning import Float, TuningError
 from tuning.execution.loop import Progress
 
@@ -234,7 +234,7 @@ def test_a_run_goes_on_with_the_same_data_alone(features, tmp_path):
     asked = {"data": loader, "out": tmp_path / "run"}
     write(0)
     with pytest.raises(KeyboardInterrupt):
-        search(**asked, callbacks=[Stop()])
+        search(**asked, progress=[Stop()])
     assert 0 < len(tuning.open(tmp_path / "run").trials) < 5
     write(1)
     with pytest.raises(TuningError, match="the problem's data has changed"):
@@ -268,7 +268,7 @@ def load_data(config):
     "how", [("tuning", "run"), pytest.param(("run_ray.py",), marks=pytest.mark.slow)]
 )
 def test_a_problem_file_loads_in_the_workers_and_few_times(how, run, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([os.getcwd(), *os.sys.path]))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     (tmp_path / "mine.py").write_text(FILE)
     done = run(*how, "--problem", tmp_path / "mine.py", "--random", 0, "--sweep", "all",
                "--workers", 2, "--out", "r")  # fmt: skip
@@ -287,7 +287,7 @@ def test_a_problem_file_loads_in_the_workers_and_few_times(how, run, tmp_path, m
 
 
 def test_explain_says_which_axes_the_data_reads(run, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     monkeypatch.setenv("COLUMNS", "160")
     (tmp_path / "mine.py").write_text(FILE)
     done = run("tuning", "explain", "--problem", tmp_path / "mine.py")

@@ -12,10 +12,11 @@ from tests.conftest import PROBLEMS, REPOSITORY, TINY, changed, fit, packing_of,
 from tests.plain import train_plainly
 from tuning.engines.fit import score_names
 from tuning.engines.models import compiled_model
-from tuning.execution.worker import PROBES, Job, probe
+from tuning.execution.worker import Job, probe
 from tuning.packing.axes import Packing
 from tuning.problem.file import load_problem
 from tuning.problem.problem import load_data
+from tuning.space.near import PROBES
 
 pytestmark = pytest.mark.usefixtures("worker")
 

@@ -125,8 +125,8 @@ def test_no_more_are_kept_than_asked_for_by_each_strategy(tiny, monkeypatch):
         both[trial.key] = (*both.get(trial.key, ()), ("b", trial.number + 100))
     keep = Keep("val_loss", "min", n=2, wanted=both)
     copied = []
-    weights = vectorized._weights
-    monkeypatch.setattr(vectorized, "_weights", lambda *a: copied.append(a) or weights(*a))
+    weights = vectorized._weights_of
+    monkeypatch.setattr(vectorized, "_weights_of", lambda *a: copied.append(a) or weights(*a))
     outcomes, models = kept(problem, data, trials, packing, keep)
     for name, group in (("a", first), ("b", second)):
         ranked = sorted(group, key=lambda t: (value_of(outcomes, t)["val_loss"], t.number))

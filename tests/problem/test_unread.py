@@ -55,6 +55,6 @@ def test_names_of_the_files_own_pass(text):
 
 def test_the_file_is_refused_in_one_sentence(tmp_path):
     path = tmp_path / "mine.py"
-    path.write_text("callbacks = []\n")
+    path.write_text("steps_per_epoch = 3\n")
     with pytest.raises(TuningError, match=r"^problem file mine.py: tuning does not use"):
         load_problem(str(path))

@@ -23,7 +23,9 @@ from tuning.errors import RunStopped, TuningError
 from tuning.execution import worker
 from tuning.execution.quiet import quiet
 from tuning.execution.supervisor import tell
+from tuning.packing.axes import Packing
 from tuning.problem.folds import folds_of
+from tuning.problem.problem import Problem
 from tuning.problem.variants import searched_data
 from tuning.report.terminal import duration, print_table, say
 from tuning.report.text import size_text
@@ -132,23 +134,28 @@ def print_explanation(request: Request, console: Console, errors: Console) -> No
         job = worker.Job(settings.seed, settings.backend)
         found = worker.probe(problem, data, job, True)
     worker.after_probe(problem, job, found)
-    if found.packing.reason:
+    _print_packing(found.packing, problem, console)
+
+
+def _print_packing(packing: Packing, problem: Problem, console: Console) -> None:
+    """Print which axes share programs, and what else holds for all of them."""
+    if packing.reason:
         say(
             console,
             f"Problem {problem.name}: no two configurations can share a program, so each goes "
-            f"through Keras' fit: {found.packing.reason}.",
+            f"through Keras' fit: {packing.reason}.",
         )
         return
     console.print(f"Problem {problem.name}: what its configurations share")
-    for table in explanation_tables(found.packing, problem.space):
+    for table in explanation_tables(packing, problem.space):
         print_table(console, table)
-    if said := said_of_frozen(found.packing):
+    if said := said_of_frozen(packing):
         say(console, said)
-    if found.packing.doubtful:
+    if packing.doubtful:
         say(
             console,
             f"Its models have operations that may be slow in a pack "
-            f"({', '.join(found.packing.doubtful)}): a few steps of each program are compared with "
+            f"({', '.join(packing.doubtful)}): a few steps of each program are compared with "
             "those of Keras' fit on JAX, and what is faster trains it.",
         )
 
