@@ -130,6 +130,7 @@ WINDOWS = {"batch_size": [BATCH], "window": [3, 6], "rate": [0.05, 0.1], "epochs
 OF_WINDOWS = {"metric": "val_loss", "trials": 4}
 
 
+@pytest.mark.slow
 def test_each_window_length_is_cut_into_folds_of_its_own():
     how = TimeSeriesSplit(2)
     results = search(recurrent, WINDOWS, windows, folds=how, **OF_WINDOWS)
@@ -144,6 +145,7 @@ def test_each_window_length_is_cut_into_folds_of_its_own():
         assert row["val_loss"] == pytest.approx(alone["val_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_folds_and_what_load_data_uses_are_sent_to_workers():
     length = 200
 

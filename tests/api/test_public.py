@@ -78,6 +78,7 @@ def test_a_script_gets_tables_and_the_best_model_and_leaves_nothing(tmp_path):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_the_process_of_the_user_keeps_what_is_its_own(tmp_path):
     """Its Keras and its backend, its random numbers, and its Ray."""
     before = """

@@ -218,6 +218,7 @@ def test_three_classes(build_model):
     assert found.score(IRIS, SPECIES) == expected
 
 
+@pytest.mark.slow
 def test_logits_become_probabilities():
     found = search(two_logits, n_iter=1).fit(CANCER, KINDS)
     logits = found.best_estimator_.model_.predict(CANCER, verbose=0)[:, 0].astype(float)
@@ -272,6 +273,7 @@ def test_it_works_in_a_pipeline_and_in_cross_validation():
     assert pipeline.set_params(kerassearchcv__n_iter=2)[-1].n_iter == 2
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_rows_in_training():
     """Of a single fold, too."""
     fold = np.arange(150), np.arange(150, 200)
@@ -298,6 +300,7 @@ def test_groups_reach_the_splitter():
         found.predict(CANCER)
 
 
+@pytest.mark.slow
 def test_a_grid_and_a_function_that_refits():
     found = search(two, strategy="grid", refit=lambda table: 3).fit(CANCER, KINDS)
     assert len(found.cv_results_["params"]) == 8

@@ -48,6 +48,7 @@ def test_a_dict_a_function_and_an_axis_are_the_same():
     assert np.abs(scores(search()) - scores(given)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_workers_have_the_functions_by_value():
     """Also the engine `fit`, and a strategy that has trainings go on."""
     axes = {"rare": [1.0, 2.0, 4.0, 8.0], "epochs": [2]}

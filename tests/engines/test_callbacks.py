@@ -502,6 +502,7 @@ def test_a_progress_among_callbacks_is_refused():
         tuning.search(build_model, {"epochs": [1]}, DATA, callbacks=[tuning.Progress()])
 
 
+@pytest.mark.slow
 def test_the_command_with_a_problem_file(tmp_path):
     path = tmp_path / "stopping.py"
     path.write_text(
