@@ -262,6 +262,15 @@ def test_regression(columns):
     assert not hasattr(found, "classes_")
 
 
+def test_several_scores_that_are_added_to_the_model():
+    x, y = load_diabetes(return_X_y=True)
+    names = ["r2", "neg_mean_absolute_error"]
+    several = search(number, cv=KFold(2), scoring=names, refit="r2").fit(x, y / 100).cv_results_
+    for name in names:
+        own = search(number, cv=KFold(2), scoring=name).fit(x, y / 100).cv_results_
+        np.testing.assert_allclose(several[f"mean_test_{name}"], own["mean_test_score"], 1e-4)
+
+
 @pytest.mark.slow
 def test_it_works_in_a_pipeline_and_in_cross_validation():
     asked = search(two, n_iter=1)

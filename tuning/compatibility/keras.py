@@ -327,6 +327,7 @@ def add_metric(model: keras.Model, metric: keras.Metric) -> bool:
         them: it is left as it was.
     """
     from keras.src.trainers.compile_utils import CompileMetrics
+    from keras.src.utils.tracking import DotNotTrackScope
 
     compiled = model._compile_metrics
     given = getattr(compiled, "_user_metrics", None) or []
@@ -335,7 +336,8 @@ def add_metric(model: keras.Model, metric: keras.Metric) -> bool:
         return False
     weighted = getattr(compiled, "_user_weighted_metrics", None)
     names = getattr(compiled, "output_names", None)
-    model._compile_metrics = CompileMetrics([*given, metric], weighted, output_names=names)
+    with DotNotTrackScope():  # or it stays among the model's metrics when another is added
+        model._compile_metrics = CompileMetrics([*given, metric], weighted, output_names=names)
     return True
 
 
