@@ -177,8 +177,10 @@ def test_in_equal_time_the_better_one_has_won_and_how_often_it_would_is_said():
     assert "At an equal budget of 2 trials" in unknown[-1]
 
 
-def test_a_trial_that_time_has_stopped_counts_the_epochs_that_it_had():
-    rows = results([0.5, 0.6], []).assign(trained_epochs=[4, 3], status=["ok", "stopped"])
+@pytest.mark.parametrize("status", ["ok", "stopped"])
+def test_a_trial_that_ended_early_counts_the_epochs_that_it_had(status):
+    """Whether a callback ended it, or time was over."""
+    rows = results([0.5, 0.6], []).assign(trained_epochs=[4, 3], status=["ok", status])
     assert compare(rows, manifest()).of("random")["total_epochs"].tolist() == [4, 7]
 
 

@@ -139,13 +139,13 @@ def compare(
 def _epochs(rows: pd.DataFrame, manifest: Manifest, each_once: bool) -> pd.Series[int]:
     """The epochs of each trial of a strategy, in its order.
 
-    Of one that was stopped, those that it was trained; of a strategy that has trainings go on,
+    Of one that ended early, those that it was trained; of a strategy that has trainings go on,
     those beyond what it had trained of it before.
     """
     if each_once:
         meant = rows.get("epochs", pd.Series(KERAS_EPOCHS, rows.index)).fillna(KERAS_EPOCHS)
-        stopped = rows["status"] == "stopped"
-        return meant.mask(stopped, rows.get(TRAINED)).astype(int)
+        ended = rows["status"].isin(["ok", "stopped"])
+        return meant.mask(ended, rows.get(TRAINED, meant)).astype(int)
     same = [name for name in manifest.space.parameters if name != "epochs"]
     groups = rows.groupby([rows[name].map(cell_text) for name in same], sort=False)[TRAINED]
     before = groups.transform(lambda own: own.cummax().shift(fill_value=0))
