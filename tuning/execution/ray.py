@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -191,7 +192,8 @@ class RayExecutor(SlotExecutor):
     def _read(self, stream: Any) -> tuple[worker.Told | None, list[Any]]:
         try:
             told: worker.Told = ray.get(next(stream))
-            return told, [next(stream) for _ in told.states]
+            # The stream of a process that was killed in between ends before all states have come.
+            return told, list(itertools.islice(stream, len(told.states)))
         except StopIteration:
             return None, []
         except ray.exceptions.LocalRayletDiedError:

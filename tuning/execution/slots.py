@@ -24,6 +24,7 @@ from tuning.problem.data import Data, n_samples
 from tuning.problem.problem import Problem
 from tuning.trial import Outcome, Status, Trial
 
+ENDED = "its process ended without a word"
 IN_FLIGHT = 4  # packs a process; with 2, trials that train nothing took half as long again
 RETRIES = 2  # of a trial whose worker or node died while it trained nothing else
 MEMORY_RETRIES = 1  # of a trial that took too much: perhaps what its worker had kept was in it
@@ -569,6 +570,8 @@ class SlotExecutor(ABC):
         task, again = slot.tasks[0], list[Pack]()
         try:
             told, states = self._read(task.stream)
+            if told is None and task.missing:
+                raise Death(ENDED)
         except Death as death:
             if death.stops:
                 raise RunStopped(death.said) from death
