@@ -164,7 +164,7 @@ def packs_paid(times: int) -> list[Paid]:
     tuning.search(
         problem.build_model, problem.space, problem.load_data,
         strategy="script", trials=10_000, settings={"times": times},
-        workers=WORKERS, keep=0, callbacks=[ends], metric="val_accuracy",
+        workers=WORKERS, keep=0, progress=[ends], metric="val_accuracy",
     )  # fmt: skip
     return paid_for(ends.ended_packs, table())
 

@@ -105,7 +105,7 @@ def live(name: str, settings: Mapping[str, Any], seconds: float, seed: int) -> C
         seed=seed,
         workers=WORKERS,
         keep=0,
-        callbacks=[noting],
+        progress=[noting],
         metric="val_accuracy",
     )
     return noting.counted
