@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from tuning.engines.batches import in_floatx
-from tuning.problem.data import Arrays, Data, map_arrays, n_samples, named_arrays
+from tuning.problem.data import Arrays, Data, add_arrays, map_arrays, n_samples
 from tuning.problem.problem import Problem
 from tuning.problem.weighing import training_weights
 
@@ -82,7 +82,5 @@ def digest_of(weights: Arrays | None) -> str:
     if weights is None:
         return ""
     digest = hashlib.sha256()
-    for name, array in named_arrays(weights):
-        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+    add_arrays(digest, weights)
     return digest.hexdigest()

@@ -61,13 +61,18 @@ def data_fingerprint(data: Data) -> str:
     digest = hashlib.sha256()
     for split in splits_of(data):
         for part, arrays in zip(PARTS, data[split], strict=False):
-            for name, array in named_arrays(arrays):
-                digest.update(f"{split} {part} {name} {array.dtype} {array.shape}\n".encode())
-                digest.update(np.ascontiguousarray(array).view(np.uint8).data)
+            add_arrays(digest, arrays, f"{split} {part} ")
     for train, validation in data.get("folds", ()):
         for rows in (train, validation):
             digest.update(np.ascontiguousarray(rows).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def add_arrays(digest: hashlib._Hash, arrays: Arrays, where: str = "") -> None:
+    """Update a digest with the name, type, shape and bytes of each array."""
+    for name, array in named_arrays(arrays):
+        digest.update(f"{where}{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).view(np.uint8).data)
 
 
 def checked_split(given: Any, where: str) -> tuple[Arrays, ...]:

@@ -307,7 +307,8 @@ class KerasSearchCV(Estimator):
             results = search(
                 Builder(self.build_model, known.meta),
                 self.space,
-                _cut(known.parts, train, validation),
+                known.parts,
+                folds=[(train, validation)],
                 metric="val_loss",
                 out=None if self.out is None else Path(self.out) / f"fold_{i}",
                 keep=self._most,
@@ -441,14 +442,6 @@ def _workers(n_jobs: int | None) -> int | None:
     if n_jobs > 0:
         return int(n_jobs)
     return None if n_jobs == -1 else max(1, (os.cpu_count() or 1) + 1 + int(n_jobs))
-
-
-def _cut(
-    parts: tuple[np.ndarray, ...], train: np.ndarray, validation: np.ndarray
-) -> dict[str, tuple[np.ndarray, ...]]:
-    """The splits of a single fold."""
-    rows = {"train": train, "validation": validation}
-    return {name: tuple(part[own] for part in parts) for name, own in rows.items()}
 
 
 def _models(results: Results, most: int) -> dict[int, keras.Model]:
