@@ -38,8 +38,13 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in a job that a shell runs in the background; what the tests start would not hear Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-_cache = tempfile.TemporaryDirectory(prefix="tuning-tests-")  # deleted when the process ends
-os.environ["XDG_CACHE_HOME"] = _cache.name
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    # Of all processes of the tests: plain Keras compiles the same step for every model.
+    _cache = tempfile.TemporaryDirectory(prefix="tuning-tests-")  # deleted when the process ends
+    os.environ["XDG_CACHE_HOME"] = _cache.name
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(_cache.name) / "jax")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PROBLEMS = Path(__file__).resolve().parent / "problems"

@@ -37,24 +37,6 @@ pytestmark = pytest.mark.usefixtures("worker")
 EPOCHS = 12
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory):
-    """Keep what is compiled: plain Keras compiles the same step for every model."""
-    import jax
-
-    names = (
-        "jax_compilation_cache_dir",
-        "jax_persistent_cache_min_compile_time_secs",
-        "jax_persistent_cache_min_entry_size_bytes",
-    )
-    before = {name: getattr(jax.config, name) for name in names}
-    for name, value in zip(names, (str(tmp_path_factory.mktemp("cache")), 0, -1), strict=True):
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
 def rows(n, seed):
     random = np.random.default_rng(seed)
     x = random.normal(size=(n, 5)).astype("float32")
