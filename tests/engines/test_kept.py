@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -99,8 +101,8 @@ def test_a_short_last_block_is_filled_up_where_that_costs_less_than_to_compile(d
         lambda own, state, b: sizes.append(len(state.members)) or epoch(own, state, b),
     )
     monkeypatch.setattr(vectorized, "MOST_AT_ONCE", 4)
-    filled = trained(problem, data, trials, job, pauses=True)
-    assert (set(sizes), filled.epochs, len(filled.paused)) == ({4}, 7 * 2, 7)
+    filled = trained(problem, data, trials, job)
+    assert (set(sizes), filled.epochs) == ({4}, 7 * 2)
     forget_programs()
     sizes.clear()
     monkeypatch.setattr(program, "COMPILE_SECONDS", 0.0)
@@ -108,6 +110,39 @@ def test_a_short_last_block_is_filled_up_where_that_costs_less_than_to_compile(d
     assert set(sizes) == {4, 3}
     for trial in trials:
         assert same(filled.outcomes[trial.key], exact.outcomes[trial.key])
+
+
+@pytest.mark.parametrize("going_on", [1, 2, 3])
+def test_however_many_go_on_they_take_what_was_compiled_before(dense, done, going_on):
+    problem, data, job = dense
+    trials = one_program(problem, 5, 3)
+    first = trained(problem, data, cut(trials, 1), job, pauses=True)
+    assert (first.epochs, len(first.paused)) == (5, 5)
+    told(done)
+    own = trials[:going_on]
+    more = trained(problem, data, cut(own, 3, 1), job, going_on=first.paused)
+    assert told(done) == {"looks": 0, "compiled": 1}  # the test
+    forget_programs()
+    fresh = trained(problem, data, own, job)
+    for trial in own:
+        assert same(fresh.outcomes[trial.key], more.outcomes[trial.key])
+
+
+def test_the_seconds_of_an_epoch_do_not_count_what_was_compiled_in_it(dense, monkeypatch):
+    problem, data, job = dense
+    slow = program._compile
+    noted = []
+    took = Program.took
+
+    def compiled(*what):
+        time.sleep(1)
+        return slow(*what)
+
+    monkeypatch.setattr(program, "_compile", compiled)
+    monkeypatch.setattr(Program, "took", lambda own, *what: noted.append(what) or took(own, *what))
+    trained(problem, data, one_program(problem, 2, 1), job)
+    assert [members for members, _ in noted] == [2]
+    assert noted[0][1] < 1
 
 
 def test_another_constant_other_data_or_another_problem_are_never_taken_from_memory(

@@ -6,8 +6,8 @@ what differs in any of it is never taken:
 
 - what a configuration's model does, by problem, data, configuration and seed: nothing is built or
   traced for a member that goes on;
-- the traces of a program for other sizes of batches, and which of its numbers members had their own
-  of: these stay inputs of the program in later packs, even where their members agree;
+- the traces of a program for other sizes of batches, and which of its numbers and variables members
+  had their own of: these stay so in later packs, even where their members agree;
 - what a frozen part of a network makes of the data, for all programs that begin with it;
 - compiled functions, by operations, shapes, and the values of all that is part of their code.
 """
@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from tuning.packing.sameness import Steps, numbers_that_differ
+from tuning.packing.sameness import Steps, numbers_that_differ, variables_that_differ
 from tuning.problem.data import Arrays, Data, map_arrays
 from tuning.problem.problem import Problem, takes_configuration
 
@@ -84,12 +84,16 @@ class Family:
         For each trace, the places of the numbers of which members had their own.
     again : dict of int to Steps
         What the first member does with the batches of each further size.
+    begun : dict of hashable to set of int
+        By what packs are alike in, the places of the variables of which members had their own
+        when they began.
     """
 
     problem: Problem
     first: Steps
     lifted: list[set[int]] = field(default_factory=lambda: [set(), set(), set(), set()])
     again: dict[int, Steps] = field(default_factory=dict)
+    begun: dict[Hashable, set[int]] = field(default_factory=dict)
 
     def numbers(self, members: Sequence[Steps]) -> list[dict[int, np.ndarray]]:
         """The numbers of a pack's members that differ in it, or did in the family before."""
@@ -101,6 +105,12 @@ class Family:
             {place: np.stack([own[place] for own in numbers]) for place in sorted(lifted)}
             for lifted, numbers in zip(self.lifted, traces, strict=True)
         ]
+
+    def variables(self, members: Sequence[Steps], alike: Hashable) -> set[int]:
+        """The variables that differ as a pack begins, or did in packs before that are alike."""
+        places = self.begun.setdefault(alike, set())
+        places.update(i for i, each in enumerate(variables_that_differ(members)) if each)
+        return set(places)
 
 
 @dataclass(eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -14,7 +15,7 @@ import numpy as np
 from tuning.engines.batches import in_floatx
 from tuning.engines.evaluation import doubtful, evaluate
 from tuning.engines.frozen import computed_once
-from tuning.engines.kept import Functions, family_of, functions_kept
+from tuning.engines.kept import Family, Functions, family_of, functions_kept
 from tuning.engines.parts import (
     Cut,
     Retrace,
@@ -26,7 +27,7 @@ from tuning.engines.parts import (
 )
 from tuning.engines.stacking import stacked_variables, stacking_axes
 from tuning.packing.packs import PARAMETER_ROW_SECONDS, PARAMETER_STEP_SECONDS
-from tuning.packing.sameness import Steps
+from tuning.packing.sameness import Steps, variables_that_differ
 from tuning.packing.trace import Slot, Trace
 from tuning.problem.data import Arrays, Data, map_arrays, n_samples, splits_of
 from tuning.problem.folds import folds_of
@@ -53,6 +54,7 @@ IN_BETWEEN = {
 FAST_TO_COMPILE = {**IN_BETWEEN, "xla_backend_optimization_level": 0}
 # 0.23 and 319: for what runs once an epoch, or less
 COMPILE_SECONDS = 0.6  # to trace and compile a program for another number of members
+APART = 0.25  # by so much of itself a step takes longer in smaller blocks: mostly 0.1
 LONG = 100  # epochs of all members from which that too is compiled to run fast: 12 for 36 ms a test
 FAST_SECONDS = 1.0  # to compile a training epoch FAST_TO_RUN, where IN_BETWEEN is there already
 SAVED_SECONDS = 0.35
@@ -61,6 +63,7 @@ SLOWER_SECONDS = (1e-10, 2.7e-9, 2e-9)
 """By which it then runs slower: for a parameter and step, where the optimizer keeps nothing of it,
 and where it does; and for each number that a layer makes of a row. Fitted to what four optimizers
 lost with batches of 16 to 256 and widths of 64 and 256, 11 to 420 ms an epoch."""
+SLOWER_SHARE = 0.6  # of such an epoch's seconds that is, at most
 
 
 @dataclass
@@ -115,6 +118,8 @@ class Program:
         The columns of x, or of what takes its place, where some are left out.
     prefixes : dict of str to Prefix
         What is computed once a row, by the name of the step that it was cut from.
+    compile_seconds : float
+        That it has compiled so far.
     """
 
     def __init__(
@@ -163,7 +168,8 @@ class Program:
         self._scoring = self._parts["test", sizes.scored[0][1]]
         self._scoring_steps = sizes.steps
         ragged = any(cut.takes for cuts in sizes.cuts.values() for cut in cuts)
-        self._stacked = stacked_variables(members, self._parts, self.apart, ragged, own)
+        begun = _begun(members, family, own, (self.apart, bool(folds)))
+        self._stacked = stacked_variables(members, self._parts, self.apart, ragged, begun=begun)
         axes = [0 if each else None for each in self._stacked]
         axes = axes if self.apart else stacking_axes(self._training, self._stacked)
         self._axes = axes[self._groups.variables]
@@ -174,9 +180,10 @@ class Program:
             if not self._has_folds(split)
         }
         self._compiled: dict[int, dict[str, Any]] = {}  # by the number of members
+        self.compile_seconds = 0.0
         self._functions_kept = functions_kept(self._key(shapes)) if problem else {}
-        slower = self._slower_seconds(self.n_steps, self.n_rows, sizes.scored[0][1])
-        self._lost_seconds = epochs * slower  # unless it is compiled to run fast
+        self._epochs = epochs
+        self._slower = self._slower_seconds(self.n_steps, self.n_rows, sizes.scored[0][1])
 
     def block_size(self, n: int, most: int) -> int:
         """How many of n members to train at once, so that a step stays in the cache."""
@@ -193,10 +200,12 @@ class Program:
         fitting = max(1, min(most, BLOCK_BYTES // max(sum(touched), 1)))
         return math.ceil(n / math.ceil(n / fitting))
 
-    def blocks(self, n: int, most: int, epochs: int) -> list[list[int]]:
+    def blocks(self, n: int, most: int, epochs: int, *, pauses: bool = False) -> list[list[int]]:
         """Which of n members to train at once, in sizes that are compiled already if that pays.
 
         A block is filled up with its last member again, whose results are as those of the first.
+        Where trainings pause, each is trained by itself if little is lost by that: how many of
+        them will go on together is not known, and each other number has to be compiled.
 
         Parameters
         ----------
@@ -205,28 +214,47 @@ class Program:
             Members at once.
         epochs : int
             That they are trained.
+        pauses : bool
+            Whether some of them may go on later.
         """
-        size = self._near(self.block_size(n, most), most, epochs)
+        size = self.block_size(n, most)
+        if pauses and epochs * n * self._guessed_seconds() * APART < COMPILE_SECONDS:
+            size = 1
+        size = self._compiled_size(size, most, epochs * math.ceil(n / size))
         blocks = [[*range(i, min(i + size, n))] for i in range(0, n, size)]
         last = blocks[-1]
-        last += last[-1:] * (self._near(len(last), size, epochs, size) - len(last))
+        if len(last) < size:
+            last += last[-1:] * (self._filled_size(len(last), size, epochs) - len(last))
         return blocks
 
-    def _near(self, n: int, most: int, epochs: int, planned: int = 0) -> int:
-        """The size to train n members in: n, or a larger one that is compiled or to be compiled."""
-        known = {n for n, functions in self._functions_kept.items() if functions.compiled}
+    def _compiled_size(self, n: int, most: int, epochs: int) -> int:
+        """The size to train n members in: n, or one that is compiled if less time is lost by it."""
+        known = self._sizes()
         if n in known:
             return n
-        for size in sorted(known | {planned}):
-            if n < size <= most:
-                kept = self._functions_kept.get(size)
-                seconds = (kept.seconds if kept else 0.0) or size * self._guessed_seconds()
-                if epochs * seconds * (1 - n / size) < COMPILE_SECONDS:
-                    return size
-        return n
+        lost = {size: self._lost_in(size, n, epochs) for size in known if size <= most}
+        best = min(lost, key=lost.__getitem__, default=n)
+        return best if lost.get(best, math.inf) < COMPILE_SECONDS else n
+
+    def _filled_size(self, n: int, planned: int, epochs: int) -> int:
+        """The size to fill n members up to: n, or a larger one, at most the planned one."""
+        known = self._sizes()
+        sizes = [size for size in sorted(known | {planned}) if n < size <= planned]
+        cheap = (size for size in sizes if self._lost_in(size, n, epochs) < COMPILE_SECONDS)
+        return n if n in known else next(cheap, n)
+
+    def _sizes(self) -> set[int]:
+        """The numbers of members for which it is compiled."""
+        return {n for n, functions in self._functions_kept.items() if functions.compiled}
+
+    def _lost_in(self, size: int, n: int, epochs: int) -> float:
+        """About the seconds that n members lose if they are trained in blocks of another size."""
+        kept = self._functions_kept.get(size)
+        seconds = (kept.seconds if kept else 0.0) or size * self._guessed_seconds()
+        return epochs * seconds * (1 - n / size if size > n else n / size * APART)
 
     def took(self, members: int, seconds: float) -> None:
-        """An epoch of so many members took so long."""
+        """An epoch of so many members took so long, without what was compiled for it."""
         functions = self._functions_kept.setdefault(members, Functions())
         functions.seconds = min(functions.seconds or seconds, seconds)
 
@@ -277,7 +305,9 @@ class Program:
         """Train one epoch and validate: the logs of Keras' `fit`, each of shape (members,)."""
         n = len(state.members)
         if n not in self._compiled:
+            begun = time.perf_counter()
             self._compiled[n] = self._compile(state, batches)
+            self.compile_seconds += time.perf_counter() - begun
         functions, given = self._compiled[n], self._given(state)
         carried = self._begun(state)
         for cut, part in zip(self._cuts["train"], batches, strict=True):
@@ -461,14 +491,15 @@ class Program:
         """
         import jax
 
-        kept = self._functions_kept.setdefault(len(state.members), Functions()).compiled
+        n = len(state.members)
+        kept = self._functions_kept.setdefault(n, Functions()).compiled
         seldom = FAST_TO_RUN if self._long else FAST_TO_COMPILE
         functions = self._functions(state, batches)
         steps = _name(self._cuts["train"][0])
         there = (steps, *IN_BETWEEN.items()) in kept
         limit = FAST_SECONDS if there else SAVED_SECONDS
         how = dict.fromkeys(functions, seldom) | {
-            steps: IN_BETWEEN if self._lost_seconds <= limit else FAST_TO_RUN,
+            steps: IN_BETWEEN if self._lost_seconds(n) <= limit else FAST_TO_RUN,
             "validation": FAST_TO_RUN if self._long else IN_BETWEEN,
         }
         keys = {name: (name, *how[name].items()) for name in functions}
@@ -482,6 +513,14 @@ class Program:
         for name, each in lowered.items():
             found[name] = kept[keys[name]] = _compile(each, how[name])
         return found
+
+    def _lost_seconds(self, n: int) -> float:
+        """That are lost if blocks of n members are not compiled to run fast."""
+        kept = self._functions_kept.get(n)
+        known = (
+            self._epochs / n * kept.seconds * SLOWER_SHARE if kept and kept.seconds else math.inf
+        )
+        return min(self._epochs * self._slower, known)
 
     def _key(self, shapes: Hashable) -> Hashable:
         """All that the compiled functions depend on, but the number of members."""
@@ -683,6 +722,16 @@ class _Groups:
         self.optimizer = slice(self.non_trainable.stop, self.non_trainable.stop + optimizer)
         self.variables = slice(0, self.optimizer.stop)
         self.metrics = slice(self.optimizer.stop, self.optimizer.stop + metrics)
+
+
+def _begun(
+    members: Sequence[Steps], family: Family | None, own: Sequence[int], alike: Hashable
+) -> set[int]:
+    """The variables that members begin with each their own of, or have set for each by itself."""
+    if family is None:
+        differ = variables_that_differ(members)
+        return {*own, *(i for i, each in enumerate(differ) if each)}
+    return {*own, *family.variables(members, (alike, tuple(own)))}
 
 
 def _zeros(shapes: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from tuning.engines.parts import OTHER_TEST, Part, Parts
 from tuning.engines.rewrites.zero_columns import columns_of
-from tuning.packing.sameness import Steps, variables_that_differ
+from tuning.packing.sameness import Steps
 from tuning.packing.trace import Atom, Body, Number, Slot
 
 STEPS = ("train", "test", OTHER_TEST)
@@ -17,7 +17,8 @@ def stacked_variables(
     parts: Parts,
     apart: bool,
     ragged: bool = False,
-    set_apart: Sequence[int] = (),
+    *,
+    begun: Collection[int],
 ) -> list[bool]:
     """Of each variable, whether members may come to have different values of it.
 
@@ -33,8 +34,8 @@ def stacked_variables(
         Whether members read different rows.
     ragged : bool
         Whether some go through fewer steps than others: then all that a step changes may differ.
-    set_apart : sequence of int
-        Places of variables that are set from outside, for each member by itself.
+    begun : collection of int
+        Places of the variables that may differ from the beginning.
     """
     trainable, non_trainable, optimizer, metrics = members[0].sizes
     weights, others = [*range(trainable)], [*range(trainable, trainable + non_trainable)]
@@ -47,9 +48,7 @@ def stacked_variables(
         "finish": ([*weights, *kept], 0),
         "results": (scores, metrics),
     }
-    stacked = variables_that_differ(members)
-    for place in set_apart:
-        stacked[place] = True
+    stacked = [place in begun for place in range(sum(members[0].sizes))]
     stacked[scores[0] if scores else len(stacked) :] = [True] * metrics
     known = -1
     while sum(stacked) > known:

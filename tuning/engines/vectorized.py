@@ -581,7 +581,8 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
     started = time.perf_counter()
     order = sorted(members, key=lambda member: -member.last)
     program = program_of(task, order)
-    blocks = program.blocks(len(order), at_once, order[0].last - order[0].start)
+    epochs = order[0].last - order[0].start
+    blocks = program.blocks(len(order), at_once, epochs, pauses=task.pauses)
     states = [program.start(block) for block in blocks]
     for member in members:
         member.begin(program.n_steps)
@@ -600,14 +601,14 @@ def _run(task: Task, members: list[Member], at_once: int, reporter: Reporter) ->
             if task.is_late:
                 _stop(task, program, order, states, reporter)
                 return
-            begun = time.perf_counter()
+            begun, compiled = time.perf_counter(), program.compile_seconds
             if program.apart:
                 batches = program.batches([rows[order[k].rows] for k in block], block)
             places = [Place(task, program, states[i], j, each) for j, each in enumerate(own)]
             places = _an_epoch(places, epoch, batches)
             states[i] = places[0].state
             took = time.perf_counter() - begun
-            program.took(len(block), took)
+            program.took(len(block), took - (program.compile_seconds - compiled))
             share = took / len(places) + shuffling
             for place in places:
                 place.member.epoch_seconds.append(share)
