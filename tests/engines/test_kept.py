@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -101,8 +102,9 @@ def test_a_short_last_block_is_filled_up_where_that_costs_less_than_to_compile(d
         lambda own, state, b: sizes.append(len(state.members)) or epoch(own, state, b),
     )
     monkeypatch.setattr(vectorized, "MOST_AT_ONCE", 4)
-    filled = trained(problem, data, trials, job)
-    assert (set(sizes), filled.epochs) == ({4}, 7 * 2)
+    monkeypatch.setattr(program, "APART", math.inf)  # or what pauses is trained one by one
+    filled = trained(problem, data, trials, job, pauses=True)
+    assert (set(sizes), filled.epochs, len(filled.paused)) == ({4}, 7 * 2, 7)
     forget_programs()
     sizes.clear()
     monkeypatch.setattr(program, "COMPILE_SECONDS", 0.0)

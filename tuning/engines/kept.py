@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from tuning.packing.sameness import Steps, numbers_that_differ, variables_that_differ
+from tuning.packing.sameness import Steps, numbers_that_differ
 from tuning.problem.data import Arrays, Data, map_arrays
 from tuning.problem.problem import Problem, takes_configuration
 
@@ -106,10 +106,10 @@ class Family:
             for lifted, numbers in zip(self.lifted, traces, strict=True)
         ]
 
-    def variables(self, members: Sequence[Steps], alike: Hashable) -> set[int]:
+    def begins_with(self, differing: Set[int], alike: Hashable) -> set[int]:
         """The variables that differ as a pack begins, or did in packs before that are alike."""
         places = self.begun.setdefault(alike, set())
-        places.update(i for i, each in enumerate(variables_that_differ(members)) if each)
+        places.update(differing)
         return set(places)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from tuning.engines.batches import in_floatx
 from tuning.engines.evaluation import doubtful, evaluate
 from tuning.engines.frozen import computed_once
-from tuning.engines.kept import Family, Functions, family_of, functions_kept
+from tuning.engines.kept import Functions, family_of, functions_kept
 from tuning.engines.parts import (
     Cut,
     Retrace,
@@ -168,7 +168,10 @@ class Program:
         self._scoring = self._parts["test", sizes.scored[0][1]]
         self._scoring_steps = sizes.steps
         ragged = any(cut.takes for cuts in sizes.cuts.values() for cut in cuts)
-        begun = _begun(members, family, own, (self.apart, bool(folds)))
+        begun = {place for place, each in enumerate(variables_that_differ(members)) if each}
+        if family is not None:
+            begun = family.begins_with(begun, (self.apart, bool(folds), tuple(own)))
+        begun.update(own)
         self._stacked = stacked_variables(members, self._parts, self.apart, ragged, begun=begun)
         axes = [0 if each else None for each in self._stacked]
         axes = axes if self.apart else stacking_axes(self._training, self._stacked)
@@ -239,9 +242,11 @@ class Program:
     def _filled_size(self, n: int, planned: int, epochs: int) -> int:
         """The size to fill n members up to: n, or a larger one, at most the planned one."""
         known = self._sizes()
-        sizes = [size for size in sorted(known | {planned}) if n < size <= planned]
-        cheap = (size for size in sizes if self._lost_in(size, n, epochs) < COMPILE_SECONDS)
-        return n if n in known else next(cheap, n)
+        if n in known:
+            return n
+        larger = sorted(size for size in known | {planned} if n < size <= planned)
+        cheap = (size for size in larger if self._lost_in(size, n, epochs) < COMPILE_SECONDS)
+        return next(cheap, n)
 
     def _sizes(self) -> set[int]:
         """The numbers of members for which it is compiled."""
@@ -516,11 +521,9 @@ class Program:
 
     def _lost_seconds(self, n: int) -> float:
         """That are lost if blocks of n members are not compiled to run fast."""
-        kept = self._functions_kept.get(n)
-        known = (
-            self._epochs / n * kept.seconds * SLOWER_SHARE if kept and kept.seconds else math.inf
-        )
-        return min(self._epochs * self._slower, known)
+        measured = self._functions_kept[n].seconds or math.inf
+        most = self._epochs / n * measured * SLOWER_SHARE
+        return min(self._epochs * self._slower, most)
 
     def _key(self, shapes: Hashable) -> Hashable:
         """All that the compiled functions depend on, but the number of members."""
@@ -722,16 +725,6 @@ class _Groups:
         self.optimizer = slice(self.non_trainable.stop, self.non_trainable.stop + optimizer)
         self.variables = slice(0, self.optimizer.stop)
         self.metrics = slice(self.optimizer.stop, self.optimizer.stop + metrics)
-
-
-def _begun(
-    members: Sequence[Steps], family: Family | None, own: Sequence[int], alike: Hashable
-) -> set[int]:
-    """The variables that members begin with each their own of, or have set for each by itself."""
-    if family is None:
-        differ = variables_that_differ(members)
-        return {*own, *(i for i, each in enumerate(differ) if each)}
-    return {*own, *family.variables(members, (alike, tuple(own)))}
 
 
 def _zeros(shapes: tuple[Any, ...]) -> tuple[Any, ...]:
